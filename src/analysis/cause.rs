@@ -1,0 +1,199 @@
+//! Breakdown rows and causes.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Estimate;
+use crate::time::Window;
+
+/// Where the mean response time of a request goes, in the reference and in the judged window.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Breakdown {
+    /// Healthy window or baseline; none when the level is explained.
+    pub reference: Option<WindowFacts>,
+    /// The window that is explained.
+    pub judged: WindowFacts,
+    /// Rows, largest change (or level) first, without the unattributed one.
+    pub rows: Vec<BreakdownRow>,
+    /// Measured mean less the sum of the rows; never spread over the others.
+    pub unattributed: BreakdownRow,
+    /// Work of the service outside requests, resource time per request: not part of the sum.
+    pub background: Vec<BreakdownRow>,
+}
+
+/// The facts of one window.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct WindowFacts {
+    /// The window in its run.
+    pub window: Window,
+    /// Answers per second.
+    pub throughput: f64,
+    /// Mean response time in nanoseconds.
+    pub mean: i64,
+    /// Goroutine (or other state) snapshots used.
+    pub snapshots: u64,
+    /// CPU profile samples used.
+    pub cpu_samples: u64,
+}
+
+/// One exclusive state of a request.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct BreakdownRow {
+    /// What the request does or waits for.
+    pub state: State,
+    /// Innermost function of the application in that state; empty for client phases.
+    pub at: String,
+    /// Service it was seen in; empty for client phases.
+    pub service: String,
+    /// Time per request in the reference.
+    pub reference: Option<Estimate>,
+    /// Time per request in the judged window.
+    pub judged: Estimate,
+    /// Change; the level itself if there is no reference.
+    pub change: Estimate,
+}
+
+/// What a request does or waits for: exclusive, so rows add up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// In the generator: late or waiting for a connection.
+    ClientQueue,
+    /// Name look-up, TCP connect, TLS handshake.
+    ClientConnect,
+    /// Writing the request and reading the answer on the client's side.
+    ClientTransfer,
+    /// On a CPU.
+    Cpu,
+    /// Ready to run, waiting for a CPU.
+    RunQueue,
+    /// Waiting for a mutex.
+    Lock,
+    /// Waiting to hand something over on a channel, or for a free worker.
+    ChannelSend,
+    /// Waiting for something from a channel.
+    ChannelReceive,
+    /// Waiting in a select.
+    Select,
+    /// Waiting for a condition variable, wait group or semaphore.
+    Sync,
+    /// Waiting for a connection of a pool.
+    ConnectionPool,
+    /// Waiting for another service over HTTP or gRPC.
+    Downstream,
+    /// Waiting for a database.
+    Database,
+    /// Waiting for a cache.
+    Cache,
+    /// Waiting for the network, neither of the above.
+    Network,
+    /// In a system call or a file.
+    Syscall,
+    /// Sleeping.
+    Sleep,
+    /// Helping or waiting for the garbage collector.
+    GarbageCollection,
+    /// Waiting, for what is not known.
+    OtherWait,
+    /// Not seen by any source.
+    Unattributed,
+}
+
+/// A named cause.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Cause {
+    /// Kind.
+    pub kind: CauseKind,
+    /// Function (or pool, endpoint, setting) to blame, with its full name.
+    pub at: String,
+    /// What it does there: the called function that the time goes to; empty if it is itself.
+    pub doing: String,
+    /// Service.
+    pub service: String,
+    /// Added (or whole) time per request that goes away with it.
+    pub explains: Estimate,
+    /// Its share of the measured change (or level); may exceed 1, is never rescaled.
+    pub share: f64,
+    /// One sentence: who waits for whom.
+    pub mechanism: String,
+    /// What to do.
+    pub remedy: String,
+    /// Numbers beside it.
+    pub evidence: Vec<Evidence>,
+}
+
+/// Kinds of cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CauseKind {
+    /// A function burns CPU.
+    Cpu,
+    /// A lock is held too long.
+    Lock,
+    /// A pool of workers or connections is too small for its work.
+    Pool,
+    /// Another service answers late.
+    Downstream,
+    /// A database answers late.
+    Database,
+    /// A cache answers late.
+    Cache,
+    /// A site allocates so much that collecting it costs time.
+    Allocation,
+    /// Goroutines are started and never end.
+    GoroutineLeak,
+    /// A wait of another kind (sleep, condition, file).
+    Wait,
+    /// The CPUs are full and no one function is to blame.
+    CpuSaturation,
+    /// Connections are opened again and again, or slowly.
+    Connect,
+}
+
+impl CauseKind {
+    /// The word in files and in `[expect]`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Lock => "lock",
+            Self::Pool => "pool",
+            Self::Downstream => "downstream",
+            Self::Database => "database",
+            Self::Cache => "cache",
+            Self::Allocation => "allocation",
+            Self::GoroutineLeak => "goroutine-leak",
+            Self::Wait => "wait",
+            Self::CpuSaturation => "cpu-saturation",
+            Self::Connect => "connect",
+        }
+    }
+}
+
+/// A number with its source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Evidence {
+    /// Which source, e.g. `goroutine snapshots`, `cpu profile`, `mutex profile`, `metrics`.
+    pub tier: String,
+    /// What it shows, one sentence with figures.
+    pub says: String,
+    /// Files in the run folder it was read from (a folder or one file).
+    pub path: Option<String>,
+}
+
+/// CPU of a function per request, as `pprof -top -cum` counts it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct FunctionRow {
+    /// Full name.
+    pub function: String,
+    /// Service.
+    pub service: String,
+    /// Own time per request in the reference, nanoseconds.
+    pub flat_reference: Option<i64>,
+    /// Own time per request in the judged window.
+    pub flat: i64,
+    /// Time with everything it calls, in the reference.
+    pub cum_reference: Option<i64>,
+    /// Time with everything it calls, in the judged window.
+    pub cum: i64,
+}

@@ -1,0 +1,3 @@
+//! Codecs: bytes to typed values and back. No I/O, bounded, fuzzed.
+
+pub mod pprof;

@@ -1,0 +1,231 @@
+//! What the load engine measured in one period: histograms per request and clock, and counters.
+
+use hdrhistogram::Histogram;
+
+use crate::time::{RunTime, Window};
+
+/// Latency histogram in nanoseconds, 3 significant digits, growing with the values it meets.
+pub type Latency = Histogram<u32>;
+
+/// A new, empty [`Latency`].
+///
+/// # Panics
+/// Never: 3 digits are within the crate's range.
+#[must_use]
+pub fn new_latency() -> Latency {
+    Latency::new(3).expect("3 significant digits are within 0..=5")
+}
+
+/// One period of the load, merged over all threads.
+#[derive(Clone, Debug)]
+pub struct LoadPeriod {
+    /// The period; hits are counted in the period of their *end*.
+    pub window: Window,
+    /// One entry per request of the scenario, in its order.
+    pub requests: Vec<RequestPeriod>,
+    /// Time from an arrival's due moment to the moment it was handed to a connection or a queue: how late
+    /// the generator itself was (open model only).
+    pub lateness: Latency,
+    /// Arrivals that the schedule asked for in this period (open model), or hits begun (closed model).
+    pub offered: u64,
+    /// Requests sent in this period.
+    pub sent: u64,
+    /// Arrivals that wait for a connection at the period's end.
+    pub backlog: u64,
+    /// Requests under way at the period's end.
+    pub in_flight: u64,
+    /// Connections open at the period's end.
+    pub connections: u64,
+    /// Virtual users active at the period's end (closed model).
+    pub vus: u64,
+    /// The slowest hits of the period, slowest first, at most [`SLOWEST`].
+    pub slowest: Vec<SlowHit>,
+    /// Examples of failures, at most a few per kind and run.
+    pub failures: Vec<FailureExample>,
+}
+
+/// How many slow hits a period keeps.
+pub const SLOWEST: usize = 3;
+
+/// One request of the scenario in one period.
+#[derive(Clone, Debug)]
+pub struct RequestPeriod {
+    /// Intended start to last byte, failures and timeouts at their age.
+    pub response: Latency,
+    /// Sent to last byte, the same hits.
+    pub service: Latency,
+    /// Where the client's own time went; only hits in which the phase took place.
+    pub phases: [Latency; Phase::ALL.len()],
+    /// Hits that passed.
+    pub passed: u64,
+    /// Hits that failed, by kind.
+    pub failed: [u64; Failure::ALL.len()],
+    /// Hits by class of status: 1xx to 5xx.
+    pub status: [u64; 5],
+    /// Bytes received, heads and bodies on the wire.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Hits that had to open a connection.
+    pub connects: u64,
+}
+
+impl RequestPeriod {
+    /// An empty one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            response: new_latency(),
+            service: new_latency(),
+            phases: std::array::from_fn(|_| new_latency()),
+            passed: 0,
+            failed: [0; Failure::ALL.len()],
+            status: [0; 5],
+            bytes_in: 0,
+            bytes_out: 0,
+            connects: 0,
+        }
+    }
+
+    /// Hits that ended in this period.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.passed + self.failed_total()
+    }
+
+    /// Hits that failed, of every kind.
+    #[must_use]
+    pub fn failed_total(&self) -> u64 {
+        self.failed.iter().sum()
+    }
+}
+
+impl Default for RequestPeriod {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Client-side phases of a hit, in the order they happen. Together with the time between them they are
+/// the response time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Phase {
+    /// Waiting for the generator or for a free connection: intended start to start.
+    Queue,
+    /// Name look-up.
+    Dns,
+    /// TCP connect.
+    Connect,
+    /// TLS handshake.
+    Tls,
+    /// Writing the request.
+    Send,
+    /// Request written to first byte of the answer.
+    Wait,
+    /// First byte to last byte.
+    Receive,
+}
+
+impl Phase {
+    /// All phases in order.
+    pub const ALL: [Self; 7] =
+        [Self::Queue, Self::Dns, Self::Connect, Self::Tls, Self::Send, Self::Wait, Self::Receive];
+
+    /// Name in files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Send => "send",
+            Self::Wait => "wait",
+            Self::Receive => "receive",
+        }
+    }
+}
+
+/// Kinds of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Failure {
+    /// Name not resolved.
+    Dns,
+    /// Connection refused, reset or unreachable while connecting.
+    Connect,
+    /// TLS handshake failed.
+    Tls,
+    /// Not done within the time limit.
+    Timeout,
+    /// Connection closed or reset before the answer was whole.
+    Closed,
+    /// The answer was not HTTP/1.1, or beyond the limits of size.
+    Protocol,
+    /// A status that was not expected.
+    Status,
+    /// A body that was not as expected.
+    Body,
+    /// Never sent: the run ended while the arrival waited for a connection.
+    Unsent,
+}
+
+impl Failure {
+    /// All kinds, in a fixed order.
+    pub const ALL: [Self; 9] = [
+        Self::Dns,
+        Self::Connect,
+        Self::Tls,
+        Self::Timeout,
+        Self::Closed,
+        Self::Protocol,
+        Self::Status,
+        Self::Body,
+        Self::Unsent,
+    ];
+
+    /// Name in files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::Closed => "closed",
+            Self::Protocol => "protocol",
+            Self::Status => "status",
+            Self::Body => "body",
+            Self::Unsent => "unsent",
+        }
+    }
+}
+
+/// One of the slowest hits of a period.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlowHit {
+    /// Index of the request in the scenario.
+    pub request: usize,
+    /// When it ended.
+    pub done: RunTime,
+    /// Trace id, 32 hex digits.
+    pub trace_id: String,
+    /// Intended start to last byte.
+    pub response_nanos: u64,
+    /// Sent to last byte.
+    pub service_nanos: u64,
+    /// Status, 0 if there was none.
+    pub status: u16,
+}
+
+/// An example of a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureExample {
+    /// Index of the request in the scenario.
+    pub request: usize,
+    /// When.
+    pub at: RunTime,
+    /// Kind.
+    pub kind: Failure,
+    /// What was seen; bounded, no secrets.
+    pub detail: String,
+}

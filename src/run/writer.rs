@@ -1,0 +1,231 @@
+//! Writes a run folder: whole files by rename, logs by append, the manifest first and last.
+//!
+//! A killed run leaves what was written: logs end at most in one cut line, files are whole or absent.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::event::{Event, EventKind};
+use super::layout;
+use super::manifest::{Manifest, RunState};
+use crate::time::RunClock;
+
+/// Why a run folder could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// File or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The folder for a new run holds something already.
+    #[error("{0} is not empty: name another folder with --out, or remove it")]
+    NotEmpty(PathBuf),
+    /// No run folder.
+    #[error("{0} is no run folder: it has no readable run.json ({1})")]
+    NoManifest(PathBuf, String),
+    /// Recorded by a newer loadprof.
+    #[error(
+        "{path} has format {major}.{minor}, this loadprof reads {}.x: analyse it with loadprof {tool} or newer",
+        super::manifest::FORMAT_MAJOR
+    )]
+    Newer {
+        /// The folder.
+        path: PathBuf,
+        /// Its major version.
+        major: u32,
+        /// Its minor version.
+        minor: u32,
+        /// The version that wrote it.
+        tool: String,
+    },
+    /// A file of the folder is not what it must be.
+    #[error("{path}: {problem}")]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl RunError {
+    /// An error of the system about `path`.
+    pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+}
+
+/// Handle on a run folder being written; clones share it.
+#[derive(Clone, Debug)]
+pub struct RunWriter(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    dir: PathBuf,
+    clock: RunClock,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    manifest: Manifest,
+    logs: HashMap<String, File>,
+    stopped: Option<String>,
+}
+
+impl RunWriter {
+    /// Makes the folder, writes manifest and scenario.
+    ///
+    /// # Errors
+    /// If the folder holds files already, or the system refuses.
+    pub fn create(
+        dir: &Path,
+        clock: RunClock,
+        manifest: Manifest,
+        scenario_text: &str,
+    ) -> Result<Self, RunError> {
+        fs::create_dir_all(dir).map_err(RunError::io(dir))?;
+        if fs::read_dir(dir).map_err(RunError::io(dir))?.next().is_some() {
+            return Err(RunError::NotEmpty(dir.to_owned()));
+        }
+        let state = State { manifest, logs: HashMap::new(), stopped: None };
+        let writer = Self(Arc::new(Inner { dir: dir.to_owned(), clock, state: Mutex::new(state) }));
+        writer.put(layout::SCENARIO, scenario_text.as_bytes())?;
+        writer.write_manifest()?;
+        Ok(writer)
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.0.dir
+    }
+
+    /// The run's clock.
+    #[must_use]
+    pub fn clock(&self) -> RunClock {
+        self.0.clock
+    }
+
+    /// Why recording stopped; none while it goes on.
+    #[must_use]
+    pub fn stopped(&self) -> Option<String> {
+        self.state().stopped.clone()
+    }
+
+    /// Writes a whole file: under another name first, then renamed.
+    ///
+    /// # Errors
+    /// If the system refuses; a full disk also stops all further recording.
+    pub fn put(&self, rel: &str, bytes: &[u8]) -> Result<(), RunError> {
+        self.check_going()?;
+        let path = self.0.dir.join(rel);
+        write_whole(&path, bytes).map_err(|e| self.note(e, path))
+    }
+
+    /// Appends to a log file; one call is one write.
+    ///
+    /// # Errors
+    /// If the system refuses; a full disk also stops all further recording.
+    pub fn append(&self, rel: &str, bytes: &[u8]) -> Result<(), RunError> {
+        self.check_going()?;
+        let path = self.0.dir.join(rel);
+        let mut state = self.state();
+        let written = match state.logs.get_mut(rel) {
+            Some(log) => log.write_all(bytes),
+            None => open_log(&path).and_then(|mut log| {
+                log.write_all(bytes)?;
+                state.logs.insert(rel.to_owned(), log);
+                Ok(())
+            }),
+        };
+        drop(state);
+        written.map_err(|e| self.note(e, path))
+    }
+
+    /// Appends an event at the present moment. A refused write is remembered, see [`Self::stopped`].
+    pub fn event(&self, kind: EventKind) {
+        let event = Event { at: self.0.clock.now(), kind };
+        let mut line = serde_json::to_vec(&event).expect("events have string keys");
+        line.push(b'\n');
+        // The outcome is kept by `note`; an event must never stop the load.
+        let _ = self.append(layout::EVENTS, &line);
+    }
+
+    /// Changes the manifest and writes it.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn update(&self, change: impl FnOnce(&mut Manifest)) -> Result<(), RunError> {
+        change(&mut self.state().manifest);
+        self.write_manifest()
+    }
+
+    /// Seals the folder: final state, and the state of each part.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn seal(&self, outcome: RunState) -> Result<(), RunError> {
+        let parts = super::parts::survey(&self.0.dir, self.stopped().as_deref());
+        self.state().stopped = None;
+        self.update(|m| {
+            m.state = outcome;
+            m.parts = parts;
+        })
+    }
+
+    fn write_manifest(&self) -> Result<(), RunError> {
+        let mut text = serde_json::to_vec_pretty(&self.state().manifest).expect("string keys");
+        text.push(b'\n');
+        let path = self.0.dir.join(layout::MANIFEST);
+        write_whole(&path, &text).map_err(|e| self.note(e, path))
+    }
+
+    fn check_going(&self) -> Result<(), RunError> {
+        match self.stopped() {
+            Some(problem) => Err(RunError::Broken { path: self.0.dir.clone(), problem }),
+            None => Ok(()),
+        }
+    }
+
+    /// A full disk ends recording once and for all: half of the later files would be worse than none.
+    fn note(&self, source: io::Error, path: PathBuf) -> RunError {
+        if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            self.state().stopped.get_or_insert_with(|| format!("{}: {source}", path.display()));
+        }
+        RunError::Io { path, source }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    let written = fs::write(&part, bytes).and_then(|()| fs::rename(&part, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    written
+}
+
+fn open_log(path: &Path) -> io::Result<File> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    OpenOptions::new().create(true).append(true).open(path)
+}

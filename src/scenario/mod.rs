@@ -1,0 +1,337 @@
+//! A checked scenario: what load to send, where, what to expect and what to record.
+//!
+//! The TOML wire types are private to this module; what leaves it has been checked, so nobody behind it
+//! checks again.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+/// A whole scenario, checked.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Name of the scenario; part of the default run folder's name.
+    pub name: String,
+    /// The system under test.
+    pub target: Target,
+    /// How much load, in which shape.
+    pub load: Load,
+    /// What is sent, at least one.
+    pub requests: Vec<Request>,
+    /// Limits of the whole run; each request may carry its own.
+    pub thresholds: Vec<Threshold>,
+    /// Settings of the anomaly detector.
+    pub detect: Detect,
+    /// Where evidence is recorded from.
+    pub evidence: Vec<EvidenceSource>,
+    /// What a demonstration must find.
+    pub expect: Option<Expect>,
+}
+
+/// The system under test.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// Headers sent with every request, in the order written.
+    pub headers: Vec<(String, String)>,
+    /// Time limit of a request, from sending to the last byte.
+    pub timeout: Duration,
+    /// Whether connections are used again.
+    pub keep_alive: bool,
+    /// PEM file of an own certificate authority.
+    pub ca: Option<PathBuf>,
+    /// Hosts besides loopback and private ones that load may go to.
+    pub allow: Vec<String>,
+}
+
+/// Where the target is.
+#[derive(Clone, Debug)]
+pub enum Endpoint {
+    /// A service that runs already.
+    Url(Url),
+    /// The embedded demo target, started for this run as a process of its own.
+    Demo(DemoTarget),
+}
+
+/// The embedded demo target and the setting that changes half-way.
+#[derive(Clone, Debug)]
+pub struct DemoTarget {
+    /// Setting that is switched on: `reprice`, `stock-audit`, or none.
+    pub switch: Option<String>,
+    /// When it is switched on, from the start of the run.
+    pub at: Duration,
+}
+
+/// Arrivals per second.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Rate(pub f64);
+
+/// The shape of the load.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// Which executor, with its own settings.
+    pub executor: Executor,
+    /// Leading part of the run that is recorded but neither judged nor used as a reference.
+    pub warm_up: Duration,
+    /// How long requests still under way at the end may take.
+    pub graceful_stop: Duration,
+    /// Connections open at the same time at the most, over all threads.
+    pub max_connections: usize,
+    /// Load threads; each has a share of the one schedule.
+    pub threads: usize,
+    /// Seed of every random choice; equal seeds repeat a run's choices.
+    pub seed: u64,
+    /// Share of requests whose `traceparent` carries the sampled flag, 0 to 1.
+    pub sampled: f64,
+}
+
+/// Executors, by k6's names.
+#[derive(Clone, Debug)]
+pub enum Executor {
+    /// Open model: a fixed rate.
+    ConstantArrivalRate {
+        /// Arrivals per second.
+        rate: Rate,
+        /// For how long.
+        duration: Duration,
+    },
+    /// Open model: stages of rates.
+    RampingArrivalRate {
+        /// Rate before the first stage.
+        start: Rate,
+        /// Stages in order.
+        stages: Vec<Stage<Rate>>,
+    },
+    /// Closed model: a fixed number of virtual users.
+    ConstantVus {
+        /// Virtual users.
+        vus: usize,
+        /// For how long.
+        duration: Duration,
+        /// Pause of a user between two requests.
+        think_time: Duration,
+    },
+    /// Closed model: stages of users.
+    RampingVus {
+        /// Users before the first stage.
+        start: usize,
+        /// Stages in order.
+        stages: Vec<Stage<usize>>,
+        /// Pause of a user between two requests.
+        think_time: Duration,
+    },
+}
+
+/// A stage of a ramping executor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stage<T> {
+    /// How long the stage takes.
+    pub duration: Duration,
+    /// Value at the end of the stage.
+    pub to: T,
+    /// `true`: jump to the value and hold it (`rate = ..`); `false`: go there linearly (`to = ..`).
+    pub hold: bool,
+}
+
+impl Executor {
+    /// The name in scenario files.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::ConstantArrivalRate { .. } => "constant-arrival-rate",
+            Self::RampingArrivalRate { .. } => "ramping-arrival-rate",
+            Self::ConstantVus { .. } => "constant-vus",
+            Self::RampingVus { .. } => "ramping-vus",
+        }
+    }
+
+    /// Planned length, without the graceful stop.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        match self {
+            Self::ConstantArrivalRate { duration, .. } | Self::ConstantVus { duration, .. } => *duration,
+            Self::RampingArrivalRate { stages, .. } => stages.iter().map(|s| s.duration).sum(),
+            Self::RampingVus { stages, .. } => stages.iter().map(|s| s.duration).sum(),
+        }
+    }
+
+    /// Whether arrivals are scheduled by the clock alone.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        matches!(self, Self::ConstantArrivalRate { .. } | Self::RampingArrivalRate { .. })
+    }
+}
+
+/// A template of requests.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Stable name, as written.
+    pub name: String,
+    /// The name as used in files and tags: lower case, digits and dashes, unique in the scenario.
+    pub slug: String,
+    /// Method, upper case.
+    pub method: String,
+    /// Path and query, beginning with a slash.
+    pub path: String,
+    /// Own headers, after those of the target.
+    pub headers: Vec<(String, String)>,
+    /// Body, if any.
+    pub body: Option<Vec<u8>>,
+    /// Share of arrivals relative to the other requests.
+    pub weight: u32,
+    /// What makes an answer a success.
+    pub expect: Expectation,
+    /// Own time limit.
+    pub timeout: Option<Duration>,
+    /// Limits of this request.
+    pub thresholds: Vec<Threshold>,
+}
+
+/// What makes an answer a success.
+#[derive(Clone, Debug, Default)]
+pub struct Expectation {
+    /// Statuses that pass; empty means 200 to 399.
+    pub status: Vec<u16>,
+    /// Text that the body must contain.
+    pub body_contains: Option<String>,
+    /// Pattern that the body must match.
+    pub body_matches: Option<regex::bytes::Regex>,
+}
+
+/// A limit on a measured value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Threshold {
+    /// What is limited.
+    pub metric: Metric,
+    /// The limit: nanoseconds for times, a ratio for `ErrorRate`, per second for `Rate`.
+    pub limit: f64,
+}
+
+/// What a threshold can limit. Times are response times unless the name says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Metric {
+    /// A percentile in tenths: 950 is p95, 999 is p99.9.
+    Percentile(u16),
+    /// Arithmetic mean.
+    Mean,
+    /// Largest value.
+    Max,
+    /// Failed share of all arrivals; must be at most the limit.
+    ErrorRate,
+    /// Successful answers per second; must be at least the limit.
+    Rate,
+}
+
+impl Metric {
+    /// The key in scenario files.
+    #[must_use]
+    pub fn key(self) -> String {
+        match self {
+            Self::Percentile(p) if p % 10 == 0 => format!("p{}", p / 10),
+            Self::Percentile(p) => format!("p{}.{}", p / 10, p % 10),
+            Self::Mean => "mean".into(),
+            Self::Max => "max".into(),
+            Self::ErrorRate => "error-rate".into(),
+            Self::Rate => "rate".into(),
+        }
+    }
+}
+
+/// Settings of the anomaly detector.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Detect {
+    /// Length of a period.
+    pub period: Duration,
+    /// Weight of the newest period in the moving average.
+    pub alpha: f64,
+    /// Width of the dynamic threshold in deviations.
+    pub sigma: f64,
+    /// Violations in a row that make an anomaly.
+    pub periods: usize,
+    /// Which rule judges.
+    pub rule: Rule,
+}
+
+impl Default for Detect {
+    fn default() -> Self {
+        Self { period: Duration::from_secs(1), alpha: 0.3, sigma: 3.0, periods: 3, rule: Rule::Frozen }
+    }
+}
+
+/// Which rule judges a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// Frozen reference, robust spread, calibrated width, minimum effect.
+    Frozen,
+    /// Moving average plus/minus sigma deviations of the last ten periods, as asked for first.
+    Plain,
+}
+
+/// A place evidence comes from.
+#[derive(Clone, Debug)]
+pub struct EvidenceSource {
+    /// Name of the service the evidence speaks of.
+    pub service: String,
+    /// Kind and its settings.
+    pub kind: EvidenceKind,
+    /// Base URL; relative ones were joined to the target's.
+    pub location: Location,
+    /// Headers of every fetch (authentication), in the order written.
+    pub headers: Vec<(String, String)>,
+    /// PEM file of an own certificate authority.
+    pub ca: Option<PathBuf>,
+}
+
+/// A URL, or a path on the target (whose address may be known only once it runs).
+#[derive(Clone, Debug)]
+pub enum Location {
+    /// Absolute.
+    Url(Url),
+    /// Relative to the target's address, beginning with a slash.
+    OnTarget(String),
+}
+
+/// Kinds of evidence.
+#[derive(Clone, Debug)]
+pub enum EvidenceKind {
+    /// Go's `net/http/pprof`, URL of its index (`.../debug/pprof`).
+    GoPprof {
+        /// Goroutine snapshots per second.
+        snapshots_per_second: f64,
+        /// Length of a CPU profile window.
+        cpu_window: Duration,
+        /// Whether the live detector may take dumps and execution traces.
+        captures: bool,
+    },
+    /// Any service that answers `<url>/profile?seconds=N` with a pprof CPU profile, and perhaps
+    /// `<url>/mutex` with a contention profile.
+    Pprof {
+        /// Length of a CPU profile window.
+        cpu_window: Duration,
+    },
+    /// A page of Prometheus text or OpenMetrics, scraped each period.
+    Prometheus,
+}
+
+impl EvidenceKind {
+    /// The key in scenario files.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::GoPprof { .. } => "go-pprof",
+            Self::Pprof { .. } => "pprof",
+            Self::Prometheus => "prometheus",
+        }
+    }
+}
+
+/// What a demonstration must find; another cause fails the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expect {
+    /// Kind of the cause as in reports, e.g. `lock`.
+    pub cause: String,
+    /// Text that the cause's function contains.
+    pub at: Option<String>,
+}
