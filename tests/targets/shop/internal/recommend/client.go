@@ -1,0 +1,86 @@
+// Package recommend proposes products, with the help of a second service that
+// knows which products go together.
+package recommend
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"example.com/shop/internal/clock"
+)
+
+// ErrNoDownstream is returned when no second service was configured.
+var ErrNoDownstream = errors.New("no downstream configured")
+
+// Client asks the downstream for related products.
+type Client struct {
+	Base string // URL of the downstream; empty if there is none
+
+	http *http.Client
+}
+
+// NewClient returns a client without a downstream.
+func NewClient() *Client {
+	return &Client{
+		http: &http.Client{
+			Transport: &http.Transport{
+				MaxIdleConns:        4096,
+				MaxIdleConnsPerHost: 4096,
+				IdleConnTimeout:     5 * time.Minute,
+			},
+		},
+	}
+}
+
+// Close gives up the idle connections.
+func (c *Client) Close() {
+	c.http.CloseIdleConnections()
+}
+
+// Related returns the products that go with the given one.
+func (c *Client) Related(ctx context.Context, rc *clock.Request, id int) ([]Item, error) {
+	if c.Base == "" {
+		return nil, ErrNoDownstream
+	}
+	asked := time.Now()
+	body, err := c.get(ctx, c.Base+"/related?item="+strconv.Itoa(id))
+	rc.Downstream += time.Since(asked)
+	if err != nil {
+		return nil, err
+	}
+	var answer struct {
+		Items []Item `json:"items"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return nil, fmt.Errorf("related products: %w", err)
+	}
+	return answer.Items, nil
+}
+
+func (c *Client) get(ctx context.Context, url string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(resp.Body)
+	if cerr := resp.Body.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return nil, fmt.Errorf("related products: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("related products: %s", resp.Status)
+	}
+	return body, nil
+}
