@@ -3,6 +3,7 @@
 //! See `docs/design.md` for the shape: [`run`] is the one seam between recording and analysis.
 
 pub mod analysis;
+pub mod attribute;
 pub mod collect;
 pub mod formats;
 pub mod run;

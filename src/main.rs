@@ -1,1 +1,7 @@
-fn main() {}
+//! The `loadprof` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    loadprof::cli::main()
+}

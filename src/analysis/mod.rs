@@ -3,6 +3,7 @@
 //! Times are integer nanoseconds; nothing here formats for people. Every estimate carries its interval.
 
 mod cause;
+pub mod quantity;
 mod summary;
 
 pub use cause::*;

@@ -1,0 +1,194 @@
+//! Work on a CPU: which function of the application costs more per request, and what it calls.
+//!
+//! Whoever burns the CPU also makes others wait for it, so growth of the run queue is handed to the
+//! functions in proportion to what they added.
+
+use std::collections::BTreeMap;
+
+use super::{CPU_PROFILE, Candidate, Case, evidence, profiles};
+use crate::analysis::quantity;
+use crate::analysis::{CauseKind, Evidence, State};
+use crate::attribute::measure::Measured;
+use crate::attribute::names;
+use crate::attribute::rows::sample_nanos;
+use crate::attribute::side::ServiceSide;
+use crate::attribute::stacks::plain;
+
+/// CPU of one function, nanoseconds per request.
+#[derive(Clone, Debug, Default)]
+pub(in crate::attribute) struct Function {
+    pub flat: f64,
+    pub cum: f64,
+    /// Mean place on its stacks, counted from the root: callees are deeper than callers.
+    depth: f64,
+}
+
+/// CPU of each function per request, over the stacks that `keep` accepts.
+pub(in crate::attribute) fn functions(
+    service: &ServiceSide,
+    throughput: f64,
+    keep: impl Fn(&[&str]) -> bool,
+) -> BTreeMap<String, Function> {
+    let mut all: BTreeMap<String, Function> = BTreeMap::new();
+    let Some(cpu) = service.cpu.as_ref().filter(|_| throughput > 0.0) else { return all };
+    let per_request = 1.0 / (cpu.secs * throughput);
+    for (stack, nanos) in cpu.totals.iter() {
+        let names = plain(stack);
+        if !keep(&names) {
+            continue;
+        }
+        let cost = nanos as f64 * per_request;
+        let mut seen: Vec<&str> = Vec::with_capacity(names.len());
+        for (i, name) in names.iter().rev().enumerate() {
+            let name = names::enclosing(name);
+            if !seen.contains(&name) {
+                seen.push(name);
+                let f = all.entry(name.to_owned()).or_default();
+                f.depth += cost * i as f64;
+                f.cum += cost;
+            }
+        }
+        if let Some(leaf) = names.first() {
+            all.entry(names::enclosing(leaf).to_owned()).or_default().flat += cost;
+        }
+    }
+    all.values_mut().filter(|f| f.cum > 0.0).for_each(|f| f.depth /= f.cum);
+    all
+}
+
+/// Growth that a callee must have, as a share of the largest, to be named instead of its caller.
+const MOST: f64 = 0.7;
+
+/// The function of the application that added most CPU per request.
+pub(super) fn candidate(case: &Case) -> Option<Candidate> {
+    let service = case.entry()?;
+    let now = functions(service, case.throughput(), is_work);
+    let before =
+        case.entry_before().map(|s| functions(s, case.throughput_before(), is_work)).unwrap_or_default();
+    let growth = |name: &str| now.get(name).map_or(0.0, |f| f.cum) - before.get(name).map_or(0.0, |f| f.cum);
+    let at = deepest(&now, growth)?;
+    let added = growth(&at);
+    if added <= case.floor {
+        return None;
+    }
+    let error = sampling_error(service, case.throughput(), now[&at].cum);
+    let before_cum = before.get(&at).map_or(0.0, |f| f.cum);
+    let cost = Measured::new(added, error);
+    let explains = cost.plus(run_queue_share(case, added));
+    let doing = callee(case, &at).unwrap_or_default();
+    Some(Candidate {
+        kind: CauseKind::Cpu,
+        mechanism: mechanism(case, &at, &doing, now[&at].cum, before_cum),
+        remedy: remedy(&at, &doing),
+        evidence: proof(case, service, &at, now[&at].cum, before_cum),
+        service: service.name.clone(),
+        at,
+        doing,
+        explains,
+        owned: true,
+    })
+}
+
+/// Requests and background alike burn the CPU; our own observation does not count.
+fn is_work(stack: &[&str]) -> bool {
+    !stack.iter().any(|f| f.starts_with("net/http/pprof.") || f.starts_with("runtime/pprof."))
+}
+
+fn deepest(now: &BTreeMap<String, Function>, growth: impl Fn(&str) -> f64) -> Option<String> {
+    let mine: Vec<&String> = now.keys().filter(|name| names::is_application(name)).collect();
+    let largest = mine.iter().map(|n| growth(n)).fold(0.0, f64::max);
+    mine.into_iter()
+        .filter(|n| growth(n) > 0.0 && growth(n) >= MOST * largest)
+        .max_by(|a, b| now[*a].depth.total_cmp(&now[*b].depth))
+        .cloned()
+}
+
+/// Standard error of a cost that was counted in samples.
+fn sampling_error(service: &ServiceSide, throughput: f64, cost: f64) -> f64 {
+    let secs = service.cpu.as_ref().map_or(1.0, |c| c.secs);
+    (cost * sample_nanos(service) / (secs * throughput)).sqrt()
+}
+
+/// Part of the growth of the run queue that `added` CPU is to blame for.
+fn run_queue_share(case: &Case, added: f64) -> Measured {
+    let queue = case.change_of(State::RunQueue);
+    let total = total_growth(case);
+    if queue.value <= 0.0 || total <= 0.0 {
+        return Measured::default();
+    }
+    queue.times((added / total).clamp(0.0, 1.0))
+}
+
+/// Growth of the service's CPU per request, requests and background together.
+pub(super) fn total_growth(case: &Case) -> f64 {
+    let per_request =
+        |s: Option<&ServiceSide>, x: f64| s.filter(|_| x > 0.0).map_or(0.0, |s| s.cpu_rate(is_work) / x);
+    per_request(case.entry(), case.throughput()) - per_request(case.entry_before(), case.throughput_before())
+}
+
+/// The function that `at` calls for most of the added time; none if it spends it itself.
+pub(super) fn callee(case: &Case, at: &str) -> Option<String> {
+    let mut growth: BTreeMap<String, f64> = BTreeMap::new();
+    let sides =
+        [(case.entry(), case.throughput(), 1.0), (case.entry_before(), case.throughput_before(), -1.0)];
+    let mut total = 0.0;
+    for (service, throughput, sign) in sides {
+        let Some(cpu) = service.and_then(|s| s.cpu.as_ref()).filter(|_| throughput > 0.0) else { continue };
+        for (stack, nanos) in cpu.totals.iter() {
+            let cost = sign * nanos as f64 / (cpu.secs * throughput);
+            let Some(place) = stack.iter().position(|f| names::enclosing(f) == at) else { continue };
+            total += cost;
+            if place > 0 {
+                *growth.entry(names::enclosing(&stack[place - 1]).to_owned()).or_default() += cost;
+            }
+        }
+    }
+    let (name, most) = growth.into_iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
+    (most >= 0.4 * total && !name.starts_with("runtime.")).then_some(name)
+}
+
+fn mechanism(case: &Case, at: &str, doing: &str, now: f64, before: f64) -> String {
+    let calls = if doing.is_empty() { String::new() } else { format!(", most of it in {doing}") };
+    let was = if case.reference.is_some() {
+        format!(" (before: {})", quantity::duration(before))
+    } else {
+        String::new()
+    };
+    let queue = run_queue_share(case, now - before).value;
+    let wait = if queue > case.floor {
+        format!("; requests wait {} longer for a CPU because of it", quantity::duration(queue))
+    } else {
+        String::new()
+    };
+    format!("{at} takes {} of CPU per request{was}{calls}{wait}", quantity::duration(now))
+}
+
+fn remedy(at: &str, doing: &str) -> String {
+    if doing.is_empty() {
+        format!("make {at} cheaper, or call it less often")
+    } else {
+        format!("do not call {doing} on every request in {at}: keep its result, or make it cheaper")
+    }
+}
+
+fn proof(case: &Case, service: &ServiceSide, at: &str, now: f64, before: f64) -> Vec<Evidence> {
+    let mut all = vec![evidence(
+        CPU_PROFILE,
+        format!(
+            "{at} is on {} of CPU per request, {} in the reference",
+            quantity::duration(now),
+            if case.reference.is_some() { quantity::duration(before) } else { "not known".into() }
+        ),
+        profiles(&service.name, "cpu"),
+    )];
+    let response =
+        case.judged.client.response.value - case.reference.map_or(0.0, |r| r.client.response.value);
+    if response > case.floor && now - before <= 1.5 * response {
+        all.push(evidence(
+            "generator's clock",
+            format!("the mean response time grew by {}", quantity::duration(response)),
+            Some("load/latency.hlog".into()),
+        ));
+    }
+    all
+}

@@ -1,0 +1,157 @@
+//! From symptoms to causes: waiting belongs to whoever makes others wait.
+//!
+//! Each file here knows one kind of symptom and hands its time to an owner: lock waits to the holder, pool
+//! waits to the pool's size or its work, waiting for a CPU to who burns it, collection to who allocates.
+
+mod alloc;
+mod cpu;
+mod leak;
+mod lock;
+mod pool;
+mod remote;
+
+use std::collections::BTreeSet;
+
+use super::books::Line;
+use super::measure::Measured;
+use super::side::{ServiceSide, Side};
+use crate::analysis::{CauseKind, Evidence, State};
+
+pub(super) use cpu::{Function, functions};
+
+/// What is to be explained.
+#[derive(Debug)]
+pub(super) struct Case<'a> {
+    pub reference: Option<&'a Side>,
+    pub judged: &'a Side,
+    pub lines: &'a [Line],
+    /// Changes below this many nanoseconds per request are noise.
+    pub floor: f64,
+}
+
+/// A possible cause with what speaks for it.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub kind: CauseKind,
+    pub at: String,
+    pub doing: String,
+    pub service: String,
+    pub explains: Measured,
+    pub mechanism: String,
+    pub remedy: String,
+    pub evidence: Vec<Evidence>,
+    /// Whether the owner of the wait is known, not only the wait.
+    pub owned: bool,
+}
+
+impl Candidate {
+    /// Kinds of evidence that agree.
+    pub(super) fn tiers(&self) -> usize {
+        self.evidence.iter().map(|e| e.tier.as_str()).collect::<BTreeSet<_>>().len()
+    }
+}
+
+impl Case<'_> {
+    pub(super) fn entry(&self) -> Option<&ServiceSide> {
+        self.judged.entry()
+    }
+
+    pub(super) fn entry_before(&self) -> Option<&ServiceSide> {
+        self.reference.and_then(Side::entry)
+    }
+
+    pub(super) fn throughput(&self) -> f64 {
+        self.judged.client.throughput()
+    }
+
+    pub(super) fn throughput_before(&self) -> f64 {
+        self.reference.map_or(0.0, |r| r.client.throughput())
+    }
+
+    /// Lines of the given states whose change is more than noise.
+    fn grown(&self, states: &[State]) -> Vec<&Line> {
+        self.lines
+            .iter()
+            .filter(|l| states.contains(&l.state) && l.change().low() > 0.0 && l.change().value > self.floor)
+            .collect()
+    }
+
+    /// Change of all lines of a state together.
+    fn change_of(&self, state: State) -> Measured {
+        self.lines
+            .iter()
+            .filter(|l| l.state == state)
+            .fold(Measured::default(), |sum, l| sum.plus(l.change()))
+    }
+
+    fn service_name(&self) -> String {
+        self.entry().map(|s| s.name.clone()).unwrap_or_default()
+    }
+}
+
+/// All candidates, the one that explains most first.
+pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
+    let mut all = lock::candidates(case);
+    all.extend(pool::candidates(case));
+    all.extend(remote::candidates(case));
+    all.extend(work(case));
+    all.extend(leak::candidate(case));
+    merge_same_owner(&mut all);
+    all.sort_by(|a, b| b.explains.value.total_cmp(&a.explains.value).then_with(|| a.at.cmp(&b.at)));
+    all
+}
+
+/// Work on a CPU: charged to a function, or to the site that allocates if collecting is most of it.
+fn work(case: &Case) -> Vec<Candidate> {
+    match (cpu::candidate(case), alloc::candidate(case)) {
+        (Some(cpu), Some(alloc)) if alloc.share >= alloc::DECISIVE => {
+            let rest = cpu.explains.minus(alloc.candidate.explains);
+            let separate = cpu.at != alloc.candidate.at && rest.value > alloc.candidate.explains.value;
+            if separate { vec![alloc.candidate, cpu] } else { vec![alloc.candidate] }
+        }
+        (None, Some(alloc)) if alloc.share >= alloc::DECISIVE => vec![alloc.candidate],
+        (cpu, _) => cpu.into_iter().collect(),
+    }
+}
+
+/// The same function may hold a lock and burn the CPU while it holds it: that is one cause. The kind that
+/// explains more names it.
+fn merge_same_owner(all: &mut Vec<Candidate>) {
+    all.sort_by(|a, b| b.explains.value.total_cmp(&a.explains.value));
+    let mut merged: Vec<Candidate> = Vec::new();
+    for candidate in all.drain(..) {
+        match merged.iter_mut().find(|m| same_owner(m, &candidate)) {
+            Some(m) => {
+                m.explains = m.explains.plus(candidate.explains);
+                m.evidence.extend(candidate.evidence);
+                if m.doing.is_empty() {
+                    m.doing = candidate.doing;
+                }
+            }
+            None => merged.push(candidate),
+        }
+    }
+    *all = merged;
+}
+
+fn same_owner(a: &Candidate, b: &Candidate) -> bool {
+    a.at == b.at
+        && a.service == b.service
+        && a.kind != CauseKind::GoroutineLeak
+        && b.kind != CauseKind::GoroutineLeak
+}
+
+/// Evidence of one kind of source.
+fn evidence(tier: &str, says: String, path: Option<String>) -> Evidence {
+    Evidence { tier: tier.to_owned(), says, path }
+}
+
+/// Folder of a service's profiles of one kind.
+fn profiles(service: &str, kind: &str) -> Option<String> {
+    Some(format!("profiles/{service}/{kind}"))
+}
+
+const SNAPSHOTS: &str = "goroutine snapshots";
+const CPU_PROFILE: &str = "CPU profile";
+const MUTEX_PROFILE: &str = "mutex profile";
+const HEAP_PROFILE: &str = "heap profile";

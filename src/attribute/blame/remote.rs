@@ -1,0 +1,135 @@
+//! Waits for something outside the process, or of a kind that names itself: another service, a database, a
+//! cache, the network, a sleep, a file.
+
+use super::{Candidate, Case, SNAPSHOTS, evidence, profiles};
+use crate::analysis::quantity;
+use crate::analysis::{CauseKind, Evidence, State};
+use crate::attribute::books::{Line, lines};
+use crate::attribute::rows::service_rows;
+
+const STATES: [State; 9] = [
+    State::Downstream,
+    State::Database,
+    State::Cache,
+    State::Network,
+    State::Sleep,
+    State::Syscall,
+    State::Sync,
+    State::OtherWait,
+    State::ClientConnect,
+];
+
+pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
+    case.grown(&STATES).into_iter().map(|line| candidate(case, line)).collect()
+}
+
+fn candidate(case: &Case, line: &Line) -> Candidate {
+    let (kind, waits_for, remedy) = words(line.state);
+    let change = line.change();
+    let mut proof = vec![evidence(
+        if line.state == State::ClientConnect { "generator's clock" } else { SNAPSHOTS },
+        format!(
+            "requests {waits_for} in {} for {}{}",
+            line.at,
+            quantity::duration(line.judged.value),
+            line.reference
+                .map(|r| format!(", {} in the reference", quantity::duration(r.value)))
+                .unwrap_or_default()
+        ),
+        profiles(&case.service_name(), "goroutine"),
+    )];
+    proof.extend(clock(case, change.value));
+    let beyond = if kind == CauseKind::Downstream { other_service(case) } else { None };
+    let mechanism = match &beyond {
+        Some((says, _)) => {
+            format!("requests {waits_for} {} longer in {}; {says}", quantity::duration(change.value), line.at)
+        }
+        None => format!("requests {waits_for} {} longer in {}", quantity::duration(change.value), line.at),
+    };
+    proof.extend(beyond.map(|(_, e)| e));
+    Candidate {
+        kind,
+        at: if line.at.is_empty() { "opening connections".into() } else { line.at.clone() },
+        doing: String::new(),
+        service: case.service_name(),
+        explains: change,
+        mechanism,
+        remedy: remedy.to_owned(),
+        evidence: proof,
+        owned: !matches!(line.state, State::Sync | State::OtherWait | State::Network),
+    }
+}
+
+fn words(state: State) -> (CauseKind, &'static str, &'static str) {
+    match state {
+        State::Downstream => (
+            CauseKind::Downstream,
+            "wait for another service",
+            "look at the called service in the same window; a time limit or a cache bounds what it can cost",
+        ),
+        State::Database => {
+            (CauseKind::Database, "wait for the database", "look at the statement and its plan")
+        }
+        State::Cache => (CauseKind::Cache, "wait for the cache", "look at the command and its size"),
+        State::ClientConnect => (
+            CauseKind::Connect,
+            "open connections",
+            "check keep-alive on both sides, the accept queue and the TLS handshake",
+        ),
+        State::Network => (CauseKind::Wait, "wait for the network", "see which connection the stacks read"),
+        State::Sleep => (CauseKind::Wait, "sleep", "see why the function sleeps on the path of a request"),
+        State::Syscall => {
+            (CauseKind::Wait, "wait in a system call", "see which file or device the stacks name")
+        }
+        State::Sync => {
+            (CauseKind::Wait, "wait for other goroutines", "see what the goroutines waited for do")
+        }
+        _ => (CauseKind::Wait, "wait", "see the stacks of the captured goroutine dump"),
+    }
+}
+
+/// The generator measured from outside that the response grew by as much: a second witness.
+fn clock(case: &Case, change: f64) -> Option<Evidence> {
+    let before = case.reference.map_or(0.0, |r| r.client.response.value);
+    let grown = case.judged.client.response.value - before;
+    let agrees = grown > 0.0 && (change / grown - 1.0).abs() < 0.35;
+    agrees.then(|| {
+        evidence(
+            "generator's clock",
+            format!("the mean response time grew by {}", quantity::duration(grown)),
+            Some("load/latency.hlog".into()),
+        )
+    })
+}
+
+/// What grew most in another service that evidence was recorded of.
+fn other_service(case: &Case) -> Option<(String, Evidence)> {
+    let entry = case.service_name();
+    let others = case.judged.services.iter().filter(|s| s.name != entry && s.has_evidence());
+    others
+        .filter_map(|service| {
+            let before = case
+                .reference
+                .and_then(|r| r.services.iter().find(|s| s.name == service.name))
+                .map(|s| service_rows(s, case.throughput_before()));
+            let now = service_rows(service, case.throughput());
+            let top = lines(before.as_ref(), &now)
+                .into_iter()
+                .max_by(|a, b| a.change().value.total_cmp(&b.change().value))?;
+            (top.change().low() > case.floor).then(|| {
+                let says = format!(
+                    "in {} the time is spent in {} ({})",
+                    service.name,
+                    top.at,
+                    quantity::duration(top.change().value)
+                );
+                let proof = evidence(
+                    "snapshots of the called service",
+                    says.clone(),
+                    profiles(&service.name, "goroutine"),
+                );
+                (says, proof)
+            })
+        })
+        .next()
+}

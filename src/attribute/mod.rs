@@ -1,0 +1,285 @@
+//! Attribution: from a recording and a moment that went wrong to a latency breakdown and ranked causes.
+//!
+//! A snapshot of what the requests in flight are doing, taken N times, gives by Little's law the time a
+//! request spends in each state: `x_c = N_c / X`. CPU profiles split the running part by function.
+//! Waiting is then handed to whoever makes others wait. `docs/attribution.md` has the rules.
+
+mod blame;
+mod books;
+mod client;
+mod flames;
+mod measure;
+mod names;
+mod rows;
+mod side;
+mod snapshots;
+mod stack;
+mod stacks;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+use crate::analysis::{Breakdown, Cause, Caveat, Estimate, FunctionRow, Missing, RuledOut, State, Verdict};
+use crate::run::reader::Recording;
+use crate::time::Window;
+
+use blame::{Candidate, Case};
+use books::Line;
+use measure::Measured;
+use side::Side;
+
+pub use flames::Folded;
+
+/// Healthy windows to compare with: of the same run, or of a baseline.
+#[derive(Clone, Copy, Debug)]
+pub struct Reference<'a> {
+    /// The run they are in.
+    pub recording: &'a Recording,
+    /// The windows in it, in order.
+    pub windows: &'a [Window],
+}
+
+/// What is to be explained.
+#[derive(Clone, Copy, Debug)]
+pub struct Inquiry<'a> {
+    /// The run.
+    pub recording: &'a Recording,
+    /// Services with evidence, in the order of the scenario; the first one serves the requests.
+    pub services: &'a [String],
+    /// The window to explain.
+    pub judged: Window,
+    /// What to compare it with; none explains the level.
+    pub reference: Option<Reference<'a>>,
+    /// Whether what went wrong is a growing number of goroutines.
+    pub growth: bool,
+}
+
+/// What could be found out.
+#[derive(Clone, Debug)]
+pub struct Attribution {
+    /// How sure it is.
+    pub verdict: Verdict,
+    /// Causes the verdict names.
+    pub causes: Vec<Cause>,
+    /// Where the time goes.
+    pub breakdown: Breakdown,
+    /// Functions by CPU per request.
+    pub functions: Vec<FunctionRow>,
+    /// What can be excluded.
+    pub ruled_out: Vec<RuledOut>,
+    /// Evidence that was not there.
+    pub missing: Vec<Missing>,
+    /// Doubts.
+    pub caveats: Vec<Caveat>,
+    /// CPU stacks of both windows, for flame graphs.
+    pub folded: Folded,
+}
+
+/// Functions shown in the table.
+const TOP_FUNCTIONS: usize = 15;
+
+/// Explains one window.
+#[must_use]
+pub fn attribute(inquiry: &Inquiry) -> Attribution {
+    let judged = Side::load(inquiry.recording, inquiry.services, &[inquiry.judged]);
+    let reference = inquiry.reference.map(|r| Side::load(r.recording, inquiry.services, r.windows));
+    let rows_now = rows::rows(&judged);
+    let rows_before = reference.as_ref().map(rows::rows);
+    let lines = books::lines(rows_before.as_ref(), &rows_now);
+    let rest = books::unattributed(&lines, reference.as_ref(), &judged);
+    let change =
+        judged.client.response.minus(reference.as_ref().map(|r| r.client.response).unwrap_or_default());
+    let floor = floor(&judged, reference.as_ref());
+    let case = Case { reference: reference.as_ref(), judged: &judged, lines: &lines, floor };
+    let candidates = ordered(blame::candidates(&case), inquiry.growth);
+    let saturated = is_growing(&judged.client.in_flight);
+    let (verdict, named) = verdict::judge(&verdict::Question {
+        candidates: &candidates,
+        change,
+        rest: &rest,
+        floor,
+        growth: inquiry.growth,
+        saturated,
+        load_change: reference.as_ref().map_or(0.0, |r| load_change(r, &judged)),
+        mix: reference.as_ref().map_or(0.0, |r| mix_effect(r, &judged)),
+    });
+    let causes: Vec<Cause> = candidates.into_iter().take(named).map(|c| cause(c, change)).collect();
+    let mut caveats = caveats(&judged, reference.as_ref(), &rest);
+    if saturated {
+        let what = causes.first().map_or("the service", |c| c.at.as_str()).to_owned();
+        caveats.push(Caveat::Saturated { what });
+    }
+    Attribution {
+        verdict,
+        ruled_out: ruled_out(&lines, &causes, floor),
+        missing: missing(inquiry, &judged),
+        breakdown: books::breakdown(&lines, &rest, reference.as_ref(), &judged),
+        functions: function_rows(reference.as_ref(), &judged),
+        folded: Folded::of(reference.as_ref(), &judged),
+        causes,
+        caveats,
+    }
+}
+
+/// Noise: 3 % of the response time, at least 50 us, at least the error of the change.
+fn floor(judged: &Side, reference: Option<&Side>) -> f64 {
+    let base = reference.unwrap_or(judged).client.response.value;
+    (0.03 * base).max(50_000.0)
+}
+
+/// If goroutines grow, the function that starts them comes first.
+fn ordered(mut candidates: Vec<Candidate>, growth: bool) -> Vec<Candidate> {
+    if growth {
+        candidates.sort_by_key(|c| c.kind != crate::analysis::CauseKind::GoroutineLeak);
+    }
+    candidates
+}
+
+/// Whether the last third holds more than twice the requests in flight of the first.
+fn is_growing(in_flight: &[f64]) -> bool {
+    let third = in_flight.len() / 3;
+    if third == 0 {
+        return false;
+    }
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    let (first, last) = (mean(&in_flight[..third]), mean(&in_flight[in_flight.len() - third..]));
+    last > 2.0 * first && last > 50.0
+}
+
+fn load_change(reference: &Side, judged: &Side) -> f64 {
+    let rate = |s: &Side| if s.client.secs > 0.0 { s.client.offered as f64 / s.client.secs } else { 0.0 };
+    let before = rate(reference);
+    if before > 0.0 { rate(judged) / before - 1.0 } else { 0.0 }
+}
+
+/// Change of the mean response time that other shares of the requests alone would make, with each request
+/// as fast as on the mean of both sides.
+fn mix_effect(reference: &Side, judged: &Side) -> f64 {
+    let share = |s: &Side, i: usize| {
+        s.client.by_request.get(i).copied().unwrap_or(0) as f64 / s.client.done.max(1) as f64
+    };
+    let time = |s: &Side, i: usize| s.client.response_by_request.get(i).copied().unwrap_or(0.0);
+    (0..judged.client.by_request.len())
+        .map(|i| (share(judged, i) - share(reference, i)) * (time(judged, i) + time(reference, i)) / 2.0)
+        .sum()
+}
+
+fn cause(c: Candidate, change: Measured) -> Cause {
+    Cause {
+        kind: c.kind,
+        share: if change.value > 0.0 { c.explains.value / change.value } else { 0.0 },
+        explains: c.explains.estimate(),
+        at: c.at,
+        doing: c.doing,
+        service: c.service,
+        mechanism: c.mechanism,
+        remedy: c.remedy,
+        evidence: c.evidence,
+    }
+}
+
+/// States whose change is certainly small.
+fn ruled_out(lines: &[Line], causes: &[Cause], floor: f64) -> Vec<RuledOut> {
+    const STATES: [(State, &str); 7] = [
+        (State::Cpu, "CPU demand"),
+        (State::RunQueue, "waiting for a CPU"),
+        (State::Lock, "waiting for locks"),
+        (State::Downstream, "waiting for other services"),
+        (State::Database, "waiting for the database"),
+        (State::GarbageCollection, "helping the garbage collector"),
+        (State::ClientConnect, "opening connections"),
+    ];
+    let top = causes.first().map_or(0.0, |c| c.explains.value as f64);
+    let limit = floor.max(0.1 * top);
+    STATES
+        .iter()
+        .filter_map(|(state, what)| {
+            let of_state: Vec<_> = lines.iter().filter(|l| l.state == *state).collect();
+            let sum = of_state.iter().fold(Measured::default(), |sum, l| sum.plus(l.change()));
+            let small = !of_state.is_empty() && sum.high() < limit;
+            small.then(|| RuledOut { what: (*what).to_owned(), change: sum.estimate() })
+        })
+        .collect()
+}
+
+fn missing(inquiry: &Inquiry, judged: &Side) -> Vec<Missing> {
+    let mut all = Vec::new();
+    for (key, facts) in &inquiry.recording.manifest.sources {
+        all.extend(
+            facts
+                .off
+                .iter()
+                .map(|off| Missing { what: format!("{} of {key}", off.what), remedy: off.remedy.clone() }),
+        );
+        if let Some(problem) = &facts.problem {
+            all.push(Missing { what: key.clone(), remedy: problem.clone() });
+        }
+    }
+    if judged.entry().is_none() {
+        all.push(Missing {
+            what: "any evidence of what the service does".to_owned(),
+            remedy: "name an evidence source in the scenario, e.g. [[evidence.go-pprof]]; \
+                     `loadprof check` says what is reachable"
+                .to_owned(),
+        });
+    }
+    all
+}
+
+/// Fewer snapshots than this give rows with wide intervals.
+const FEW_SNAPSHOTS: u64 = 30;
+
+fn caveats(judged: &Side, reference: Option<&Side>, rest: &Line) -> Vec<Caveat> {
+    let mut all = Vec::new();
+    if reference.is_none() {
+        all.push(Caveat::NoReference);
+    }
+    let measured = judged.client.response.value;
+    if judged.entry().is_some() && rest.judged.value.abs() > 0.1 * measured {
+        let explained = (measured - rest.judged.value).round() as i64;
+        all.push(Caveat::BooksOpen { explained, measured: measured.round() as i64 });
+    }
+    for side in reference.into_iter().chain([judged]) {
+        let found = side.entry().map_or(0, |s| s.snapshots.len() as u64);
+        if found > 0 && found < FEW_SNAPSHOTS {
+            let what = "goroutine snapshots in a window".to_owned();
+            all.push(Caveat::TooFewSamples { what, found, needed: FEW_SNAPSHOTS });
+        }
+    }
+    all
+}
+
+fn function_rows(reference: Option<&Side>, judged: &Side) -> Vec<FunctionRow> {
+    let Some(service) = judged.entry() else { return Vec::new() };
+    let of = |side: &Side| {
+        side.entry()
+            .map(|s| blame::functions(s, side.client.throughput(), side::is_request_work))
+            .unwrap_or_default()
+    };
+    let (now, before) = (of(judged), reference.map(of));
+    let mut rows: Vec<_> =
+        now.iter().map(|(name, f)| (name, f, before.as_ref().map(|b| b.get(name)))).collect();
+    let growth = |f: &blame::Function, was: &Option<Option<&blame::Function>>| {
+        f.cum - was.flatten().map_or(0.0, |w| w.cum)
+    };
+    rows.sort_by(|a, b| growth(b.1, &b.2).total_cmp(&growth(a.1, &a.2)).then_with(|| a.0.cmp(b.0)));
+    let whole = |x: f64| x.round() as i64;
+    rows.into_iter()
+        .take(TOP_FUNCTIONS)
+        .map(|(name, f, was)| FunctionRow {
+            function: name.clone(),
+            service: service.name.clone(),
+            flat_reference: was.map(|w| whole(w.map_or(0.0, |w| w.flat))),
+            flat: whole(f.flat),
+            cum_reference: was.map(|w| whole(w.map_or(0.0, |w| w.cum))),
+            cum: whole(f.cum),
+        })
+        .collect()
+}
+
+/// Sum of a breakdown's rows: what the books explain.
+#[must_use]
+pub fn explained(breakdown: &Breakdown) -> Estimate {
+    let sum = |of: fn(&Estimate) -> i64| breakdown.rows.iter().map(|r| of(&r.judged)).sum();
+    Estimate { value: sum(|e| e.value), low: sum(|e| e.low), high: sum(|e| e.high) }
+}

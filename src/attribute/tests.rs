@@ -1,0 +1,225 @@
+//! Known faults as made-up evidence: what each must be called, and what must not be blamed.
+
+use super::blame::{Candidate, Case, candidates};
+use super::books::lines;
+use super::client::Client;
+use super::measure::Measured;
+use super::rows::rows;
+use super::side::{Sampled, ServiceSide, Side};
+use super::snapshots::Snapshots;
+use crate::analysis::CauseKind;
+use crate::formats::pprof::{Frame, Profile, ProfileBuilder};
+use crate::run::period::Phase;
+use crate::time::{MILLISECOND, RunTime, Window};
+
+const SERVER: &str = "net/http.serverHandler.ServeHTTP net/http.(*conn).serve";
+const RATE: f64 = 1_000.0;
+const SECS: f64 = 10.0;
+
+/// Evidence of one side: stacks (leaf first, names separated by blanks) with milliseconds per request.
+#[derive(Default)]
+struct Evidence<'a> {
+    mean_ms: f64,
+    /// Requests: time in each stack.
+    requests: &'a [(&'a str, f64)],
+    /// Other goroutines: how many there are.
+    background: &'a [(&'a str, f64)],
+    cpu: &'a [(&'a str, f64)],
+    mutex: &'a [(&'a str, f64)],
+    /// Bytes per request.
+    heap: &'a [(&'a str, f64)],
+}
+
+fn profile(types: &[(&str, &str)], stacks: impl Iterator<Item = (String, Vec<i64>)>) -> Profile {
+    let mut builder = ProfileBuilder::new(types, 1);
+    for (stack, values) in stacks {
+        let frames = stack.split(' ').map(|f| Frame { function: f.into(), file: String::new(), line: 0 });
+        builder.add(frames.collect::<Vec<_>>(), &values);
+    }
+    builder.finish(0, 0)
+}
+
+fn sampled(stacks: &[(&str, f64)], unit: f64) -> Option<Sampled> {
+    let total = |x: f64| (x * unit * RATE * SECS).round() as i64;
+    let rows = stacks.iter().map(|(s, v)| ((*s).to_owned(), vec![total(*v)]));
+    let profile = profile(&[("value", "unit")], rows);
+    let mut sampled = Sampled { secs: SECS, samples: 2_000, ..Sampled::default() };
+    sampled.totals.add(&profile, 0, 1);
+    (!stacks.is_empty()).then_some(sampled)
+}
+
+fn snapshots(e: &Evidence) -> Snapshots {
+    let mut all = Snapshots::default();
+    for i in 0..100_u64 {
+        // Fractions of a goroutine are seen in that share of the snapshots.
+        let count = |mean: f64| {
+            (mean.floor() + f64::from(u8::from(i as f64 * mean.fract() % 1.0 + mean.fract() >= 1.0))) as i64
+        };
+        let requests = e.requests.iter().map(|(s, ms)| (format!("{s} {SERVER}"), count(ms * RATE / 1e3)));
+        let background = e.background.iter().map(|(s, n)| ((*s).to_owned(), count(*n)));
+        let rows = requests.chain(background).map(|(s, n)| (s, vec![n]));
+        all.add(RunTime::from_nanos(i * 100 * MILLISECOND), &profile(&[("goroutine", "count")], rows));
+    }
+    all
+}
+
+fn side(e: &Evidence) -> Side {
+    let on_server = |stacks: &[(&str, f64)]| -> Vec<(String, f64)> {
+        stacks
+            .iter()
+            .map(|(s, v)| (if s.contains("gcBg") { (*s).to_owned() } else { format!("{s} {SERVER}") }, *v))
+            .collect()
+    };
+    let cpu = on_server(e.cpu);
+    let cpu: Vec<(&str, f64)> = cpu.iter().map(|(s, v)| (s.as_str(), *v)).collect();
+    let service = ServiceSide {
+        name: "shop".into(),
+        snapshots: snapshots(e),
+        cpu: sampled(&cpu, 1e6),
+        mutex: sampled(e.mutex, 1e6),
+        heap: sampled(e.heap, 1.0),
+    };
+    let client = Client {
+        secs: SECS,
+        done: (RATE * SECS) as u64,
+        response: Measured::new(e.mean_ms * 1e6, 0.01e6),
+        phases: vec![Measured::default(); Phase::ALL.len()],
+        ..Client::default()
+    };
+    let window = Window::new(RunTime::ZERO, RunTime::from_nanos(10_000 * MILLISECOND));
+    Side { windows: vec![window], client, services: vec![service] }
+}
+
+fn blamed(before: &Evidence, now: &Evidence) -> Vec<Candidate> {
+    let (before, now) = (side(before), side(now));
+    let lines = lines(Some(&rows(&before)), &rows(&now));
+    candidates(&Case { reference: Some(&before), judged: &now, lines: &lines, floor: 50_000.0 })
+}
+
+const LOCKED: &str = "runtime.gopark runtime.semacquire1 internal/sync.runtime_SemacquireMutex \
+                      internal/sync.(*Mutex).Lock shop/catalogue.(*Store).Reload shop/catalogue.(*Store).Page";
+const PARSING: &str = "encoding/json.checkValid encoding/json.Unmarshal shop/catalogue.(*Store).Reload \
+                       shop/catalogue.(*Store).Page";
+const PAGE: &str = "sort.Slice shop/catalogue.(*Store).Page";
+
+#[test]
+fn a_lock_is_blamed_on_its_holder_and_what_it_does() {
+    let before =
+        Evidence { mean_ms: 0.6, requests: &[(PAGE, 0.5)], cpu: &[(PAGE, 0.5)], ..Evidence::default() };
+    let now = Evidence {
+        mean_ms: 9.6,
+        requests: &[(PAGE, 0.5), (PARSING, 1.0), (LOCKED, 8.0)],
+        cpu: &[(PAGE, 0.5), (PARSING, 1.0)],
+        mutex: &[("sync.(*Mutex).Unlock shop/catalogue.(*Store).Reload", 8.0)],
+        ..Evidence::default()
+    };
+    let found = blamed(&before, &now);
+    assert_eq!((found[0].kind, found[0].at.as_str()), (CauseKind::Lock, "shop/catalogue.(*Store).Reload"));
+    assert_eq!(found[0].doing, "encoding/json.Unmarshal");
+    assert!((found[0].explains.value / 1e6 - 9.0).abs() < 0.2, "wait and work: {:?}", found[0].explains);
+    assert_eq!(found.len(), 1, "the parsing is the same cause: {found:#?}");
+    assert!(found[0].tiers() >= 2);
+}
+
+#[test]
+fn without_a_mutex_profile_the_method_itself_is_the_witness() {
+    let before = Evidence { mean_ms: 0.6, requests: &[(PAGE, 0.5)], ..Evidence::default() };
+    let now = Evidence {
+        mean_ms: 9.6,
+        requests: &[(PAGE, 0.5), (PARSING, 1.0), (LOCKED, 8.0)],
+        ..Evidence::default()
+    };
+    let found = blamed(&before, &now);
+    assert_eq!((found[0].kind, found[0].at.as_str()), (CauseKind::Lock, "shop/catalogue.(*Store).Reload"));
+    assert!(found[0].owned);
+}
+
+#[test]
+fn costly_work_is_blamed_on_the_caller_with_the_called_function() {
+    let compile = "regexp/syntax.Parse regexp.compile regexp.MustCompile shop/search.(*Index).Match shop/web.(*Shop).search";
+    let matching = "regexp.(*Regexp).MatchString shop/search.(*Index).Match shop/web.(*Shop).search";
+    let before = Evidence {
+        mean_ms: 0.5,
+        requests: &[(matching, 0.4)],
+        cpu: &[(matching, 0.4)],
+        ..Evidence::default()
+    };
+    let now = Evidence {
+        mean_ms: 2.0,
+        requests: &[(matching, 0.6), (compile, 1.3)],
+        cpu: &[(matching, 0.4), (compile, 1.0)],
+        ..Evidence::default()
+    };
+    let found = blamed(&before, &now);
+    assert_eq!((found[0].kind, found[0].at.as_str()), (CauseKind::Cpu, "shop/search.(*Index).Match"));
+    assert_eq!(found[0].doing, "regexp.MustCompile");
+    let ms = found[0].explains.value / 1e6;
+    assert!((1.3..1.7).contains(&ms), "its CPU and the run queue it causes: {ms}");
+}
+
+#[test]
+fn a_small_pool_is_blamed_on_its_size_and_slow_work_on_the_work() {
+    let send =
+        "runtime.gopark runtime.chansend runtime.chansend1 shop/orders.(*Pool).Submit shop/web.(*Shop).order";
+    let receive =
+        "runtime.gopark runtime.chanrecv runtime.chanrecv1 shop/orders.(*Pool).Submit shop/web.(*Shop).order";
+    let idle = "runtime.gopark runtime.selectgo shop/orders.(*Pool).work";
+    let busy = "runtime.gopark time.Sleep shop/orders.(*Pool).book shop/orders.(*Pool).work";
+    let before = Evidence {
+        mean_ms: 3.1,
+        requests: &[(receive, 3.0)],
+        background: &[(idle, 61.0), (busy, 3.0)],
+        ..Evidence::default()
+    };
+    let small = Evidence {
+        mean_ms: 23.1,
+        requests: &[(receive, 3.0), (send, 20.0)],
+        background: &[(busy, 3.0)],
+        ..Evidence::default()
+    };
+    let found = blamed(&before, &small);
+    assert_eq!((found[0].kind, found[0].at.as_str()), (CauseKind::Pool, "shop/orders.(*Pool).Submit"));
+    assert!((found[0].explains.value / 1e6 - 20.0).abs() < 0.5);
+    let slow = Evidence {
+        mean_ms: 43.1,
+        requests: &[(receive, 23.0), (send, 20.0)],
+        background: &[(busy, 64.0)],
+        ..Evidence::default()
+    };
+    let found = blamed(&before, &slow);
+    assert_eq!((found[0].kind, found[0].at.as_str()), (CauseKind::Pool, "shop/orders.(*Pool).book"));
+}
+
+#[test]
+fn a_megabyte_per_request_is_blamed_on_the_site_not_on_the_collector() {
+    let render = "image/draw.Draw shop/images.(*Renderer).Render";
+    let make =
+        "runtime.memclrNoHeapPointers runtime.mallocgc runtime.makeslice shop/images.(*Renderer).Render";
+    let mark = "runtime.scanobject runtime.gcDrain runtime.gcBgMarkWorker";
+    let before = Evidence {
+        mean_ms: 0.7,
+        requests: &[(render, 0.6)],
+        cpu: &[(render, 0.6)],
+        heap: &[(make, 20_000.0)],
+        ..Evidence::default()
+    };
+    let now = Evidence {
+        mean_ms: 1.7,
+        requests: &[(render, 0.7), (make, 0.8)],
+        cpu: &[(render, 0.65), (make, 0.5), (mark, 0.4)],
+        heap: &[(make, 1_070_000.0)],
+        ..Evidence::default()
+    };
+    let found = blamed(&before, &now);
+    assert_eq!(
+        (found[0].kind, found[0].at.as_str()),
+        (CauseKind::Allocation, "shop/images.(*Renderer).Render")
+    );
+}
+
+#[test]
+fn nothing_is_blamed_when_nothing_grew() {
+    let same =
+        Evidence { mean_ms: 0.6, requests: &[(PAGE, 0.5)], cpu: &[(PAGE, 0.5)], ..Evidence::default() };
+    assert!(blamed(&same, &same).is_empty());
+}

@@ -1,0 +1,225 @@
+//! A run: preflight, load and collectors side by side, captures on the live detector's word, and the
+//! manifest sealed at the end.
+//!
+//! Whatever happens to a collector, the load goes on; whatever happens to the load, what was recorded stays.
+
+mod error;
+mod host;
+mod live;
+mod preflight;
+mod target;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinHandle;
+use url::Url;
+
+use crate::collect::{self, Collector, Context, Trigger};
+use crate::load::{self, LoadOutcome, LoadPlan};
+use crate::run::event::EventKind;
+use crate::run::load_log::LoadLog;
+use crate::run::manifest::{FORMAT_MAJOR, FORMAT_MINOR, FormatVersion, Manifest, RunState};
+use crate::run::period::LoadPeriod;
+use crate::run::writer::RunWriter;
+use crate::scenario::{Scenario, mask_override};
+use crate::time::{RunClock, nanos};
+
+pub use error::RecordError;
+pub use live::{Alarm, Progress};
+pub use preflight::{Preflight, Problem, preflight};
+
+use live::Watch;
+use target::Target;
+
+/// What to record.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// Its text, without secrets.
+    pub text: String,
+    /// `--set` overrides, as given.
+    pub overrides: Vec<String>,
+    /// Folder of the run.
+    pub out: PathBuf,
+}
+
+/// Set to stop a run early but in order.
+pub type StopFlag = Arc<AtomicBool>;
+
+/// How a run came out.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// Why it stopped early; none if it came to its end.
+    pub interrupted: Option<String>,
+}
+
+/// Finishing collectors may take this long; a CPU profile window has to come to its end.
+const COLLECTOR_GRACE: Duration = Duration::from_secs(10);
+
+/// Records a run. `watch` is called once a period, on a thread of its own.
+///
+/// # Errors
+/// Before any load is sent: if the target or an evidence source cannot be used, or the folder not be made.
+pub fn record(
+    plan: &Plan,
+    stop: &StopFlag,
+    watch: impl FnMut(&Progress) + Send + 'static,
+) -> Result<Recorded, RecordError> {
+    let target = Target::open(&plan.scenario.target.endpoint)?;
+    let runtime = runtime()?;
+    let checked = runtime.block_on(preflight(&plan.scenario, &target.url));
+    checked.refuse()?;
+    let clock = RunClock::start();
+    let manifest = manifest(plan, &target.url, &checked, clock);
+    let run_id = manifest.run_id.clone();
+    let out = RunWriter::create(&plan.out, clock, manifest, &plan.text)?;
+    let collectors = collect::collectors_for(
+        &plan.scenario,
+        &target.url,
+        &checked.facts,
+        plan.scenario.load.executor.duration(),
+    )?;
+    let collecting = Collecting::start(&runtime, collectors, &out);
+    let log = LoadLog::create(&out, &plan.scenario)?;
+    let watcher = Watch::new(&plan.scenario, out.clone(), log, collecting.triggers.clone(), watch);
+    let load_plan = LoadPlan { scenario: &plan.scenario, base: target.url.clone(), run_id: &run_id, clock };
+    let outcome = run_load(&runtime, load_plan, &target, stop, watcher)?;
+    collecting.finish(&runtime);
+    seal(&out, &outcome)
+}
+
+fn runtime() -> Result<Runtime, RecordError> {
+    Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("collect")
+        .enable_all()
+        .build()
+        .map_err(RecordError::Runtime)
+}
+
+/// The load from its first to its last request.
+fn run_load<W: FnMut(&Progress) + Send + 'static>(
+    runtime: &Runtime,
+    plan: LoadPlan<'_>,
+    target: &Target,
+    stop: &StopFlag,
+    mut watcher: Watch<W>,
+) -> Result<LoadOutcome, RecordError> {
+    let out = watcher.out().clone();
+    out.event(EventKind::LoadStarted);
+    let switch = target.switch.clone().map(|s| runtime.spawn(switch_on(target.url.clone(), s)));
+    let sink = move |period: LoadPeriod| watcher.period(&period);
+    let outcome = load::start(plan, Arc::clone(stop), sink)?.join();
+    if let Some(switch) = switch {
+        switch.abort();
+    }
+    if stop.load(Ordering::Relaxed) {
+        out.event(EventKind::Interrupted);
+    }
+    out.event(EventKind::LoadEnded);
+    Ok(outcome)
+}
+
+/// Changes the demo target's setting at its time.
+async fn switch_on(base: Url, (setting, at): (String, Duration)) {
+    tokio::time::sleep(at).await;
+    if let Ok(url) = base.join(&format!("/admin/set?{setting}=on")) {
+        // If it fails, the demonstration finds nothing, and its [expect] says so.
+        let _ = reqwest::Client::new().post(url).timeout(Duration::from_secs(5)).send().await;
+    }
+}
+
+/// Collectors while they run.
+struct Collecting {
+    stop: watch::Sender<bool>,
+    triggers: broadcast::Sender<Trigger>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Collecting {
+    fn start(runtime: &Runtime, collectors: Vec<Box<dyn Collector>>, out: &RunWriter) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let (triggers, _) = broadcast::channel(16);
+        let tasks = collectors
+            .into_iter()
+            .map(|collector| {
+                let context =
+                    Context { out: out.clone(), stop: stopped.clone(), triggers: triggers.subscribe() };
+                runtime.spawn(collector.run(context))
+            })
+            .collect();
+        Self { stop, triggers, tasks }
+    }
+
+    /// Lets every collector finish what is open, within bounds.
+    fn finish(self, runtime: &Runtime) {
+        // Nobody listens any more if all collectors have ended already.
+        let _ = self.stop.send(true);
+        runtime.block_on(async {
+            let deadline = tokio::time::Instant::now() + COLLECTOR_GRACE;
+            for task in self.tasks {
+                // A collector that panicked or hangs has lost its own evidence, nothing else.
+                let _ = tokio::time::timeout_at(deadline, task).await;
+            }
+        });
+    }
+}
+
+fn manifest(plan: &Plan, target: &Url, checked: &Preflight, clock: RunClock) -> Manifest {
+    let mut target = target.clone();
+    // Never with credentials.
+    let _ = target.set_username("");
+    let _ = target.set_password(None);
+    Manifest {
+        format: FormatVersion { major: FORMAT_MAJOR, minor: FORMAT_MINOR },
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        run_id: format!("{:016x}", rand::random::<u64>()),
+        scenario: plan.scenario.name.clone(),
+        scenario_sha256: host::sha256_hex(plan.text.as_bytes()),
+        overrides: plan.overrides.iter().map(|o| mask_override(o)).collect(),
+        target: target.to_string(),
+        started_unix_nanos: clock.wall_unix_nanos(),
+        state: RunState::Recording,
+        host: host::facts(),
+        sources: checked.facts.clone(),
+        parts: Default::default(),
+    }
+}
+
+fn seal(out: &RunWriter, outcome: &LoadOutcome) -> Result<Recorded, RecordError> {
+    let load_nanos = outcome.ended.since(outcome.started);
+    let interrupted = if let Some(why) = out.stopped() {
+        out.event(EventKind::RecordingStopped { why: why.clone() });
+        Some(format!("recording stopped: {why}"))
+    } else {
+        outcome.interrupted.then(|| "stopped by the user".to_owned())
+    };
+    let state = match interrupted.clone() {
+        Some(why) => RunState::Interrupted { why, load_nanos },
+        None => RunState::Complete { load_nanos },
+    };
+    out.seal(state)?;
+    Ok(Recorded { dir: out.dir().to_owned(), interrupted })
+}
+
+/// `runs/<scenario>-<UTC time>` in the present folder.
+#[must_use]
+pub fn default_folder(scenario: &str) -> PathBuf {
+    let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    Path::new("runs").join(format!("{}-{time}", crate::scenario::slug(scenario)))
+}
+
+/// Planned length of the load in nanoseconds.
+#[must_use]
+pub fn planned_nanos(scenario: &Scenario) -> u64 {
+    nanos(scenario.load.executor.duration())
+}
+

@@ -1,0 +1,174 @@
+//! What the tests of whole runs share: scratch folders, the built binary, the Go shop.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// The Go shop, built once per test binary.
+pub fn shop_binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/targets/shop");
+        let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shop");
+        let status = Command::new("go")
+            .args(["build", "-o"])
+            .arg(&binary)
+            .arg(".")
+            .current_dir(&source)
+            .status()
+            .expect("go is on PATH: tests/run installs it");
+        assert!(status.success(), "the shop does not build");
+        binary
+    })
+}
+
+/// A running shop; killed when dropped.
+pub struct Shop {
+    pub url: String,
+    child: Child,
+}
+
+impl Shop {
+    pub fn start(args: &[&str]) -> Self {
+        let mut child = Command::new(shop_binary())
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the shop starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+        let url = line.trim().strip_prefix("listening ").expect("listening URL").to_owned();
+        Self { url, child }
+    }
+
+    /// `POST /admin/set?<query>`.
+    pub fn set(&self, query: &str) {
+        let answer = http(&self.url, "POST", &format!("/admin/set?{query}"));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{query}: {answer}");
+    }
+
+    /// The shop's own clocks.
+    pub fn clocks(&self) -> Value {
+        let answer = http(&self.url, "GET", "/clocks");
+        let body = answer.split_once("\r\n\r\n").expect("a body").1;
+        serde_json::from_str(body.trim()).expect("JSON")
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A shop with a downstream instance.
+pub struct Pair {
+    pub shop: Shop,
+    pub downstream: Shop,
+}
+
+impl Pair {
+    pub fn start(args: &[&str]) -> Self {
+        let downstream = Shop::start(&[]);
+        let mut all = vec!["-downstream", downstream.url.as_str(), "-mutex-fraction", "10"];
+        all.extend(args);
+        let shop = Shop::start(&all);
+        Self { shop, downstream }
+    }
+}
+
+/// One HTTP/1.1 exchange over a connection of its own; the whole answer as text.
+pub fn http(base: &str, method: &str, path: &str) -> String {
+    let address = base.strip_prefix("http://").expect("http").trim_end_matches('/');
+    let mut stream = TcpStream::connect(address).expect("connects");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    )
+    .expect("writes");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("reads");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// The binary under test.
+pub fn loadprof() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadprof"));
+    command.env_remove("GITHUB_STEP_SUMMARY");
+    command
+}
+
+/// Runs a command that must end within `limit`; its output.
+pub fn finish(command: &mut Command, limit: Duration) -> Output {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+    let stdout = drain(child.stdout.take());
+    let stderr = drain(child.stderr.take());
+    let begin = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a status") {
+            break status;
+        }
+        if begin.elapsed() > limit {
+            let _ = child.kill();
+            panic!("still running after {limit:?}: {command:?}");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    Output { status, stdout: stdout.join().expect("read"), stderr: stderr.join().expect("read") }
+}
+
+fn drain(stream: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut stream) = stream {
+            let _ = stream.read_to_end(&mut bytes);
+        }
+        bytes
+    })
+}
+
+/// What a command printed, for messages.
+pub fn printed(output: &Output) -> String {
+    format!(
+        "{}\n--- stdout\n{}\n--- stderr\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// `analysis/analysis.json` of a run folder.
+pub fn analysis(run: &Path) -> Value {
+    let path = run.join("analysis/analysis.json");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// Writes a scenario file.
+pub fn scenario(dir: &Path, text: &str) -> PathBuf {
+    let path = dir.join("scenario.toml");
+    std::fs::write(&path, text).expect("written");
+    path
+}
+
+/// Calls `then` after `delay` on a thread of its own.
+pub fn after(delay: Duration, then: impl FnOnce() + Send + 'static) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        std::thread::sleep(delay);
+        then();
+    })
+}
