@@ -133,8 +133,12 @@ fn inflate(packed: &[u8]) -> Result<Vec<u8>, HlogError> {
     if word(packed, 0) != Some(V2_COMPRESSED_COOKIE) {
         return Err(HlogError::Histogram("not the compressed V2 format".to_owned()));
     }
+    let body = packed.get(8..).unwrap_or_default();
+    if word(packed, 4).map(|n| n as usize) != Some(body.len()) {
+        return Err(HlogError::Histogram("its packed length is not the one it states".to_owned()));
+    }
     let mut plain = Vec::new();
-    ZlibDecoder::new(packed.get(8..).unwrap_or_default())
+    ZlibDecoder::new(body)
         .take(MAX_HISTOGRAM as u64 + 1)
         .read_to_end(&mut plain)
         .map_err(|e| HlogError::Histogram(format!("zlib: {e}")))?;

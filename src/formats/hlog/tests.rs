@@ -142,6 +142,7 @@ fn hostile_histograms_are_refused() {
     assert!(unpack(&deflated(&v2(1, &[2]))).is_ok(), "the helper makes good ones");
     assert!(problem(b"").contains("not the compressed V2"));
     assert!(problem(&deflated(b"")).contains("not the V2"));
+    assert!(problem(&[deflated(b""), vec![0]].concat()).contains("packed length"));
     assert!(problem(&deflated(&v2(u32::MAX, &[2]))).contains("not the one it states"));
     assert!(problem(&deflated(&v2(9, &[0xff; 9]))).contains("longer than any"));
     assert!(problem(&deflated(&v2(2, &[0x80, 0x80]))).contains("cut"));
