@@ -1,3 +1,5 @@
 //! Codecs: bytes to typed values and back. No I/O, bounded, fuzzed.
 
+pub mod hlog;
+pub mod openmetrics;
 pub mod pprof;

@@ -1,8 +1,14 @@
 //! The run folder: the one seam between recording and analysis.
 
+mod counters;
 pub mod event;
+mod files;
+pub mod history;
 pub mod layout;
+pub mod load_log;
 pub mod manifest;
 mod parts;
 pub mod period;
+pub mod periods;
+pub mod reader;
 pub mod writer;

@@ -17,7 +17,7 @@ pub fn new_latency() -> Latency {
 }
 
 /// One period of the load, merged over all threads.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LoadPeriod {
     /// The period; hits are counted in the period of their *end*.
     pub window: Window,
@@ -48,7 +48,7 @@ pub struct LoadPeriod {
 pub const SLOWEST: usize = 3;
 
 /// One request of the scenario in one period.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RequestPeriod {
     /// Intended start to last byte, failures and timeouts at their age.
     pub response: Latency,

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::event::{Event, EventKind};
 use super::layout;
 use super::manifest::{Manifest, RunState};
-use crate::time::RunClock;
+use crate::time::{RunClock, RunTime};
 
 /// Why a run folder could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -153,7 +153,12 @@ impl RunWriter {
 
     /// Appends an event at the present moment. A refused write is remembered, see [`Self::stopped`].
     pub fn event(&self, kind: EventKind) {
-        let event = Event { at: self.0.clock.now(), kind };
+        self.event_at(self.0.clock.now(), kind);
+    }
+
+    /// Appends an event of an earlier moment; a log's lines are in the order of writing, not of `at`.
+    pub fn event_at(&self, at: RunTime, kind: EventKind) {
+        let event = Event { at, kind };
         let mut line = serde_json::to_vec(&event).expect("events have string keys");
         line.push(b'\n');
         // The outcome is kept by `note`; an event must never stop the load.
