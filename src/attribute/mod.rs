@@ -20,6 +20,7 @@ mod tests;
 mod verdict;
 
 use crate::analysis::{Breakdown, Cause, Caveat, Estimate, FunctionRow, Missing, RuledOut, State, Verdict};
+use crate::run::period::LoadPeriod;
 use crate::run::reader::Recording;
 use crate::time::Window;
 
@@ -35,6 +36,8 @@ pub use flames::Folded;
 pub struct Reference<'a> {
     /// The run they are in.
     pub recording: &'a Recording,
+    /// Its periods.
+    pub periods: &'a [LoadPeriod],
     /// The windows in it, in order.
     pub windows: &'a [Window],
 }
@@ -44,6 +47,8 @@ pub struct Reference<'a> {
 pub struct Inquiry<'a> {
     /// The run.
     pub recording: &'a Recording,
+    /// Its periods.
+    pub periods: &'a [LoadPeriod],
     /// Services with evidence, in the order of the scenario; the first one serves the requests.
     pub services: &'a [String],
     /// The window to explain.
@@ -81,8 +86,9 @@ const TOP_FUNCTIONS: usize = 15;
 /// Explains one window.
 #[must_use]
 pub fn attribute(inquiry: &Inquiry) -> Attribution {
-    let judged = Side::load(inquiry.recording, inquiry.services, &[inquiry.judged]);
-    let reference = inquiry.reference.map(|r| Side::load(r.recording, inquiry.services, r.windows));
+    let judged = Side::load(inquiry.recording, inquiry.periods, inquiry.services, &[inquiry.judged]);
+    let reference =
+        inquiry.reference.map(|r| Side::load(r.recording, r.periods, inquiry.services, r.windows));
     let rows_now = rows::rows(&judged);
     let rows_before = reference.as_ref().map(rows::rows);
     let lines = books::lines(rows_before.as_ref(), &rows_now);

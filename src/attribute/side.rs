@@ -4,6 +4,7 @@ use super::client::Client;
 use super::snapshots::Snapshots;
 use super::stack::{self, Role};
 use super::stacks::{StackTotals, plain};
+use crate::run::period::LoadPeriod;
 use crate::run::reader::{ProfileFile, Recording};
 use crate::time::{RunTime, SECOND, Window};
 
@@ -39,10 +40,15 @@ pub(super) struct Sampled {
 
 impl Side {
     /// Reads what was recorded in `windows`.
-    pub(super) fn load(recording: &Recording, services: &[String], windows: &[Window]) -> Self {
+    pub(super) fn load(
+        recording: &Recording,
+        periods: &[LoadPeriod],
+        services: &[String],
+        windows: &[Window],
+    ) -> Self {
         Self {
             windows: windows.to_vec(),
-            client: Client::of(&recording.periods, windows),
+            client: Client::of(periods, windows),
             services: services.iter().map(|s| ServiceSide::load(recording, s, windows)).collect(),
         }
     }
