@@ -1,10 +1,28 @@
 //! Evidence sources, one file each behind one trait. A collector writes raw bytes as they come; it never
 //! parses more than it must, never stops the load, and is bounded in time, size and rate.
 
+mod cpu_windows;
+mod fetch_error;
+mod go_pprof;
+pub mod health;
+pub mod http;
+pub mod mask;
+mod pace;
+mod pprof;
+pub mod preflight;
+mod prometheus;
+mod recorder;
+mod snapshots;
+mod sources;
+#[cfg(test)]
+mod testing;
+
 use std::future::Future;
 use std::pin::Pin;
 
 use tokio::sync::{broadcast, watch};
+
+pub use sources::{CollectError, collectors_for, resolve};
 
 use crate::run::writer::RunWriter;
 

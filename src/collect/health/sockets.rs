@@ -1,0 +1,166 @@
+//! TCP sockets, ephemeral ports and network counters of the generator's network namespace.
+
+use std::fs::{self, File};
+use std::io::Read;
+
+use super::HealthSample;
+
+/// At most this much of a socket table is read: about 400,000 sockets.
+const TABLE_BYTES: u64 = 64 << 20;
+
+/// Kernel names of the states, by number (`include/net/tcp_states.h`).
+const STATES: [&str; 13] = [
+    "",
+    "established",
+    "syn-sent",
+    "syn-recv",
+    "fin-wait-1",
+    "fin-wait-2",
+    "time-wait",
+    "close",
+    "close-wait",
+    "last-ack",
+    "listen",
+    "closing",
+    "new-syn-recv",
+];
+const LISTEN: usize = 10;
+
+/// Counters of `/proc/net/snmp` and `/proc/net/netstat`: section, kernel's name, metric.
+const COUNTERS: [(&str, &str, &str); 5] = [
+    ("Tcp", "RetransSegs", "loadprof_tcp_retransmitted_segments_total"),
+    ("TcpExt", "ListenOverflows", "loadprof_tcp_listen_overflows_total"),
+    ("TcpExt", "ListenDrops", "loadprof_tcp_listen_drops_total"),
+    ("TcpExt", "TCPTimeouts", "loadprof_tcp_timeouts_total"),
+    ("TcpExt", "TCPSynRetrans", "loadprof_tcp_syn_retransmissions_total"),
+];
+
+pub(super) fn sample(all: &mut Vec<HealthSample>) {
+    of_tables(all);
+    for path in ["/proc/self/net/snmp", "/proc/self/net/netstat"] {
+        if let Ok(text) = fs::read_to_string(path) {
+            counters(&text, all);
+        }
+    }
+}
+
+fn of_tables(all: &mut Vec<HealthSample>) {
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
+    let Some(range) = range.as_deref().and_then(port_range) else { return };
+    let mut table = Table::new(range);
+    for path in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
+        let mut text = Vec::new();
+        let read = File::open(path).and_then(|f| f.take(TABLE_BYTES).read_to_end(&mut text));
+        if read.is_ok() {
+            table.add(&text);
+        }
+    }
+    for (name, count) in STATES.into_iter().zip(table.states).skip(1).filter(|(_, n)| *n > 0) {
+        all.push(HealthSample::labelled("loadprof_tcp_sockets", "state", name, count as f64));
+    }
+    all.push(HealthSample::plain("loadprof_ephemeral_ports_used", table.used_ports() as f64));
+    let size = u32::from(range.1 - range.0) + 1;
+    all.push(HealthSample::plain("loadprof_ephemeral_ports", f64::from(size)));
+}
+
+fn port_range(text: &str) -> Option<(u16, u16)> {
+    let mut numbers = text.split_whitespace().map(str::parse);
+    let (low, high) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+    (low <= high).then_some((low, high))
+}
+
+/// Counts of the kernel's socket tables.
+struct Table {
+    range: (u16, u16),
+    states: [u64; STATES.len()],
+    used: Vec<u64>,
+}
+
+impl Table {
+    fn new(range: (u16, u16)) -> Self {
+        Self { range, states: [0; STATES.len()], used: vec![0; 1024] }
+    }
+
+    /// Adds a table: a heading, then a line per socket whose second field is the local address with the
+    /// port and whose fourth is the state, all hexadecimal.
+    fn add(&mut self, text: &[u8]) {
+        for line in text.split(|&b| b == b'\n').skip(1) {
+            if let Some((port, state)) = socket(line) {
+                self.states[state] += 1;
+                if state != LISTEN && (self.range.0..=self.range.1).contains(&port) {
+                    self.used[usize::from(port) / 64] |= 1 << (port % 64);
+                }
+            }
+        }
+    }
+
+    /// A port counts once, however many sockets share it: it is the number of ports that runs out.
+    fn used_ports(&self) -> u32 {
+        self.used.iter().map(|word| word.count_ones()).sum()
+    }
+}
+
+fn socket(line: &[u8]) -> Option<(u16, usize)> {
+    let line = std::str::from_utf8(line).ok()?;
+    let mut fields = line.split_ascii_whitespace();
+    let (_, port) = fields.nth(1)?.rsplit_once(':')?;
+    let state = usize::from_str_radix(fields.nth(1)?, 16).ok()?;
+    (1..STATES.len()).contains(&state).then_some((u16::from_str_radix(port, 16).ok()?, state))
+}
+
+/// Both files are pairs of lines with the same prefix: names, then values.
+fn counters(text: &str, all: &mut Vec<HealthSample>) {
+    let lines: Vec<&str> = text.lines().collect();
+    for pair in lines.chunks_exact(2) {
+        let (Some((section, names)), Some((_, values))) = (pair[0].split_once(':'), pair[1].split_once(':'))
+        else {
+            continue;
+        };
+        for (name, value) in names.split_whitespace().zip(values.split_whitespace()) {
+            let wanted = COUNTERS.into_iter().find(|(s, n, _)| *s == section && *n == name);
+            if let (Some((_, _, metric)), Ok(value)) = (wanted, value.parse()) {
+                all.push(HealthSample::plain(metric, value));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_are_counted_by_state_and_ports_once() {
+        let text = b"  sl  local_address rem_address   st tx_queue\n\
+            0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:0\n\
+            1: 0100007F:8001 0100007F:1F90 01 00000000:00000000 00:0\n\
+            2: 0100007F:8001 0200007F:1F90 01 00000000:00000000 00:0\n\
+            3: 0100007F:8002 0100007F:1F90 06 00000000:00000000 00:0\n\
+            4: 0100007F:9C40 00000000:0000 0A 00000000:00000000 00:0\n\
+            5: 0100007F:8003 0100007F:1F90 FF garbage\n\xff\xfe\n6: cut";
+        let mut table = Table::new((32768, 60999));
+        table.add(text);
+        assert_eq!((table.states[1], table.states[6], table.states[LISTEN]), (2, 1, 2));
+        assert_eq!(table.used_ports(), 2, "a listening port and a shared one do not add");
+    }
+
+    #[test]
+    fn counters_are_found_by_name() {
+        let text =
+            "TcpExt: A ListenOverflows TCPTimeouts\nTcpExt: 1 22 333\nIpExt: ListenOverflows\nIpExt: 9\n";
+        let mut all = Vec::new();
+        counters(text, &mut all);
+        let got: Vec<_> = all.iter().map(|s| (s.name, s.value)).collect();
+        assert_eq!(
+            got,
+            [("loadprof_tcp_listen_overflows_total", 22.0), ("loadprof_tcp_timeouts_total", 333.0)]
+        );
+    }
+
+    #[test]
+    fn port_ranges_that_make_no_sense_are_left_out() {
+        assert_eq!(port_range("32768\t60999\n"), Some((32768, 60999)));
+        assert_eq!(port_range("60999 32768"), None);
+        assert_eq!(port_range("x"), None);
+    }
+}
