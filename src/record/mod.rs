@@ -7,6 +7,7 @@ mod error;
 mod host;
 mod live;
 mod preflight;
+mod stages;
 mod target;
 
 use std::path::{Path, PathBuf};
@@ -88,7 +89,8 @@ pub fn record(
         plan.scenario.load.executor.duration(),
     )?;
     let collecting = Collecting::start(&runtime, collectors, &out);
-    let log = LoadLog::create(&out, &plan.scenario)?;
+    let slugs = plan.scenario.requests.iter().map(|r| r.slug.clone()).collect();
+    let log = LoadLog::new(out.clone(), slugs)?;
     let watcher = Watch::new(&plan.scenario, out.clone(), log, collecting.triggers.clone(), watch);
     let load_plan = LoadPlan { scenario: &plan.scenario, base: target.url.clone(), run_id: &run_id, clock };
     let outcome = run_load(&runtime, load_plan, &target, stop, watcher)?;

@@ -2,7 +2,7 @@
 //!
 //! A killed run leaves what was written: logs end at most in one cut line, files are whole or absent.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -63,6 +63,19 @@ impl RunError {
     }
 }
 
+/// Files written into one folder so far, for the live view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// Folder in the run folder, e.g. `profiles/shop/cpu`.
+    pub folder: String,
+    /// Files.
+    pub files: u64,
+    /// Bytes in all.
+    pub bytes: u64,
+    /// When the last one was written.
+    pub last: RunTime,
+}
+
 /// Handle on a run folder being written; clones share it.
 #[derive(Clone, Debug)]
 pub struct RunWriter(Arc<Inner>);
@@ -79,6 +92,7 @@ struct State {
     manifest: Manifest,
     logs: HashMap<String, File>,
     stopped: Option<String>,
+    tally: BTreeMap<String, Tally>,
 }
 
 impl RunWriter {
@@ -96,7 +110,7 @@ impl RunWriter {
         if fs::read_dir(dir).map_err(RunError::io(dir))?.next().is_some() {
             return Err(RunError::NotEmpty(dir.to_owned()));
         }
-        let state = State { manifest, logs: HashMap::new(), stopped: None };
+        let state = State { manifest, logs: HashMap::new(), stopped: None, tally: BTreeMap::new() };
         let writer = Self(Arc::new(Inner { dir: dir.to_owned(), clock, state: Mutex::new(state) }));
         writer.put(layout::SCENARIO, scenario_text.as_bytes())?;
         writer.write_manifest()?;
@@ -128,7 +142,27 @@ impl RunWriter {
     pub fn put(&self, rel: &str, bytes: &[u8]) -> Result<(), RunError> {
         self.check_going()?;
         let path = self.0.dir.join(rel);
-        write_whole(&path, bytes).map_err(|e| self.note(e, path))
+        write_whole(&path, bytes).map_err(|e| self.note(e, path))?;
+        self.count(rel, bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Files written so far, by folder, in order of their names.
+    #[must_use]
+    pub fn tally(&self) -> Vec<Tally> {
+        self.state().tally.values().cloned().collect()
+    }
+
+    fn count(&self, rel: &str, bytes: u64) {
+        let Some((folder, _)) = rel.rsplit_once('/') else { return };
+        let mut state = self.state();
+        let tally = state
+            .tally
+            .entry(folder.to_owned())
+            .or_insert_with(|| Tally { folder: folder.to_owned(), files: 0, bytes: 0, last: RunTime::ZERO });
+        tally.files += 1;
+        tally.bytes += bytes;
+        tally.last = self.0.clock.now();
     }
 
     /// Appends to a log file; one call is one write.
