@@ -3,10 +3,41 @@
 //! The TOML wire types are private to this module; what leaves it has been checked, so nobody behind it
 //! checks again.
 
-use std::path::PathBuf;
+mod check;
+mod env;
+mod error;
+mod findings;
+mod local;
+mod overrides;
+mod parse;
+mod scalar;
+mod schema;
+mod secret;
+mod source;
+mod suggest;
+mod units;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use url::Url;
+
+pub use env::EnvPolicy;
+pub use error::{MAX_PROBLEMS, Origin, Problem, ScenarioError};
+pub use local::is_local;
+pub use schema::schema;
+pub use secret::{MASK, looks_secret, mask_override};
+pub use units::{parse_duration, parse_rate};
+
+use parse::{MAX_FILE, Surroundings};
+use source::Source;
+
+/// Name under which the generator records its own metrics; no service may be called so.
+const GENERATOR_SERVICE: &str = "loadprof";
 
 /// A whole scenario, checked.
 #[derive(Clone, Debug)]
@@ -27,6 +58,76 @@ pub struct Scenario {
     pub evidence: Vec<EvidenceSource>,
     /// What a demonstration must find.
     pub expect: Option<Expect>,
+}
+
+impl Scenario {
+    /// Reads, overrides and checks a scenario file. Also returns its text for the run folder: literal values
+    /// of secret-looking headers are masked, and variables that shape the run are written out.
+    ///
+    /// `overrides` are `key=value` pairs such as `load.rate=200/s`.
+    ///
+    /// # Errors
+    /// [`ScenarioError`] names every problem with its file, line, key, value and remedy.
+    pub fn load(
+        path: &Path,
+        overrides: &[String],
+        policy: EnvPolicy,
+    ) -> Result<(Self, String), ScenarioError> {
+        let file = path.display().to_string();
+        let text = read_bounded(path).map_err(|message| ScenarioError::of_file(&file, message))?;
+        let base_dir = path.parent().unwrap_or(Path::new(""));
+        parse_text(&text, &file, base_dir, overrides, policy)
+    }
+
+    /// Checks the text of a scenario; `file` is its name in messages, `base_dir` the folder that relative
+    /// files are looked up in.
+    ///
+    /// # Errors
+    /// As [`Scenario::load`].
+    pub fn parse(
+        text: &str,
+        file: &str,
+        base_dir: &Path,
+        overrides: &[String],
+        policy: EnvPolicy,
+    ) -> Result<Self, ScenarioError> {
+        parse_text(text, file, base_dir, overrides, policy).map(|(scenario, _)| scenario)
+    }
+}
+
+fn parse_text(
+    text: &str,
+    file: &str,
+    base_dir: &Path,
+    overrides: &[String],
+    policy: EnvPolicy,
+) -> Result<(Scenario, String), ScenarioError> {
+    let env = |name: &str| std::env::var(name).ok();
+    parse::parse(&Source::new(file, text, overrides), &Surroundings { base_dir, policy, env: &env })
+}
+
+fn read_bounded(path: &Path) -> Result<String, String> {
+    use std::io::Read;
+
+    let advice = "check the path";
+    let file = std::fs::File::open(path).map_err(|e| format!("cannot be opened ({e}): {advice}"))?;
+    let mut text = String::new();
+    let read = file.take(MAX_FILE + 1).read_to_string(&mut text);
+    let bytes = read.map_err(|e| format!("cannot be read ({e}): a scenario is a text file in UTF-8"))?;
+    if bytes as u64 > MAX_FILE {
+        return Err("is larger than 1 MiB: this is no scenario file".into());
+    }
+    Ok(text)
+}
+
+/// A name as used in files and tags: lower case letters, digits and dashes, at most 60.
+#[must_use]
+pub fn slug(name: &str) -> String {
+    let plain: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { ' ' }).collect();
+    let words: Vec<&str> = plain.split_whitespace().collect();
+    let slug: String = words.join("-").chars().take(60).collect();
+    if slug.is_empty() { "unnamed".into() } else { slug.trim_end_matches('-').to_owned() }
 }
 
 /// The system under test.
