@@ -7,4 +7,5 @@ pub mod collect;
 pub mod formats;
 pub mod run;
 pub mod scenario;
+pub mod stats;
 pub mod time;
