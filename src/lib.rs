@@ -5,7 +5,9 @@
 pub mod analysis;
 pub mod attribute;
 pub mod collect;
+pub mod detect;
 pub mod formats;
 pub mod run;
 pub mod scenario;
+pub mod stats;
 pub mod time;
