@@ -18,7 +18,7 @@ const MAP: &[(&str, &[&str])] = &[
     ("run", &["time", "scenario", "formats"]),
     ("load", &["time", "scenario", "run"]),
     ("collect", &["time", "scenario", "run", "formats"]),
-    ("detect", &["time", "stats", "scenario", "analysis"]),
+    ("detect", &["time", "stats", "scenario", "run", "analysis"]),
     ("attribute", &["time", "stats", "run", "formats", "detect", "analysis"]),
     ("gate", &["time", "stats", "scenario", "run", "analysis"]),
     ("record", &["time", "scenario", "run", "load", "collect", "detect"]),

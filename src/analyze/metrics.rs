@@ -1,0 +1,34 @@
+//! Metrics of a service as series to judge.
+
+use crate::analysis::Unit;
+use crate::detect::{Point, Series};
+use crate::run::period::LoadPeriod;
+use crate::run::reader::Recording;
+use crate::time::RunTime;
+
+/// Readings that must not grow without end.
+const GROWING: [(&str, Unit); 3] = [
+    ("go_goroutines", Unit::Count),
+    ("process_resident_memory_bytes", Unit::Bytes),
+    ("process_open_fds", Unit::Count),
+];
+
+/// Readings of a service that must not grow without end, period by period.
+pub(super) fn growth_series(recording: &Recording, service: &str, periods: &[LoadPeriod]) -> Vec<Series> {
+    let wanted = |name: &str| GROWING.iter().any(|(known, _)| *known == name);
+    let Ok(history) = recording.series(service, |_, sample| wanted(&sample.name)) else { return Vec::new() };
+    GROWING
+        .iter()
+        .filter_map(|(name, unit)| {
+            let readings = &history.named(name).next()?.points;
+            let points = periods.iter().map(|p| reading_in(p, readings)).collect();
+            Some(Series::growth(*name, service, *unit, points))
+        })
+        .collect()
+}
+
+/// The last reading of a period.
+fn reading_in(period: &LoadPeriod, readings: &[(RunTime, f64)]) -> Point {
+    let value = readings.iter().rev().find(|(t, _)| period.window.contains(*t)).map(|(_, v)| *v);
+    Point { window: period.window, value, count: u64::from(value.is_some()) }
+}

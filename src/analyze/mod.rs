@@ -1,0 +1,192 @@
+//! From a run folder to one [`Analysis`]: reads only, measures nothing, and gives the same value each time.
+
+mod exhibits;
+mod facts;
+mod load;
+mod metrics;
+
+use std::path::Path;
+
+use crate::analysis::{
+    ANALYSIS_FORMAT, Analysis, BaselineComparison, Breakdown, Caveat, Expectation, Validity, Verdict,
+};
+use crate::attribute::{self, Attribution, Folded, Inquiry, Reference};
+use crate::detect::{self, Detection, Input, Windows};
+use crate::gate;
+use crate::run::writer::RunError;
+use crate::scenario::{Expect, ScenarioError};
+use crate::time::Window;
+
+use load::Loaded;
+
+/// Why a run folder could not be analysed.
+#[derive(Debug, thiserror::Error)]
+pub enum AnalyzeError {
+    /// The folder cannot be read.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The scenario in it cannot be read.
+    #[error("the run's own scenario.toml cannot be read: {0}")]
+    Scenario(#[from] ScenarioError),
+    /// Nothing was recorded.
+    #[error("{0}: no period of the load was recorded, there is nothing to analyse")]
+    Empty(std::path::PathBuf),
+}
+
+/// An analysis and what goes with it.
+#[derive(Clone, Debug)]
+pub struct Analyzed {
+    /// The analysis.
+    pub analysis: Analysis,
+    /// CPU stacks for flame graphs.
+    pub folded: Folded,
+}
+
+/// Analyses a run folder, compared with a baseline run if one is given.
+///
+/// # Errors
+/// If a folder cannot be read or holds no load.
+pub fn analyze(dir: &Path, baseline: Option<&Path>) -> Result<Analyzed, AnalyzeError> {
+    let run = Loaded::open(dir)?;
+    let before = baseline.map(Loaded::open).transpose()?;
+    let detection = detect(&run, before.as_ref());
+    let comparison = before.as_ref().map(|b| facts::compare(&run, b, baseline.unwrap_or(dir)));
+    let thresholds = gate::evaluate(run.measured(), &run.scenario);
+    let validity = facts::validity(&run);
+    let failed = thresholds.iter().any(|t| !t.passed);
+    let question = Question::of(&run, before.as_ref(), &detection, comparison.as_ref(), failed);
+    let mut found = explain(&run, &question);
+    let verdict = verdict(&validity, &question, &found);
+    if verdict == Verdict::Generator || verdict == Verdict::Healthy {
+        found.causes.clear();
+    }
+    let mut caveats = facts::caveats(&run, &detection, &validity);
+    caveats.extend(found.caveats);
+    let expectation = run.scenario.expect.as_ref().map(|e| expectation(e, &found.causes));
+    let analysis = Analysis {
+        format: ANALYSIS_FORMAT,
+        run: facts::run(&run),
+        verdict,
+        causes: found.causes,
+        validity,
+        load: gate::summarize(&run.periods, &run.scenario, run.warm_up_nanos()),
+        timeline: facts::timeline(&run, &detection),
+        anomalies: detection.anomalies(),
+        breakdown: has_rows(&found.breakdown).then_some(found.breakdown),
+        functions: found.functions,
+        ruled_out: found.ruled_out,
+        missing: found.missing,
+        caveats: distinct(caveats),
+        thresholds,
+        baseline: comparison,
+        expectation,
+        exhibits: exhibits::exhibits(&run),
+    };
+    Ok(Analyzed { analysis, folded: found.folded })
+}
+
+fn detect(run: &Loaded, before: Option<&Loaded>) -> Detection {
+    let baseline_series = before.map(|b| (b.series(), b.levels()));
+    let concurrency = detect::load_concurrency(run.scheduled());
+    detect::detect(&Input {
+        series: &run.series(),
+        offered: &run.levels(),
+        concurrency: &concurrency,
+        settings: &run.scenario.detect,
+        warm_up: run.warm_up_end(),
+        baseline: before.zip(baseline_series.as_ref()).map(|(b, (series, offered))| detect::Baseline {
+            series,
+            offered,
+            warm_up: b.warm_up_end(),
+        }),
+        seed: run.scenario.load.seed,
+    })
+}
+
+/// What is to be explained, and against what.
+#[derive(Debug)]
+struct Question<'a> {
+    judged: Window,
+    reference: Option<(&'a Loaded, Vec<Window>)>,
+    /// Whether something went wrong at all.
+    trouble: bool,
+    /// Whether what went wrong is a growth.
+    growth: bool,
+}
+
+impl<'a> Question<'a> {
+    /// An anomaly against the healthy part of the run; else a regression against the baseline; else a
+    /// threshold that does not hold, as a level; else nothing.
+    fn of(
+        run: &'a Loaded,
+        before: Option<&'a Loaded>,
+        detection: &Detection,
+        comparison: Option<&BaselineComparison>,
+        failed: bool,
+    ) -> Self {
+        let regressed = comparison.is_some_and(|c| c.regressed);
+        let whole = run.steady();
+        let baseline = || before.map(|b| (b, vec![b.steady()]));
+        match detect::windows(detection, whole) {
+            Some(w) if !w.reference.is_empty() || !regressed => {
+                let growth = detection.moments.is_empty();
+                let own = (!w.reference.is_empty()).then(|| (run, w.reference.clone()));
+                Self { judged: judged(&w, growth), reference: own.or_else(baseline), trouble: true, growth }
+            }
+            _ if regressed => {
+                Self { judged: whole, reference: baseline(), trouble: true, growth: false }
+            }
+            _ => Self { judged: whole, reference: None, trouble: failed, growth: false },
+        }
+    }
+}
+
+/// A leak is seen best over its whole growth; other anomalies without their guard band.
+fn judged(windows: &Windows, growth: bool) -> Window {
+    if growth { windows.anomaly.window } else { windows.judged }
+}
+
+fn explain(run: &Loaded, question: &Question) -> Attribution {
+    attribute::attribute(&Inquiry {
+        recording: &run.recording,
+        periods: &run.periods,
+        services: &run.services,
+        judged: question.judged,
+        reference: question.reference.as_ref().map(|(loaded, windows)| Reference {
+            recording: &loaded.recording,
+            periods: &loaded.periods,
+            windows,
+        }),
+        growth: question.growth,
+    })
+}
+
+/// Whether the run was fit to measure comes before every other verdict.
+fn verdict(validity: &Validity, question: &Question, found: &Attribution) -> Verdict {
+    match (validity.valid, question.trouble) {
+        (false, _) => Verdict::Generator,
+        (true, false) => Verdict::Healthy,
+        (true, true) => found.verdict,
+    }
+}
+
+fn expectation(expect: &Expect, causes: &[crate::analysis::Cause]) -> Expectation {
+    let met = causes.first().is_some_and(|c| {
+        c.kind.word() == expect.cause && expect.at.as_ref().is_none_or(|at| c.at.contains(at) || c.doing.contains(at))
+    });
+    Expectation { cause: expect.cause.clone(), at: expect.at.clone(), met }
+}
+
+fn has_rows(breakdown: &Breakdown) -> bool {
+    !breakdown.rows.is_empty()
+}
+
+fn distinct(caveats: Vec<Caveat>) -> Vec<Caveat> {
+    let mut all: Vec<Caveat> = Vec::new();
+    for caveat in caveats {
+        if !all.contains(&caveat) {
+            all.push(caveat);
+        }
+    }
+    all
+}
