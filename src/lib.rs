@@ -3,8 +3,10 @@
 //! See `docs/design.md` for the shape: [`run`] is the one seam between recording and analysis.
 
 pub mod analysis;
+pub mod cli;
 pub mod collect;
 pub mod formats;
+pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod time;
