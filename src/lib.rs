@@ -7,6 +7,7 @@ pub mod attribute;
 pub mod collect;
 pub mod detect;
 pub mod formats;
+pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod stats;

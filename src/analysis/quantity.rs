@@ -50,6 +50,16 @@ pub fn signed_millis(nanos: f64) -> String {
     if nanos > 0.0 && text != "0" { format!("+{text}") } else { text }
 }
 
+/// A signed change with its 90 % interval as plain numbers of milliseconds: `+5.10 (3.90 to 6.40)`.
+#[must_use]
+pub fn millis_change(e: Estimate, signed: bool) -> String {
+    let largest = [e.value, e.low, e.high].into_iter().map(i64::unsigned_abs).max().unwrap_or(0) as f64 / 1e6;
+    let decimals = if largest < 0.9995 { 3 } else { decimals(largest) };
+    let n = |v: i64| format!("{:.decimals$}", v as f64 / 1e6);
+    let sign = if signed && e.value > 0 { "+" } else { "" };
+    format!("{sign}{} ({} to {})", n(e.value), n(e.low), n(e.high))
+}
+
 /// An estimate with its 90 % interval: `5.10 ms (3.90 to 6.40)`.
 #[must_use]
 pub fn estimate(e: Estimate) -> String {
@@ -277,6 +287,7 @@ mod tests {
         assert_eq!(change(e(5_100_000, 3_900_000, 6_400_000)), "+5.10 ms (3.90 to 6.40)");
         assert_eq!(change(e(-200_000, -3_000_000, 2_500_000)), "-0.20 ms (-3.00 to 2.50)");
         assert_eq!(estimate(e(171_000_000, 160_000_000, 180_000_000)), "171 ms (160 to 180)");
+        assert_eq!(millis_change(e(5_100_000, -90_000, 6_400_000), true), "+5.10 (-0.09 to 6.40)");
         assert_eq!(change(e(0, 0, 0)), "0.00 ms (0.00 to 0.00)");
         assert_eq!(
             change_in(e(12_000, 5_000, 20_000), Unit::Ratio),

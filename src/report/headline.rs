@@ -1,0 +1,292 @@
+//! The five lines an engineer reads first: verdict, cause, size, since when, what to do.
+
+use crate::analysis::{Analysis, Anomaly, Cause, CheckOutcome, Verdict};
+
+use super::{escape, names, quantity, words};
+
+/// The five lines, each escaped Markdown on one line.
+pub(crate) struct Headline {
+    /// What is claimed.
+    pub(crate) verdict: String,
+    /// Who is to blame.
+    pub(crate) cause: String,
+    /// How much.
+    pub(crate) size: String,
+    /// From when to when.
+    pub(crate) since: String,
+    /// What to do next.
+    pub(crate) action: String,
+}
+
+/// Writes the five lines.
+pub(crate) fn headline(a: &Analysis) -> Headline {
+    Headline { verdict: verdict(a), cause: cause(a), size: size(a), since: since(a), action: action(a) }
+}
+
+/// A cause on one line: `catalog.(*Store).Reload` of shop (lock held too long).
+pub(crate) fn cause_name(c: &Cause) -> String {
+    let of = if c.service.is_empty() { String::new() } else { format!(" of {}", escape::code(&c.service)) };
+    format!("{}{of} ({})", escape::code(&names::short(&c.at)), words::cause(c.kind))
+}
+
+/// The gate's complaints in a few words; empty if it has none.
+pub(crate) fn gate_words(a: &Analysis) -> String {
+    let failed = a.thresholds.iter().filter(|t| !t.passed).count();
+    let mut parts = Vec::new();
+    if failed > 0 {
+        parts.push(format!("{failed} of {} thresholds failed", a.thresholds.len()));
+    }
+    if a.baseline.as_ref().is_some_and(|b| b.regressed) {
+        parts.push("regression against the baseline".to_owned());
+    }
+    if a.expectation.as_ref().is_some_and(|e| !e.met) {
+        parts.push("the expected cause was not found".to_owned());
+    }
+    parts.join("; ")
+}
+
+fn verdict(a: &Analysis) -> String {
+    let mut line =
+        format!("**Verdict: {}** - {}", words::verdict(a.verdict), words::verdict_means(a.verdict));
+    let gate = gate_words(a);
+    if !gate.is_empty() {
+        line.push_str(&format!(". **Gate:** {gate}"));
+    }
+    if !a.validity.valid && a.verdict != Verdict::Generator {
+        line.push_str(". **The run is not valid as a measurement**, see its checks below");
+    }
+    if a.run.partial.is_some() {
+        line.push_str(". The record is partial");
+    }
+    line
+}
+
+fn cause(a: &Analysis) -> String {
+    match (a.verdict, a.causes.as_slice()) {
+        (Verdict::Healthy, _) => "none to name: no series left its reference".into(),
+        (Verdict::Generator, _) => format!("the load generator: {}", failed_checks(a)),
+        (Verdict::Load, _) => "the load itself grew".into(),
+        (Verdict::Mix, _) => "the mix of requests changed".into(),
+        (Verdict::NotFound, _) => not_found(a),
+        (Verdict::Mechanism, [first, ..]) => {
+            format!("not known; the mechanism is: {}", escape::text(&first.mechanism))
+        }
+        (Verdict::Mechanism, []) => {
+            format!("not known; requests mostly spend their time here: {}", largest_row(a))
+        }
+        (_, []) => "not named in this analysis".into(),
+        (_, [only]) => format!("{} - {}", cause_name(only), escape::text(&only.mechanism)),
+        (Verdict::Strong, [first, ..]) => {
+            format!("{} - {}", cause_name(first), escape::text(&first.mechanism))
+        }
+        (_, several) => {
+            let listed: Vec<String> = several.iter().take(3).map(cause_name).collect();
+            format!("one of {} that this run cannot tell apart: {}", listed.len(), listed.join(", "))
+        }
+    }
+}
+
+fn not_found(a: &Analysis) -> String {
+    let ruled: Vec<String> = a.ruled_out.iter().take(3).map(|r| escape::text(&r.what)).collect();
+    let ruled = if ruled.is_empty() {
+        "nothing could be ruled out either".to_owned()
+    } else {
+        format!("ruled out: {}", ruled.join(", "))
+    };
+    match a.missing.len() {
+        0 => format!("not found; {ruled}"),
+        n => {
+            format!("not found; {ruled}; {n} {} of evidence missing", if n == 1 { "piece" } else { "pieces" })
+        }
+    }
+}
+
+fn largest_row(a: &Analysis) -> String {
+    let rows = a.breakdown.iter().flat_map(|b| &b.rows);
+    rows.max_by_key(|r| r.change.value).map_or_else(
+        || "no breakdown".into(),
+        |r| {
+            let at = if r.at.is_empty() {
+                String::new()
+            } else {
+                format!(" in {}", escape::code(&names::short(&r.at)))
+            };
+            format!("{}{at}, {} per request", words::state(r.state), quantity::change(r.change))
+        },
+    )
+}
+
+fn failed_checks(a: &Analysis) -> String {
+    let failed = a.validity.checks.iter().filter(|c| c.outcome == CheckOutcome::Failed);
+    let listed: Vec<String> = failed
+        .take(3)
+        .map(|c| {
+            let value = c.value.map_or_else(|| "unknown".into(), |v| quantity::value(v, c.unit));
+            let side = if c.at_least { "at least" } else { "at most" };
+            format!(
+                "{} is {value}, {side} {} is valid",
+                escape::text(&c.name),
+                quantity::value(c.limit, c.unit)
+            )
+        })
+        .collect();
+    if listed.is_empty() { "it fell behind its schedule".into() } else { listed.join("; ") }
+}
+
+fn size(a: &Analysis) -> String {
+    match a.verdict {
+        Verdict::Healthy => level(a),
+        Verdict::Generator if a.load.open_model => format!(
+            "{} asked for, {} sent ({})",
+            quantity::rate(a.load.offered_rate),
+            quantity::rate(a.load.sent_rate),
+            quantity::share(a.load.sent_rate / a.load.offered_rate)
+        ),
+        Verdict::Generator => level(a),
+        _ => a.causes.first().map_or_else(|| unexplained(a), |c| explained(a, c)),
+    }
+}
+
+/// What the first cause explains of what was measured.
+fn explained(a: &Analysis, c: &Cause) -> String {
+    let Some(b) = &a.breakdown else {
+        return format!("{} per request; {}", quantity::estimate(c.explains), level(a));
+    };
+    let now = quantity::duration(b.judged.mean as f64);
+    match &b.reference {
+        Some(r) => format!(
+            "{} per request (90 % interval), {} of the {} by which the mean response time changed ({} to {now})",
+            quantity::change(c.explains),
+            quantity::share(c.share),
+            signed_duration(b.judged.mean - r.mean),
+            quantity::duration(r.mean as f64)
+        ),
+        None => format!(
+            "{} per request (90 % interval), {} of the mean response time of {now}",
+            quantity::estimate(c.explains),
+            quantity::share(c.share)
+        ),
+    }
+}
+
+/// What was measured, when no cause explains it.
+fn unexplained(a: &Analysis) -> String {
+    let reference = a.breakdown.as_ref().and_then(|b| Some((b.reference.as_ref()?.mean, b.judged.mean)));
+    if let Some((before, now)) = reference {
+        return format!(
+            "mean response time {} to {} ({})",
+            quantity::duration(before as f64),
+            quantity::duration(now as f64),
+            signed_duration(now - before)
+        );
+    }
+    first_anomaly(a).map_or_else(|| level(a), |x| anomaly_size(x))
+}
+
+fn anomaly_size(x: &Anomaly) -> String {
+    format!(
+        "{} went from {} to {}",
+        escape::text(&x.series),
+        quantity::value(x.reference, x.unit),
+        quantity::value(x.observed, x.unit)
+    )
+}
+
+fn level(a: &Analysis) -> String {
+    let r = &a.load.total.response;
+    format!(
+        "response time p50 {}, p95 {}, p99 {}; errors {}; {} passed",
+        quantity::duration(r.p50 as f64),
+        quantity::duration(r.p95 as f64),
+        quantity::duration(r.p99 as f64),
+        quantity::ratio(a.load.total.error_rate),
+        quantity::rate(a.load.total.rate)
+    )
+}
+
+fn signed_duration(nanos: i64) -> String {
+    let sign = if nanos > 0 { "+" } else { "" };
+    format!("{sign}{}", quantity::duration(nanos as f64))
+}
+
+/// The earliest anomaly that touches the explained window, else the earliest.
+fn first_anomaly(a: &Analysis) -> Option<&Anomaly> {
+    let judged = a.breakdown.as_ref().map(|b| b.judged.window);
+    let touching = |x: &&Anomaly| judged.is_some_and(|w| w.overlap(x.window) > 0);
+    let earliest = |x: &&Anomaly| x.window.from;
+    a.anomalies
+        .iter()
+        .filter(touching)
+        .min_by_key(earliest)
+        .or_else(|| a.anomalies.iter().min_by_key(earliest))
+}
+
+fn since(a: &Analysis) -> String {
+    let judged = a.load.window;
+    let Some(x) = first_anomaly(a) else {
+        let part = format!("{} to {}", quantity::run_time(judged.from), quantity::run_time(judged.to));
+        return if a.verdict == Verdict::Healthy {
+            format!("never: no anomaly from {part} of the run")
+        } else {
+            format!("no onset seen: the whole judged part, {part} of the run, is alike")
+        };
+    };
+    let wall = a.run.started_unix_nanos.saturating_add(x.window.from.as_nanos());
+    let end = if x.ongoing {
+        "lasting to the end of the record".to_owned()
+    } else {
+        format!("over at {}", quantity::run_time(x.window.to))
+    };
+    format!(
+        "{} into the run ({}), {end}; first seen in {}",
+        quantity::run_time(x.window.from),
+        quantity::wall_clock(wall),
+        escape::text(&x.series)
+    )
+}
+
+fn action(a: &Analysis) -> String {
+    let remedy = a.causes.first().map(|c| escape::text(&c.remedy)).filter(|r| !r.is_empty());
+    match a.verdict {
+        Verdict::Generator => generator_action(a),
+        Verdict::Healthy if gate_words(a).is_empty() => {
+            "nothing; keep the run folder as a baseline (`loadprof run ... --baseline <run folder>`)".into()
+        }
+        Verdict::Healthy => {
+            "nothing changed within this run, yet the gate complains: see the thresholds and the \
+             baseline below, and compare with a run from before"
+                .into()
+        }
+        Verdict::Load => {
+            "decide whether this rate must be served; `loadprof capacity <scenario>` finds the rate \
+             the service holds"
+                .into()
+        }
+        Verdict::Mix => "compare each kind of request by itself in the load figures below".into(),
+        Verdict::NotFound | Verdict::Mechanism => {
+            remedy.or_else(|| switch_on(a)).unwrap_or_else(|| repeat_longer().into())
+        }
+        Verdict::Strong | Verdict::Likely => remedy.unwrap_or_else(|| "see the causes below".into()),
+    }
+}
+
+const fn repeat_longer() -> &'static str {
+    "repeat the run with a longer healthy part before the trouble, and look at the exhibits below"
+}
+
+fn switch_on(a: &Analysis) -> Option<String> {
+    let m = a.missing.first()?;
+    Some(format!(
+        "switch on what was missing ({}) and repeat: {}",
+        escape::text(&m.what),
+        escape::code(&m.remedy)
+    ))
+}
+
+fn generator_action(a: &Analysis) -> String {
+    let failed = a.validity.checks.iter().find(|c| c.outcome == CheckOutcome::Failed && !c.remedy.is_empty());
+    failed.map_or_else(
+        || "lower the rate or give the generator more CPU, then repeat".into(),
+        |c| escape::text(&c.remedy),
+    )
+}
