@@ -267,7 +267,7 @@ pub fn below(base: &Url, last: &str, query: &[(&str, &str)]) -> Url {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::testing::{Reply, Server};
+    use crate::collect::testing::{Reply, Server, nobody};
 
     const LIMITS: Limits = Limits { bytes: 64 << 10, time: Duration::from_millis(400) };
 
@@ -301,8 +301,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_there_is_told_as_refused() {
-        let url = Server::start(|_| Reply::Hang).await.url("/");
-        // The server is gone, its port is free.
+        let url = nobody();
         let fetcher = Fetcher::new(&url, &[], None).expect("a fetcher");
         let error = fetcher.fetch(&url, LIMITS).await.expect_err("refused");
         assert_eq!(error.problem, Problem::Refused, "{error}");

@@ -1,4 +1,4 @@
-//! Small real servers for the tests of collectors.
+//! A small real HTTP server that behaves as badly as it is told to.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,16 +10,16 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 /// What a request said.
-pub(super) struct Request {
+pub(crate) struct Request {
     /// Path and query.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// Request line and headers.
-    pub(super) head: String,
+    pub(crate) head: String,
 }
 
 /// What a server does with a request.
 #[derive(Clone, Debug)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// Answers after a while.
     Answer { after: Duration, status: u16, content_type: String, location: String, body: Vec<u8> },
     /// Sends bytes for ever.
@@ -31,16 +31,16 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    pub(super) fn text(status: u16, content_type: &str, body: &str) -> Self {
+    pub(crate) fn text(status: u16, content_type: &str, body: &str) -> Self {
         Self::bytes(status, content_type, body.as_bytes().to_vec())
     }
 
-    pub(super) fn bytes(status: u16, content_type: &str, body: Vec<u8>) -> Self {
+    pub(crate) fn bytes(status: u16, content_type: &str, body: Vec<u8>) -> Self {
         let (content_type, location) = (content_type.to_owned(), String::new());
         Self::Answer { after: Duration::ZERO, status, content_type, location, body }
     }
 
-    pub(super) fn redirect(to: &str) -> Self {
+    pub(crate) fn redirect(to: &str) -> Self {
         let location = to.to_owned();
         Self::Answer {
             after: Duration::ZERO,
@@ -51,7 +51,7 @@ impl Reply {
         }
     }
 
-    pub(super) fn after(mut self, wait: Duration) -> Self {
+    pub(crate) fn after(mut self, wait: Duration) -> Self {
         if let Self::Answer { after, .. } = &mut self {
             *after = wait;
         }
@@ -60,14 +60,14 @@ impl Reply {
 }
 
 /// A server on loopback; gone when dropped.
-pub(super) struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     paths: Arc<Mutex<Vec<String>>>,
     task: JoinHandle<()>,
 }
 
 impl Server {
-    pub(super) async fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let paths = Arc::new(Mutex::new(Vec::new()));
@@ -80,12 +80,12 @@ impl Server {
         Self { address, paths, task }
     }
 
-    pub(super) fn url(&self, path: &str) -> Url {
+    pub(crate) fn url(&self, path: &str) -> Url {
         format!("http://{}{path}", self.address).parse().expect("a URL")
     }
 
     /// Paths asked for so far, in order.
-    pub(super) fn paths(&self) -> Vec<String> {
+    pub(crate) fn paths(&self) -> Vec<String> {
         self.paths.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
