@@ -62,7 +62,9 @@ pub(super) fn judge(task: &Task<'_>, rng: &mut Pcg64) -> Judged {
         let threshold = state.take(i, rng);
         bands.push(BandPoint { window: point.window, ewma, threshold, anomalous: false });
     }
-    Judged::new(task.series, bands, state.spans, state.judged)
+    let mut spans = std::mem::take(&mut state.spans);
+    spans.retain(|span| state.confirmed(span, rng));
+    Judged::new(task.series, bands, spans, state.judged)
 }
 
 impl State<'_> {
@@ -117,6 +119,23 @@ impl State<'_> {
         }
         let judged = |i: &usize| self.task.series.judged(&self.task.series.points[*i]).is_some();
         self.healthy.extend((end..=last).filter(judged));
+    }
+
+    /// Whether a stretch that ended still stands out against all healthy periods of its rate, those after it
+    /// included: seen from a handful of early periods, ordinary noise can look like an anomaly. One that lasts
+    /// has nothing after it and stays.
+    fn confirmed(&self, span: &Span, rng: &mut Pcg64) -> bool {
+        let series = self.task.series;
+        let pool = self.healthy_at(span.onset);
+        let hindsight = Reference::of(series, &pool).filter(|r| r.periods > span.reference.periods);
+        let Some(reference) = hindsight.filter(|_| !span.ongoing && !span.by_baseline) else { return true };
+        let k = calibrate(series, &pool, &self.task.family, rng);
+        let mut row = 0;
+        series.points[span.onset..span.end].iter().any(|p| {
+            let Some(value) = series.judged(p) else { return false };
+            row = if reference.violated(series, k, value, p.count).is_some() { row + 1 } else { 0 };
+            row >= self.task.family.in_a_row
+        })
     }
 
     /// The reference of point `i`: healthy periods so far at its rate, else the baseline's.

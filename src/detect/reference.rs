@@ -6,6 +6,10 @@ use crate::stats::{mad, median};
 /// Fewest healthy periods at the same rate that make a reference.
 pub const MIN_REFERENCE: usize = 5;
 
+/// A robust deviation of n periods is taken `1 + SHORT_DOUBT / n` times: five periods easily look calmer than
+/// the series is.
+const SHORT_DOUBT: f64 = 4.0;
+
 /// Healthy level and spread of a series, on its scale.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Reference {
@@ -24,7 +28,8 @@ impl Reference {
             return None;
         }
         let level = median(scaled)?;
-        let spread = mad(scaled)?.max(fixed_floor(series, level));
+        let doubt = 1.0 + SHORT_DOUBT / scaled.len() as f64;
+        let spread = (mad(scaled)? * doubt).max(fixed_floor(series, level));
         Some(Self { level, spread, periods: scaled.len() })
     }
 
