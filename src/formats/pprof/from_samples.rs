@@ -40,7 +40,7 @@ impl ProfileBuilder {
         let stack: Vec<u32> = stack.into_iter().map(|f| self.intern(f)).collect();
         if let Some(&i) = self.stack_index.get(&stack) {
             let sample = &mut self.profile.samples[i];
-            sample.values.iter_mut().zip(values).for_each(|(a, b)| *a += b);
+            sample.values.iter_mut().zip(values).for_each(|(a, b)| *a = a.saturating_add(*b));
             return;
         }
         self.stack_index.insert(stack.clone(), self.profile.samples.len());

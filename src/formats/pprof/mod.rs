@@ -3,7 +3,9 @@
 //! [`Profile`] is the checked domain value: stacks as indices into interned frames, leaf first, inlined
 //! calls unfolded. The wire messages stay private to this module.
 
+mod combine;
 mod from_samples;
+mod view;
 mod wire;
 
 use std::io::Read;
@@ -13,10 +15,13 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use prost::Message;
 
+pub use combine::{delta, merge};
 pub use from_samples::ProfileBuilder;
+pub use view::Top;
 
-/// Largest profile accepted after decompression.
-pub const MAX_BYTES: u64 = 256 << 20;
+/// Largest profile accepted after decompression. Real ones have a few MB; a profile in memory may take ten
+/// times its bytes.
+pub const MAX_BYTES: u64 = 64 << 20;
 
 /// Why bytes are not a profile.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -39,6 +44,9 @@ pub enum PprofError {
     /// A message that breaks the format's rules.
     #[error("invalid pprof message: {0}")]
     Invalid(&'static str),
+    /// Profiles that cannot be added or subtracted.
+    #[error("profiles of different values cannot be combined: {0:?} and {1:?}")]
+    Incompatible(Vec<String>, Vec<String>),
 }
 
 /// What a value of a sample counts, e.g. `cpu`/`nanoseconds`.
@@ -100,6 +108,7 @@ impl Profile {
     /// [`PprofError`] says what the bytes were instead.
     pub fn decode(bytes: &[u8]) -> Result<Self, PprofError> {
         let plain = unzip(bytes)?;
+        wire::check_size(&plain)?;
         wire::Profile::decode(plain.as_slice()).map_err(|e| PprofError::Protobuf(e.to_string()))?.try_into()
     }
 
@@ -133,7 +142,7 @@ impl Profile {
     /// Sum of the values at `index` over all samples.
     #[must_use]
     pub fn total(&self, index: usize) -> i64 {
-        self.samples.iter().map(|s| s.values[index]).sum()
+        self.samples.iter().fold(0, |sum: i64, s| sum.saturating_add(s.values[index]))
     }
 }
 
@@ -146,9 +155,9 @@ fn unzip(bytes: &[u8]) -> Result<Vec<u8>, PprofError> {
         return Err(PprofError::Html);
     }
     if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Ok(bytes.to_vec());
+        return if bytes.len() as u64 > MAX_BYTES { Err(PprofError::TooLarge) } else { Ok(bytes.to_vec()) };
     }
-    let mut plain = Vec::with_capacity(bytes.len() * 4);
+    let mut plain = Vec::new();
     GzDecoder::new(bytes)
         .take(MAX_BYTES + 1)
         .read_to_end(&mut plain)
@@ -158,3 +167,6 @@ fn unzip(bytes: &[u8]) -> Result<Vec<u8>, PprofError> {
     }
     Ok(plain)
 }
+
+#[cfg(test)]
+mod tests;

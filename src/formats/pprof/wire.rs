@@ -84,6 +84,28 @@ struct Function {
     filename: i64,
 }
 
+/// Most messages and strings directly in a profile.
+const MAX_ENTRIES: usize = 2_000_000;
+/// Most frames of all stacks together, after inlined calls are unfolded.
+const MAX_STACK_FRAMES: usize = 32_000_000;
+/// Most bytes of text that names of frames and labels may take.
+const MAX_TEXT: usize = 256 << 20;
+
+/// Counts the fields of the outer message. An empty sub-message has two bytes on the wire and a hundred in
+/// memory, so a small file could fill the memory if it were decoded first and looked at later.
+pub(super) fn check_size(mut bytes: &[u8]) -> Result<(), PprofError> {
+    let broken = |e: prost::DecodeError| PprofError::Protobuf(e.to_string());
+    for _ in 0..MAX_ENTRIES {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let (tag, kind) = prost::encoding::decode_key(&mut bytes).map_err(broken)?;
+        let context = prost::encoding::DecodeContext::default();
+        prost::encoding::skip_field(kind, tag, &mut bytes, context).map_err(broken)?;
+    }
+    Err(PprofError::Invalid("more than two million entries"))
+}
+
 impl TryFrom<Profile> for super::Profile {
     type Error = PprofError;
 
@@ -94,15 +116,14 @@ impl TryFrom<Profile> for super::Profile {
         if wire.string_table.first().is_none_or(|s| !s.is_empty()) {
             return Err(PprofError::Invalid("the string table does not begin with \"\""));
         }
-        let mut frames = Interner::default();
-        let locations = unfold_locations(&wire, &mut frames)?;
-        let samples =
-            wire.sample.iter().map(|s| decode_sample(&wire, s, &locations)).collect::<Result<_, _>>()?;
+        let mut reader = Reader::new(&wire);
+        let locations = reader.unfold_locations()?;
+        let samples = wire.sample.iter().map(|s| reader.sample(s, &locations)).collect::<Result<_, _>>()?;
         Ok(Self {
+            samples,
+            frames: reader.frames,
             sample_types: wire.sample_type.iter().map(|t| wire.value_type(t)).collect::<Result<_, _>>()?,
             default_sample_type: wire.text(wire.default_sample_type)?.to_owned(),
-            frames: frames.list,
-            samples,
             time_nanos: wire.time_nanos,
             duration_nanos: wire.duration_nanos,
             period_type: wire.value_type(&wire.period_type.unwrap_or_default())?,
@@ -125,64 +146,105 @@ impl Profile {
     }
 }
 
-/// Frames of each location, innermost inlined call first.
-fn unfold_locations(wire: &Profile, frames: &mut Interner) -> Result<HashMap<u64, Vec<u32>>, PprofError> {
-    let functions: HashMap<u64, &Function> = wire.function.iter().map(|f| (f.id, f)).collect();
-    let mut locations = HashMap::with_capacity(wire.location.len());
-    for location in &wire.location {
-        let mut unfolded = Vec::with_capacity(location.line.len().max(1));
-        for line in &location.line {
-            let function = functions
-                .get(&line.function_id)
-                .ok_or(PprofError::Invalid("a line names an unknown function"))?;
-            unfolded.push(frames.intern(Frame {
-                function: wire.text(function.name)?.to_owned(),
-                file: wire.text(function.filename)?.to_owned(),
-                line: line.line,
-            }));
+/// Turns the wire's indices into values, within the limits.
+struct Reader<'a> {
+    wire: &'a Profile,
+    frames: Vec<Frame>,
+    /// By name, file and line as strings of the table: a frame's text is copied once, however often used.
+    by_index: HashMap<(i64, i64, i64), u32>,
+    by_value: HashMap<Frame, u32>,
+    text_left: usize,
+    stack_left: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn new(wire: &'a Profile) -> Self {
+        Self {
+            wire,
+            frames: Vec::new(),
+            by_index: HashMap::new(),
+            by_value: HashMap::new(),
+            text_left: MAX_TEXT,
+            stack_left: MAX_STACK_FRAMES,
         }
-        if unfolded.is_empty() {
-            let function = format!("{:#x}", location.address);
-            unfolded.push(frames.intern(Frame { function, file: String::new(), line: 0 }));
+    }
+
+    /// Frames of each location, innermost inlined call first.
+    fn unfold_locations(&mut self) -> Result<HashMap<u64, Vec<u32>>, PprofError> {
+        let functions: HashMap<u64, &Function> = self.wire.function.iter().map(|f| (f.id, f)).collect();
+        let mut locations = HashMap::with_capacity(self.wire.location.len());
+        for location in &self.wire.location {
+            let mut unfolded = Vec::with_capacity(location.line.len().max(1));
+            for line in &location.line {
+                let function = functions
+                    .get(&line.function_id)
+                    .ok_or(PprofError::Invalid("a line names an unknown function"))?;
+                unfolded.push(self.frame(function, line.line)?);
+            }
+            if unfolded.is_empty() {
+                let function = format!("{:#x}", location.address);
+                unfolded.push(self.intern(Frame { function, file: String::new(), line: 0 })?);
+            }
+            locations.insert(location.id, unfolded);
         }
-        locations.insert(location.id, unfolded);
+        Ok(locations)
     }
-    Ok(locations)
-}
 
-fn decode_sample(
-    wire: &Profile,
-    sample: &WireSample,
-    locations: &HashMap<u64, Vec<u32>>,
-) -> Result<Sample, PprofError> {
-    if sample.value.len() != wire.sample_type.len() {
-        return Err(PprofError::Invalid("a sample has not one value per sample type"));
+    fn frame(&mut self, function: &Function, line: i64) -> Result<u32, PprofError> {
+        let key = (function.name, function.filename, line);
+        if let Some(&i) = self.by_index.get(&key) {
+            return Ok(i);
+        }
+        let function_name = self.text(function.name)?;
+        let file = self.text(function.filename)?;
+        let i = self.intern(Frame { function: function_name, file, line })?;
+        self.by_index.insert(key, i);
+        Ok(i)
     }
-    let mut stack = Vec::with_capacity(sample.location_id.len());
-    for id in &sample.location_id {
-        let frames = locations.get(id).ok_or(PprofError::Invalid("a sample names an unknown location"))?;
-        stack.extend_from_slice(frames);
-    }
-    let mut labels = Vec::new();
-    for label in sample.label.iter().filter(|l| l.str != 0) {
-        labels.push((wire.text(label.key)?.to_owned(), wire.text(label.str)?.to_owned()));
-    }
-    Ok(Sample { stack, values: sample.value.clone(), labels })
-}
 
-#[derive(Default)]
-struct Interner {
-    index: HashMap<Frame, u32>,
-    list: Vec<Frame>,
-}
+    fn intern(&mut self, frame: Frame) -> Result<u32, PprofError> {
+        if let Some(&i) = self.by_value.get(&frame) {
+            return Ok(i);
+        }
+        let i = u32::try_from(self.frames.len()).map_err(|_| PprofError::Invalid("too many frames"))?;
+        self.by_value.insert(frame.clone(), i);
+        self.frames.push(frame);
+        Ok(i)
+    }
 
-impl Interner {
-    fn intern(&mut self, frame: Frame) -> u32 {
-        let next = u32::try_from(self.list.len()).expect("a profile of at most 256 MiB has fewer frames");
-        *self.index.entry(frame).or_insert_with_key(|f| {
-            self.list.push(f.clone());
-            next
-        })
+    /// A copy of a string, charged to the text that may be copied.
+    fn text(&mut self, index: i64) -> Result<String, PprofError> {
+        let text = self.wire.text(index)?;
+        self.text_left = self
+            .text_left
+            .checked_sub(text.len())
+            .ok_or(PprofError::Invalid("its names take too much memory"))?;
+        Ok(text.to_owned())
+    }
+
+    fn sample(
+        &mut self,
+        sample: &WireSample,
+        locations: &HashMap<u64, Vec<u32>>,
+    ) -> Result<Sample, PprofError> {
+        if sample.value.len() != self.wire.sample_type.len() {
+            return Err(PprofError::Invalid("a sample has not one value per sample type"));
+        }
+        let mut stack = Vec::with_capacity(sample.location_id.len());
+        for id in &sample.location_id {
+            let frames =
+                locations.get(id).ok_or(PprofError::Invalid("a sample names an unknown location"))?;
+            self.stack_left = self
+                .stack_left
+                .checked_sub(frames.len())
+                .ok_or(PprofError::Invalid("its stacks take too much memory"))?;
+            stack.extend_from_slice(frames);
+        }
+        let mut labels = Vec::new();
+        for label in sample.label.iter().filter(|l| l.str != 0) {
+            labels.push((self.text(label.key)?, self.text(label.str)?));
+        }
+        Ok(Sample { stack, values: sample.value.clone(), labels })
     }
 }
 
