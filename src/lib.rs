@@ -3,10 +3,15 @@
 //! See `docs/design.md` for the shape: [`run`] is the one seam between recording and analysis.
 
 pub mod analysis;
+pub mod analyze;
 pub mod attribute;
+pub mod cli;
 pub mod collect;
 pub mod detect;
 pub mod formats;
+pub mod gate;
+pub mod load;
+pub mod record;
 pub mod report;
 pub mod run;
 pub mod scenario;

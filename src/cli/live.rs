@@ -1,1 +1,1 @@
-//! Live view.
+//! temp

@@ -119,7 +119,7 @@ fn run_load<W: FnMut(&Progress) + Send + 'static>(
     out.event(EventKind::LoadStarted);
     let switch = target.switch.clone().map(|s| runtime.spawn(switch_on(target.url.clone(), s)));
     let sink = move |period: LoadPeriod| watcher.period(&period);
-    let outcome = load::start(plan, Arc::clone(stop), sink)?.join();
+    let outcome = load::start(&plan, Arc::clone(stop), sink)?.join();
     if let Some(switch) = switch {
         switch.abort();
     }
