@@ -5,6 +5,7 @@
 pub mod analysis;
 pub mod collect;
 pub mod formats;
+pub mod load;
 pub mod run;
 pub mod scenario;
 pub mod time;
