@@ -1,0 +1,45 @@
+//! Why a load cannot start.
+
+use std::io;
+
+use super::connect::ConnectError;
+use super::http1::request::RequestError;
+
+/// Why a load cannot start; nothing was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The target cannot be reached by any request.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// A request of the scenario cannot be written as HTTP/1.1.
+    #[error("request `{name}`: {source}")]
+    Request {
+        /// Name of the request.
+        name: String,
+        /// What is wrong with it.
+        source: RequestError,
+    },
+    /// No request has a weight above 0.
+    #[error("no request has a weight above 0: there is nothing to send")]
+    NoRequest,
+    /// The schedule holds no arrival, or no user ever starts.
+    #[error("the load's stages hold no arrival and no user: raise a rate, a number of users or a length")]
+    NoArrival,
+    /// The run id is not 16 hex digits, or all zeros.
+    #[error("run id `{0}`: must be 16 hex digits, not all zeros")]
+    RunId(String),
+    /// File descriptors do not allow for a load.
+    #[error("the limit of open files is {limit}; at least {needed} are needed: raise it (`ulimit -n`)")]
+    Descriptors {
+        /// Descriptors that the process may have.
+        limit: u64,
+        /// What the smallest load needs.
+        needed: u64,
+    },
+    /// A load thread could not be set up.
+    #[error("a load thread cannot start: {0}")]
+    Thread(#[source] io::Error),
+    /// goose refused its configuration.
+    #[error("virtual users cannot start: {0}")]
+    Users(String),
+}

@@ -1,0 +1,105 @@
+//! Whether an answer is what the scenario expects.
+
+use super::http1::KEEP_LIMIT;
+use super::http1::body::Body;
+use crate::run::period::Failure;
+use crate::scenario::Expectation;
+
+/// How an answer differs from what was expected. No byte of the answer is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unexpected {
+    #[error("status {0} was not expected")]
+    Status(u16),
+    #[error("the body ({0} bytes) does not contain the expected text{cut}", cut = cut(*.0))]
+    Contains(u64),
+    #[error("the body ({0} bytes) does not match the expected pattern{cut}", cut = cut(*.0))]
+    Matches(u64),
+}
+
+impl Unexpected {
+    pub(crate) const fn failure(self) -> Failure {
+        match self {
+            Self::Status(_) => Failure::Status,
+            Self::Contains(_) | Self::Matches(_) => Failure::Body,
+        }
+    }
+}
+
+/// Whether the body must be kept to judge the answer.
+pub(crate) const fn needs_body(expect: &Expectation) -> bool {
+    expect.body_contains.is_some() || expect.body_matches.is_some()
+}
+
+/// Judges an answer.
+pub(crate) fn check(expect: &Expectation, status: u16, body: &Body) -> Result<(), Unexpected> {
+    let passes = match expect.status.as_slice() {
+        [] => (200..400).contains(&status),
+        list => list.contains(&status),
+    };
+    if !passes {
+        return Err(Unexpected::Status(status));
+    }
+    if expect.body_contains.as_ref().is_some_and(|text| !contains(body.kept(), text.as_bytes())) {
+        return Err(Unexpected::Contains(body.len()));
+    }
+    if expect.body_matches.as_ref().is_some_and(|pattern| !pattern.is_match(body.kept())) {
+        return Err(Unexpected::Matches(body.len()));
+    }
+    Ok(())
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    let Some((&first, rest)) = part.split_first() else { return true };
+    let mut from = text;
+    while let Some(at) = from.iter().position(|b| *b == first) {
+        from = &from[at + 1..];
+        if from.starts_with(rest) {
+            return true;
+        }
+    }
+    false
+}
+
+fn cut(len: u64) -> &'static str {
+    if len > KEEP_LIMIT as u64 { "; only its first 1048576 bytes were looked at" } else { "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(text: &[u8]) -> Body {
+        let mut body = Body::default();
+        body.reset(true);
+        body.push(text);
+        body
+    }
+
+    #[test]
+    fn status_text_and_pattern_are_judged_in_turn() {
+        let any = Expectation::default();
+        assert_eq!(check(&any, 204, &body(b"")), Ok(()));
+        assert_eq!(check(&any, 399, &body(b"")), Ok(()));
+        assert_eq!(check(&any, 404, &body(b"")), Err(Unexpected::Status(404)));
+        let strict = Expectation {
+            status: vec![200, 404],
+            body_contains: Some("aab".into()),
+            body_matches: Some(regex::bytes::Regex::new("^a+b$").expect("valid")),
+        };
+        assert_eq!(check(&strict, 201, &body(b"aab")), Err(Unexpected::Status(201)));
+        assert_eq!(check(&strict, 404, &body(b"aaab")), Ok(()));
+        assert_eq!(check(&strict, 200, &body(b"abab")), Err(Unexpected::Contains(4)));
+        assert_eq!(check(&strict, 200, &body(b"aab ")), Err(Unexpected::Matches(4)));
+        assert!(needs_body(&strict) && !needs_body(&any));
+    }
+
+    #[test]
+    fn a_long_body_is_kept_in_part_and_the_message_says_so() {
+        let mut long = body(&vec![b'x'; KEEP_LIMIT]);
+        long.push(b"needle");
+        let expect = Expectation { body_contains: Some("needle".into()), ..Expectation::default() };
+        let unexpected = check(&expect, 200, &long).expect_err("beyond what is kept");
+        assert_eq!(unexpected.failure(), Failure::Body);
+        assert!(unexpected.to_string().contains("only its first 1048576 bytes"), "{unexpected}");
+    }
+}

@@ -1,0 +1,106 @@
+//! One hit: an arrival from its intended start to its last byte.
+
+use std::fmt;
+use std::io;
+
+use super::connect::{OpenError, OpenTimes};
+use super::expect::Unexpected;
+use super::http1::conn::Progress;
+use super::http1::error::ExchangeError;
+use crate::run::period::{Failure, Phase};
+use crate::time::RunTime;
+
+/// What one arrival came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Hit {
+    /// Sequence number in the run.
+    pub(crate) n: u64,
+    /// Index of the request in the scenario.
+    pub(crate) request: usize,
+    /// When it was due.
+    pub(crate) intended: RunTime,
+    /// When the generator began to work on it; none if it never did.
+    pub(crate) start: Option<RunTime>,
+    /// What opening a connection for it took.
+    pub(crate) open: OpenTimes,
+    /// When writing the request began.
+    pub(crate) sent: Option<RunTime>,
+    /// How far the exchange came.
+    pub(crate) progress: Progress,
+    /// When it ended, one way or the other.
+    pub(crate) done: RunTime,
+    /// Why it failed.
+    pub(crate) failure: Option<Failure>,
+}
+
+impl Hit {
+    /// An arrival that was never sent, at its age.
+    pub(crate) fn unsent(n: u64, request: usize, intended: RunTime, now: RunTime) -> Self {
+        let failure = Some(Failure::Unsent);
+        Self { n, request, intended, done: now, failure, ..Self::default() }
+    }
+
+    /// Intended start to last byte.
+    pub(crate) const fn response(&self) -> u64 {
+        self.done.since(self.intended)
+    }
+
+    /// Sent to last byte; none if it was never sent.
+    pub(crate) fn service(&self) -> Option<u64> {
+        self.sent.map(|sent| self.done.since(sent))
+    }
+
+    /// Duration of a phase; none if it did not take place. A phase that was cut off lasts until the end.
+    pub(crate) fn phase(&self, phase: Phase) -> Option<u64> {
+        let p = &self.progress;
+        match phase {
+            Phase::Queue => Some(self.start.unwrap_or(self.done).since(self.intended)),
+            Phase::Dns => None,
+            Phase::Connect => self.open.connect,
+            Phase::Tls => self.open.tls,
+            Phase::Send => self.sent.map(|sent| p.written.unwrap_or(self.done).since(sent)),
+            Phase::Wait => p.written.map(|written| p.first_byte.unwrap_or(self.done).since(written)),
+            Phase::Receive => p.first_byte.map(|first| self.done.since(first)),
+        }
+    }
+}
+
+/// Why a hit failed, in full; becomes text only for the few that are kept as examples.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    Open(OpenError),
+    Exchange(ExchangeError),
+    Unexpected(Unexpected),
+    /// Cut off at the time limit or at the end of the run.
+    Cut(&'static str),
+}
+
+impl Problem {
+    /// The kind it counts as.
+    pub(crate) fn failure(&self) -> Failure {
+        match self {
+            Self::Open(OpenError::Connect(_)) => Failure::Connect,
+            Self::Open(OpenError::Tls(_)) => Failure::Tls,
+            Self::Exchange(ExchangeError::Protocol(_)) => Failure::Protocol,
+            // rustls reports broken records this way; a plain socket never does.
+            Self::Exchange(ExchangeError::Io { kind, .. }) if kind.kind() == io::ErrorKind::InvalidData => {
+                Failure::Tls
+            }
+            Self::Exchange(_) => Failure::Closed,
+            Self::Unexpected(unexpected) => unexpected.failure(),
+            Self::Cut(_) => Failure::Timeout,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(OpenError::Connect(e)) => write!(f, "connecting failed: {e}"),
+            Self::Open(OpenError::Tls(e)) => write!(f, "TLS handshake failed: {e}"),
+            Self::Exchange(e) => e.fmt(f),
+            Self::Unexpected(e) => e.fmt(f),
+            Self::Cut(what) => f.write_str(what),
+        }
+    }
+}

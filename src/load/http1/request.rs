@@ -1,0 +1,280 @@
+//! Requests as bytes, built once; only the trace context differs from one sending to the next.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use url::Url;
+
+use crate::scenario::{Request, Target};
+
+/// Bodies up to this length lie behind the head in the same buffer, so that one write sends both.
+const INLINE_BODY: usize = 16 * 1024;
+/// Headers that the engine sets itself.
+const OWN_HEADERS: [&str; 5] =
+    ["connection", "content-length", "traceparent", "transfer-encoding", "upgrade"];
+
+/// Why a request cannot be written as HTTP/1.1. Values are not shown: they may be secrets.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// The method is no token.
+    #[error("the method is not a valid HTTP token")]
+    Method,
+    /// The path has blanks or control characters, or does not begin with a slash.
+    #[error("the path must begin with `/` and hold no blanks, control or non-ASCII characters")]
+    Path,
+    /// A header's name is no token.
+    #[error("header name `{0}` is not a valid HTTP token")]
+    HeaderName(String),
+    /// A header's value holds control characters.
+    #[error("the value of header `{0}` holds control characters")]
+    HeaderValue(String),
+    /// The engine sets this header itself.
+    #[error("header `{0}` is set by loadprof itself; remove it from the scenario")]
+    OwnHeader(String),
+}
+
+/// A request ready to be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Prepared {
+    /// Head, and the body if it is short.
+    pub(crate) head: Vec<u8>,
+    /// A body too long to be copied for every connection.
+    pub(crate) body: Arc<[u8]>,
+    /// Whether the method is HEAD.
+    pub(crate) no_body: bool,
+    trace_at: usize,
+}
+
+impl Prepared {
+    /// Builds a request's bytes; `run` are the first 16 hex digits of every trace id.
+    ///
+    /// # Errors
+    /// [`RequestError`] for what cannot be put on the wire unambiguously.
+    pub(crate) fn new(
+        base: &Url,
+        target: &Target,
+        request: &Request,
+        run: u64,
+    ) -> Result<Self, RequestError> {
+        let body = request.body.as_deref().unwrap_or_default();
+        let mut text = request_line(base, request)?;
+        for (name, value) in headers(base, target, request)? {
+            let _ = write!(text, "{name}: {value}\r\n");
+        }
+        if !target.keep_alive {
+            text.push_str("connection: close\r\n");
+        }
+        if request.body.is_some() || matches!(request.method.as_str(), "POST" | "PUT" | "PATCH") {
+            let _ = write!(text, "content-length: {}\r\n", body.len());
+        }
+        let trace_at = text.len() + "traceparent: 00-".len() + 16;
+        let _ = write!(text, "traceparent: 00-{run:016x}{:016x}-{:016x}-00\r\n\r\n", 0, 0);
+        let mut head = text.into_bytes();
+        let inline = body.len() <= INLINE_BODY;
+        if inline {
+            head.extend_from_slice(body);
+        }
+        let body = if inline { Arc::default() } else { Arc::from(body) };
+        Ok(Self { head, body, no_body: request.method == "HEAD", trace_at })
+    }
+
+    /// Writes the sequence number, span id and sampled flag into a copy of [`Prepared::head`].
+    pub(crate) fn patch(&self, head: &mut [u8], n: u64, span: u64, sampled: bool) {
+        let at = self.trace_at;
+        hex(&mut head[at..at + 16], n);
+        hex(&mut head[at + 17..at + 33], span);
+        head[at + 35] = if sampled { b'1' } else { b'0' };
+    }
+}
+
+/// Writes `value` as 16 hex digits.
+fn hex(out: &mut [u8], value: u64) {
+    for (i, digit) in out.iter_mut().enumerate() {
+        *digit = b"0123456789abcdef"[(value >> (60 - 4 * i)) as usize & 15];
+    }
+}
+
+fn request_line(base: &Url, request: &Request) -> Result<String, RequestError> {
+    if request.method.is_empty() || !request.method.bytes().all(is_token) {
+        return Err(RequestError::Method);
+    }
+    let path = &request.path;
+    if !path.starts_with('/') || !path.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(RequestError::Path);
+    }
+    Ok(format!("{} {}{path} HTTP/1.1\r\n", request.method, base.path().trim_end_matches('/')))
+}
+
+/// All headers in order: defaults that nobody set, the target's unless the request sets them too, and the
+/// request's.
+fn headers(base: &Url, target: &Target, request: &Request) -> Result<Vec<(String, String)>, RequestError> {
+    let given = |name: &str| {
+        let mut all = target.headers.iter().chain(&request.headers);
+        all.any(|(n, _)| n.eq_ignore_ascii_case(name))
+    };
+    let mut out: Vec<_> =
+        defaults(base).into_iter().filter(|(n, _)| !given(n)).map(|(n, v)| (n.to_owned(), v)).collect();
+    let replaced = |name: &str| request.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+    out.extend(target.headers.iter().filter(|(n, _)| !replaced(n)).cloned());
+    out.extend(request.headers.iter().cloned());
+    out.iter().try_for_each(|(name, value)| check_header(name, value))?;
+    Ok(out)
+}
+
+fn defaults(base: &Url) -> Vec<(&'static str, String)> {
+    let mut host = base.host_str().unwrap_or_default().to_owned();
+    if let Some(port) = base.port() {
+        let _ = write!(host, ":{port}");
+    }
+    let agent = concat!("loadprof/", env!("CARGO_PKG_VERSION")).to_owned();
+    let mut out = vec![("host", host), ("user-agent", agent), ("accept", "*/*".to_owned())];
+    if !base.username().is_empty() {
+        let mut pair = percent_decoded(base.username());
+        pair.push(b':');
+        pair.extend(percent_decoded(base.password().unwrap_or_default()));
+        let encoded = base64::engine::general_purpose::STANDARD.encode(pair);
+        out.push(("authorization", format!("Basic {encoded}")));
+    }
+    out
+}
+
+/// The bytes that a part of a URL stands for.
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let coded = after.get(..2).and_then(|d| std::str::from_utf8(d).ok());
+        match coded.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| byte == b'%') {
+            Some(decoded) => {
+                out.push(decoded);
+                rest = &after[2..];
+            }
+            None => {
+                out.push(byte);
+                rest = after;
+            }
+        }
+    }
+    out
+}
+
+fn check_header(name: &str, value: &str) -> Result<(), RequestError> {
+    if name.is_empty() || !name.bytes().all(is_token) {
+        return Err(RequestError::HeaderName(name.chars().take(60).collect()));
+    }
+    if OWN_HEADERS.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+        return Err(RequestError::OwnHeader(name.to_owned()));
+    }
+    if value.bytes().any(|b| (b < b' ' && b != b'\t') || b == 0x7f) {
+        return Err(RequestError::HeaderValue(name.to_owned()));
+    }
+    Ok(())
+}
+
+/// RFC 9110, section 5.6.2.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::scenario::{Endpoint, Expectation};
+
+    fn target(headers: &[(&str, &str)], keep_alive: bool) -> Target {
+        Target {
+            endpoint: Endpoint::Url(Url::parse("http://unused").expect("valid")),
+            headers: headers.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
+            timeout: Duration::from_secs(1),
+            keep_alive,
+            ca: None,
+            allow: vec![],
+        }
+    }
+
+    fn request(method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Request {
+        Request {
+            name: "r".into(),
+            slug: "r".into(),
+            method: method.into(),
+            path: path.into(),
+            headers: headers.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
+            body: body.map(Into::into),
+            weight: 1,
+            expect: Expectation::default(),
+            timeout: None,
+            thresholds: vec![],
+        }
+    }
+
+    fn prepare(base: &str, target: &Target, request: &Request) -> Result<Prepared, RequestError> {
+        Prepared::new(&Url::parse(base).expect("valid"), target, request, 0xabcd)
+    }
+
+    #[test]
+    fn a_get_is_written_in_full() {
+        let prepared =
+            prepare("http://h:81/api/", &target(&[("X-A", "1")], true), &request("GET", "/p?q=1", &[], None))
+                .expect("valid");
+        let mut head = prepared.head.clone();
+        prepared.patch(&mut head, 0x12, 0xfeed, true);
+        let expected = format!(
+            "GET /api/p?q=1 HTTP/1.1\r\nhost: h:81\r\nuser-agent: loadprof/{}\r\naccept: */*\r\nX-A: 1\r\n\
+             traceparent: 00-000000000000abcd0000000000000012-000000000000feed-01\r\n\r\n",
+            env!("CARGO_PKG_VERSION")
+        );
+        assert_eq!(String::from_utf8(head).expect("ascii"), expected);
+        assert!(!prepared.no_body && prepared.body.is_empty());
+    }
+
+    #[test]
+    fn own_headers_win_over_the_targets_and_defaults() {
+        let t = target(&[("Accept", "a/b"), ("X-A", "1")], false);
+        let prepared =
+            prepare("http://u:p%40@[::1]/", &t, &request("POST", "/", &[("x-a", "2")], Some(b"hi")))
+                .expect("valid");
+        let text = String::from_utf8(prepared.head).expect("ascii");
+        for line in [
+            "host: [::1]\r\n",
+            "Accept: a/b\r\n",
+            "x-a: 2\r\n",
+            "content-length: 2\r\n",
+            "connection: close\r\n",
+        ] {
+            assert!(text.contains(line), "{line:?} is not in {text}");
+        }
+        assert!(!text.contains("X-A: 1") && !text.contains("*/*") && text.ends_with("\r\n\r\nhi"));
+        assert!(text.contains("authorization: Basic dTpwQA==\r\n"), "{text}");
+    }
+
+    #[test]
+    fn a_long_body_is_not_copied_behind_the_head() {
+        let body = vec![7_u8; INLINE_BODY + 1];
+        let prepared =
+            prepare("http://h", &target(&[], true), &request("PUT", "/", &[], Some(&body))).expect("valid");
+        assert_eq!(prepared.body.len(), body.len());
+        assert!(prepared.head.ends_with(b"\r\n\r\n"));
+    }
+
+    #[test]
+    fn what_would_split_a_request_is_refused() {
+        let t = target(&[], true);
+        let bad = |r: Request| prepare("http://h", &t, &r).expect_err("must be refused");
+        assert_eq!(bad(request("GE T", "/", &[], None)), RequestError::Method);
+        assert_eq!(bad(request("GET", "/a b", &[], None)), RequestError::Path);
+        assert_eq!(bad(request("GET", "a", &[], None)), RequestError::Path);
+        assert_eq!(bad(request("GET", "/\r\nx: y", &[], None)), RequestError::Path);
+        assert_eq!(bad(request("GET", "/", &[("a:b", "c")], None)), RequestError::HeaderName("a:b".into()));
+        assert_eq!(
+            bad(request("GET", "/", &[("a", "b\r\nc: d")], None)),
+            RequestError::HeaderValue("a".into())
+        );
+        assert_eq!(
+            bad(request("GET", "/", &[("Content-Length", "3")], None)),
+            RequestError::OwnHeader("Content-Length".into())
+        );
+    }
+}

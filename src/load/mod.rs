@@ -1,0 +1,53 @@
+//! The load engine: sends a scenario's requests by its executor and measures every one of them.
+//!
+//! Two clocks stand side by side: *response time* runs from the moment an arrival was due (closed model: from
+//! the moment its user began it) to the last byte, *service time* from the moment its request began to be
+//! written. No arrival is dropped: what cannot be sent in time waits, and counts at its age if the run ends
+//! first. Service time exists only for requests that were sent.
+//!
+//! - [`schedule`]: when arrivals are due, a pure function.
+//! - `open`: the open model, one runtime per load thread. `vus`: the closed model, users kept by goose.
+//! - `session`: one user of one connection, the same for both; `http1` and `connect` below it.
+//! - `recorder` and `aggregate`: thread-local histograms, merged once a period, given to the caller's sink.
+
+mod aggregate;
+mod choice;
+mod connect;
+mod error;
+mod expect;
+mod hit;
+mod http1;
+mod limits;
+mod open;
+mod plan;
+mod recorder;
+pub mod schedule;
+mod session;
+mod start;
+#[cfg(test)]
+mod testing;
+mod timer;
+
+pub use connect::ConnectError;
+pub use error::LoadError;
+pub use http1::request::RequestError;
+pub use plan::StopFlag;
+pub use start::{LoadHandle, LoadOutcome, start};
+
+use url::Url;
+
+use crate::scenario::Scenario;
+use crate::time::RunClock;
+
+/// What to send, where, on which clock.
+#[derive(Debug)]
+pub struct LoadPlan<'a> {
+    /// The checked scenario.
+    pub scenario: &'a Scenario,
+    /// Where the target is; the demo target's address once it runs.
+    pub base: Url,
+    /// 16 hex digits: the first half of every trace id, as in the manifest.
+    pub run_id: &'a str,
+    /// The clock of the run.
+    pub clock: RunClock,
+}

@@ -1,0 +1,164 @@
+//! A lane: one task, at most one connection, one arrival at a time.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use super::worker::{Arrival, Stage, Worker};
+use crate::load::hit::Hit;
+use crate::load::session::Session;
+use crate::time::RunTime;
+
+/// Why a hit was cut off.
+pub(crate) const TIME_LIMIT: &str = "not done within the time limit";
+/// Why a hit was cut off.
+pub(crate) const RUN_ENDED: &str = "not done when the run ended";
+
+/// What the worker and a lane's task tell each other.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    arrival: Cell<Option<Arrival>>,
+    connected: Cell<bool>,
+    limit: Cell<RunTime>,
+    cut: Cell<Option<&'static str>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Lane {
+    /// A lane that begins with an arrival.
+    pub(crate) fn new(first: Arrival) -> Self {
+        Self {
+            arrival: Cell::new(Some(first)),
+            connected: Cell::new(false),
+            limit: Cell::new(RunTime::from_nanos(u64::MAX)),
+            cut: Cell::new(None),
+            waker: RefCell::default(),
+        }
+    }
+
+    /// Gives a resting lane something to do.
+    pub(crate) fn give(&self, arrival: Arrival) {
+        self.arrival.set(Some(arrival));
+        self.wake();
+    }
+
+    pub(crate) fn connected(&self) -> bool {
+        self.connected.get()
+    }
+
+    pub(crate) fn set_connected(&self, connected: bool) {
+        self.connected.set(connected);
+    }
+
+    /// By when what it does must be over.
+    pub(crate) fn limit(&self) -> RunTime {
+        self.limit.get()
+    }
+
+    pub(crate) fn set_limit(&self, limit: RunTime) {
+        self.limit.set(limit);
+    }
+
+    /// Ends what it does.
+    pub(crate) fn cut(&self, why: &'static str) {
+        self.cut.set(Some(why));
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// A task has one waker for its whole life: it is stored once.
+    async fn register(&self) {
+        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        *self.waker.borrow_mut() = Some(waker);
+    }
+
+    /// Runs `work` until it is done, or until the lane is cut off and `work` is dropped.
+    async fn unless_cut<T>(&self, work: impl Future<Output = T>) -> Result<T, &'static str> {
+        let mut work = pin!(work);
+        poll_fn(|cx| match self.cut.take() {
+            Some(why) => Poll::Ready(Err(why)),
+            None => work.as_mut().poll(cx).map(Ok),
+        })
+        .await
+    }
+}
+
+/// The task of a lane.
+pub(crate) async fn run(worker: Rc<Worker>, lane: Rc<Lane>) {
+    lane.register().await;
+    let mut session = Session::default();
+    loop {
+        let mut resting = false;
+        let next = poll_fn(|cx| poll_next(cx, &worker, &lane, &mut session, &mut resting)).await;
+        let Some(arrival) = next else { break };
+        hit(&worker, &lane, &mut session, arrival).await;
+    }
+    worker.connection(&lane, false);
+}
+
+/// The next arrival: one that was given, one of the backlog, or none when the run closes. Watches the idle
+/// connection meanwhile.
+fn poll_next(
+    cx: &mut Context<'_>,
+    worker: &Worker,
+    lane: &Rc<Lane>,
+    session: &mut Session,
+    resting: &mut bool,
+) -> Poll<Option<Arrival>> {
+    if session.poll_stale(cx).is_ready() {
+        worker.connection(lane, false);
+    }
+    if let Some(arrival) = lane.arrival.take() {
+        return Poll::Ready(Some(arrival));
+    }
+    if worker.stage() == Stage::Closing {
+        return Poll::Ready(None);
+    }
+    if !*resting {
+        if let Some(arrival) = worker.take_backlog() {
+            return Poll::Ready(Some(arrival));
+        }
+        *resting = true;
+        worker.rest(lane);
+    }
+    Poll::Pending
+}
+
+/// One arrival from here to its end, recorded.
+async fn hit(worker: &Rc<Worker>, lane: &Lane, session: &mut Session, arrival: Arrival) {
+    let plan = &*worker.plan;
+    let request = plan.choice.request(arrival.n);
+    let mut now = plan.clock.now();
+    if worker.stage() == Stage::Closing {
+        // Handed over, but the run ended before this task came to it.
+        return worker.end(lane, &Hit::unsent(arrival.n, request, arrival.intended, now), None);
+    }
+    let limit = session.begin(plan, arrival.n, request, arrival.intended, now);
+    worker.limit_lane(lane, now.plus(limit));
+    lane.cut.set(None);
+    let outcome = lane
+        .unless_cut(async {
+            if !session.connected() {
+                if !session.open(plan).await {
+                    return;
+                }
+                worker.connection(lane, true);
+                now = plan.clock.now();
+            }
+            worker.sending(lane, now.plus(limit));
+            session.exchange(plan, now).await;
+        })
+        .await;
+    if let Err(why) = outcome {
+        session.cut(why, plan.clock.now());
+    }
+    worker.connection(lane, session.connected());
+    worker.end(lane, session.hit(), session.problem());
+}

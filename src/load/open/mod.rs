@@ -1,0 +1,11 @@
+//! The open model: arrivals come by the clock, whatever the target does.
+//!
+//! Every load thread runs a single-threaded runtime and takes arrivals `n = k mod threads` of the one
+//! schedule. Nothing is shared between threads while load is sent. Arrivals go to *lanes*: tasks that own
+//! at most one connection and serve one arrival after the other.
+
+pub(crate) mod lane;
+#[cfg(test)]
+mod tests;
+pub(crate) mod thread;
+pub(crate) mod worker;

@@ -1,0 +1,144 @@
+//! A load thread: its runtime, its own task, and how it ends.
+
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+use std::task::{Context, Poll};
+
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+
+use super::worker::{Stage, Worker};
+use crate::load::plan::Plan;
+use crate::load::recorder::Recorder;
+use crate::load::schedule::Schedule;
+use crate::load::timer::Timer;
+use crate::time::RunTime;
+
+/// How often a thread looks whether the run was stopped.
+const STOP_CHECK: u64 = 20_000_000;
+/// How long answers are waited for after a stop, at most.
+const STOP_GRACE: u64 = 2_000_000_000;
+
+/// What a thread's run came to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ThreadOutcome {
+    pub(crate) offered: u64,
+    pub(crate) sent: u64,
+    /// Set if the run was stopped: when this thread saw it.
+    pub(crate) stopped: Option<RunTime>,
+}
+
+/// What a thread needs to begin, sent once all threads are ready.
+pub(crate) struct Go {
+    pub(crate) started: RunTime,
+    pub(crate) recorder: Recorder,
+}
+
+/// The body of a load thread: gets ready, says so, waits for the start, runs.
+pub(crate) fn main(
+    plan: Arc<Plan>,
+    schedule: Arc<Schedule>,
+    thread: usize,
+    ready: &Sender<io::Result<()>>,
+    go: &Receiver<Go>,
+) -> Option<ThreadOutcome> {
+    let set_up = set_up(&plan);
+    let (set_up, report) = match set_up {
+        Ok(set_up) => (Some(set_up), Ok(())),
+        Err(e) => (None, Err(e)),
+    };
+    ready.send(report).ok()?;
+    let (runtime, timer) = set_up?;
+    let Go { started, recorder } = go.recv().ok()?;
+    let end = started.plus(schedule.end().as_nanos());
+    let worker = Rc::new(Worker::new(plan, schedule, thread, started, recorder));
+    let mut run = Run { grace: worker.plan.graceful_stop, worker, timer, end, stopped: None };
+    runtime.block_on(run.to_its_end());
+    let (offered, sent) = run.worker.totals();
+    Some(ThreadOutcome { offered, sent, stopped: run.stopped })
+}
+
+fn set_up(plan: &Plan) -> io::Result<(LocalRuntime, Timer)> {
+    let runtime = Builder::new_current_thread().enable_io().build_local(LocalOptions::default())?;
+    let timer = runtime.block_on(async { Timer::new(&plan.clock) })?;
+    Ok((runtime, timer))
+}
+
+/// The thread's own task.
+struct Run {
+    worker: Rc<Worker>,
+    timer: Timer,
+    /// End of the schedule, or the moment of the stop.
+    end: RunTime,
+    grace: u64,
+    stopped: Option<RunTime>,
+}
+
+impl Run {
+    async fn to_its_end(&mut self) {
+        poll_fn(|cx| self.poll_drained(cx)).await;
+        self.worker.close();
+        // Lanes that were cut off record their hits as soon as they run.
+        poll_fn(|cx| self.poll_cut(cx)).await;
+        let now = self.worker.plan.clock.now();
+        self.worker.tick(now);
+        self.worker.finish(now);
+    }
+
+    /// Ready when the schedule is over and everything has ended, or when the grace is.
+    fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let kicked = self.worker.take_kick(cx.waker());
+            let now = self.worker.plan.clock.now();
+            self.worker.tick(now);
+            if self.worker.stage() == Stage::Running && self.worker.plan.stopped() {
+                self.stop(now);
+            }
+            let last = self.end.plus(self.grace);
+            if (now >= self.end && self.worker.drained()) || now >= last {
+                return Poll::Ready(());
+            }
+            let check = now.plus(STOP_CHECK).min(if now < self.end { self.end } else { last });
+            let wake = self.worker.next_moment().min(check);
+            self.worker.sleeps_until(wake);
+            if !self.wait(wake, cx) && !kicked {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn stop(&mut self, now: RunTime) {
+        self.worker.stop(now);
+        if now < self.end {
+            self.stopped = Some(now);
+            self.end = now;
+        }
+        self.grace = self.grace.min(STOP_GRACE);
+    }
+
+    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let kicked = self.worker.take_kick(cx.waker());
+        if self.worker.drained() {
+            return Poll::Ready(());
+        }
+        if kicked {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// Whether `wake` has come; otherwise the task is woken then.
+    fn wait(&mut self, wake: RunTime, cx: &mut Context<'_>) -> bool {
+        match self.timer.poll_until(wake, cx) {
+            Poll::Pending => false,
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(_)) => {
+                // Not seen on a descriptor that was made; spinning keeps the schedule all the same.
+                cx.waker().wake_by_ref();
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! The state of one load thread: what is due, who is free, what waits.
+//!
+//! Everything is a `Cell` of one thread: handing an arrival to a lane is a store and a wake, without a
+//! channel, a lock or an allocation. The backlog is a pair of sequence numbers, since arrivals are sent in
+//! their order: it takes no memory, however long it gets.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::lane::{self, Lane};
+use crate::load::hit::{Hit, Problem};
+use crate::load::plan::Plan;
+use crate::load::recorder::{Gauges, Recorder};
+use crate::load::schedule::Schedule;
+use crate::time::RunTime;
+
+/// A moment that never comes.
+const NEVER: RunTime = RunTime::from_nanos(u64::MAX);
+/// Time between two looks for time limits that have passed, so that a look costs little however many
+/// requests are under way.
+const SWEEP: u64 = 1_000_000;
+
+/// An arrival on its way to a lane.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) n: u64,
+    pub(crate) intended: RunTime,
+}
+
+/// How far a thread's run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Arrivals are offered and sent.
+    Running,
+    /// The run was stopped: nothing more is sent, answers are waited for.
+    Stopping,
+    /// Lanes end.
+    Closing,
+}
+
+/// One load thread's state, shared by its lanes.
+pub(crate) struct Worker {
+    pub(crate) plan: Arc<Plan>,
+    schedule: Arc<Schedule>,
+    started: RunTime,
+    max_lanes: usize,
+    /// First arrival that was not offered yet, and when it is due.
+    next: Cell<u64>,
+    next_due: Cell<RunTime>,
+    /// First arrival that was not given to a lane: `unsent..next` is the backlog.
+    unsent: Cell<u64>,
+    stage: Cell<Stage>,
+    lanes: RefCell<Vec<Rc<Lane>>>,
+    /// Lanes that wait with an open connection, and those without; the last one is taken first.
+    ready: RefCell<Vec<Rc<Lane>>>,
+    resting: RefCell<Vec<Rc<Lane>>>,
+    recorder: RefCell<Recorder>,
+    in_flight: Cell<u64>,
+    connections: Cell<u64>,
+    /// No time limit passes before this.
+    limit: Cell<RunTime>,
+    /// When the thread's own task wakes next, and how to wake it earlier.
+    armed: Cell<RunTime>,
+    kicked: Cell<bool>,
+    main: RefCell<Option<Waker>>,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        plan: Arc<Plan>,
+        schedule: Arc<Schedule>,
+        thread: usize,
+        started: RunTime,
+        recorder: Recorder,
+    ) -> Self {
+        let worker = Self {
+            started,
+            max_lanes: plan.connections_of(thread).max(1),
+            next: Cell::new(thread as u64),
+            next_due: Cell::new(NEVER),
+            unsent: Cell::new(thread as u64),
+            stage: Cell::new(Stage::Running),
+            lanes: RefCell::default(),
+            ready: RefCell::default(),
+            resting: RefCell::default(),
+            recorder: RefCell::new(recorder),
+            in_flight: Cell::new(0),
+            connections: Cell::new(0),
+            limit: Cell::new(NEVER),
+            armed: Cell::new(RunTime::ZERO),
+            kicked: Cell::new(false),
+            main: RefCell::default(),
+            plan,
+            schedule,
+        };
+        worker.next_due.set(worker.due(thread as u64));
+        worker
+    }
+
+    /// When arrival `n` is due on the run clock.
+    fn due(&self, n: u64) -> RunTime {
+        self.schedule.due(n).map_or(NEVER, |due| self.started.plus(due.as_nanos()))
+    }
+
+    // ---- time ------------------------------------------------------------------------------------
+
+    /// Does everything that is due at `now`: hands out arrivals and hands over periods, in the order in
+    /// which they fall, so that each arrival counts in its own period.
+    pub(crate) fn tick(self: &Rc<Self>, now: RunTime) {
+        loop {
+            let period_end = self.recorder.borrow().period_end();
+            if now < period_end {
+                break;
+            }
+            self.offer_until(period_end.minus(1), now);
+            let gauges = self.gauges();
+            self.recorder.borrow_mut().roll(gauges);
+        }
+        self.offer_until(now, now);
+        if now >= self.limit.get() {
+            self.sweep(now);
+        }
+    }
+
+    /// The next moment at which [`Worker::tick`] has something to do.
+    pub(crate) fn next_moment(&self) -> RunTime {
+        self.next_due.get().min(self.recorder.borrow().period_end()).min(self.limit.get())
+    }
+
+    /// The thread's own task sleeps until `at`, unless it is woken.
+    pub(crate) fn sleeps_until(&self, at: RunTime) {
+        self.armed.set(at);
+    }
+
+    fn offer_until(self: &Rc<Self>, until: RunTime, now: RunTime) {
+        while self.next_due.get() <= until {
+            let (n, due) = (self.next.get(), self.next_due.get());
+            self.next.set(self.after(n));
+            self.next_due.set(self.due(self.next.get()));
+            self.recorder.borrow_mut().offered(now.since(due));
+            if self.unsent.get() == n && self.hand_out(Arrival { n, intended: due }) {
+                self.unsent.set(self.after(n));
+            }
+        }
+    }
+
+    /// The arrival of this thread that follows `n`.
+    fn after(&self, n: u64) -> u64 {
+        n.saturating_add(self.plan.threads as u64)
+    }
+
+    /// Cuts off every lane whose time limit has passed.
+    fn sweep(&self, now: RunTime) {
+        let mut next = NEVER;
+        for lane in self.lanes.borrow().iter() {
+            match lane.limit() {
+                limit if limit <= now => lane.cut(lane::TIME_LIMIT),
+                limit => next = next.min(limit),
+            }
+        }
+        self.limit.set(if next == NEVER { NEVER } else { next.max(now.plus(SWEEP)) });
+    }
+
+    // ---- arrivals and lanes ----------------------------------------------------------------------
+
+    /// Gives an arrival to a lane: one with a connection, one without, or a new one. False if all work.
+    fn hand_out(self: &Rc<Self>, arrival: Arrival) -> bool {
+        let free = self.free_lane();
+        if free.is_none() && self.lanes.borrow().len() >= self.max_lanes {
+            return false;
+        }
+        self.in_flight.set(self.in_flight.get() + 1);
+        if let Some(lane) = free {
+            lane.give(arrival);
+            return true;
+        }
+        let lane = Rc::new(Lane::new(arrival));
+        self.lanes.borrow_mut().push(Rc::clone(&lane));
+        tokio::task::spawn_local(lane::run(Rc::clone(self), lane));
+        true
+    }
+
+    fn free_lane(&self) -> Option<Rc<Lane>> {
+        let mut ready = self.ready.borrow_mut();
+        while let Some(lane) = ready.pop() {
+            if lane.connected() {
+                return Some(lane);
+            }
+            self.resting.borrow_mut().push(lane);
+        }
+        self.resting.borrow_mut().pop()
+    }
+
+    /// The oldest arrival of the backlog.
+    pub(crate) fn take_backlog(&self) -> Option<Arrival> {
+        let n = self.unsent.get();
+        if n >= self.next.get() || self.stage.get() != Stage::Running {
+            return None;
+        }
+        self.unsent.set(self.after(n));
+        self.in_flight.set(self.in_flight.get() + 1);
+        Some(Arrival { n, intended: self.due(n) })
+    }
+
+    /// A lane has nothing to do.
+    pub(crate) fn rest(&self, lane: &Rc<Lane>) {
+        let list = if lane.connected() { &self.ready } else { &self.resting };
+        list.borrow_mut().push(Rc::clone(lane));
+    }
+
+    fn backlog(&self) -> u64 {
+        self.next.get().saturating_sub(self.unsent.get()) / self.plan.threads as u64
+    }
+
+    // ---- hits ------------------------------------------------------------------------------------
+
+    /// A lane writes its request, whose answer must be whole by `limit`.
+    pub(crate) fn sending(&self, lane: &Lane, limit: RunTime) {
+        self.recorder.borrow_mut().sent();
+        self.limit_lane(lane, limit);
+    }
+
+    /// What a lane does must be over by `limit`.
+    pub(crate) fn limit_lane(&self, lane: &Lane, limit: RunTime) {
+        lane.set_limit(limit);
+        if limit < self.limit.get() {
+            self.limit.set(limit);
+            if limit < self.armed.get() {
+                self.kick();
+            }
+        }
+    }
+
+    /// A lane's hit is over.
+    pub(crate) fn end(self: &Rc<Self>, lane: &Lane, hit: &Hit, problem: Option<&Problem>) {
+        lane.set_limit(NEVER);
+        // Arrivals and periods that fall before the hit's end come first.
+        if hit.done >= self.next_moment() {
+            self.tick(hit.done);
+        }
+        self.recorder.borrow_mut().record(hit, problem);
+        self.in_flight.set(self.in_flight.get() - 1);
+        if self.in_flight.get() == 0 && self.next_due.get() == NEVER {
+            self.kick();
+        }
+    }
+
+    /// A lane opened or lost its connection.
+    pub(crate) fn connection(&self, lane: &Lane, connected: bool) {
+        match (lane.connected(), connected) {
+            (false, true) => self.connections.set(self.connections.get() + 1),
+            (true, false) => self.connections.set(self.connections.get() - 1),
+            _ => {}
+        }
+        lane.set_connected(connected);
+    }
+
+    fn gauges(&self) -> Gauges {
+        Gauges {
+            backlog: self.backlog(),
+            in_flight: self.in_flight.get(),
+            connections: self.connections.get(),
+            vus: 0,
+        }
+    }
+
+    // ---- the end ---------------------------------------------------------------------------------
+
+    pub(crate) fn stage(&self) -> Stage {
+        self.stage.get()
+    }
+
+    /// Whether every arrival was offered and every one that could be sent has ended.
+    pub(crate) fn drained(&self) -> bool {
+        let backlog = self.backlog() > 0 && self.stage.get() == Stage::Running;
+        self.next_due.get() == NEVER && self.in_flight.get() == 0 && !backlog
+    }
+
+    /// No arrival that is due after `now` is offered, and none is sent any more.
+    pub(crate) fn stop(self: &Rc<Self>, now: RunTime) {
+        self.tick(now);
+        self.next_due.set(NEVER);
+        self.stage.set(Stage::Stopping);
+    }
+
+    /// Lanes end; what is under way is cut off.
+    pub(crate) fn close(&self) {
+        self.stage.set(Stage::Closing);
+        for lane in self.lanes.borrow().iter() {
+            lane.cut(lane::RUN_ENDED);
+        }
+    }
+
+    /// Records what was never sent, at its age, and hands over the last period.
+    pub(crate) fn finish(&self, now: RunTime) {
+        let mut recorder = self.recorder.borrow_mut();
+        let mut n = self.unsent.get();
+        while n < self.next.get() {
+            let request = self.plan.choice.request(n);
+            recorder.record(&Hit::unsent(n, request, self.due(n), now), None);
+            n = self.after(n);
+        }
+        self.unsent.set(self.next.get());
+        let gauges = self.gauges();
+        recorder.finish(gauges, now);
+    }
+
+    /// Arrivals offered and requests sent in the whole run.
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        let totals = self.recorder.borrow().totals();
+        (totals.offered, totals.sent)
+    }
+
+    // ---- the thread's own task -------------------------------------------------------------------
+
+    /// Whether the thread's own task was woken for another reason than time; forgets it.
+    pub(crate) fn take_kick(&self, waker: &Waker) -> bool {
+        let mut main = self.main.borrow_mut();
+        if !main.as_ref().is_some_and(|w| w.will_wake(waker)) {
+            *main = Some(waker.clone());
+        }
+        self.kicked.replace(false)
+    }
+
+    fn kick(&self) {
+        self.kicked.set(true);
+        if let Some(main) = self.main.borrow().as_ref() {
+            main.wake_by_ref();
+        }
+    }
+}
