@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use url::Url;
 
 use super::http::{Fetched, Limits, below};
+use super::mask::masked;
 use super::recorder::{Endpoint, Recorder};
 use super::{Collector, Context};
 use crate::run::layout;
@@ -52,14 +53,26 @@ impl CpuWindows {
             Recorder::new(context.out, context.stop, self.endpoint.clone(), self.name.to_owned());
         while !recorder.over() {
             let seconds = window_seconds(self.window, recorder.now(), self.planned);
-            if let Some(fetched) = self.take(&mut recorder, seconds).await {
-                let window = Window::new(recorder.at(fetched.began), recorder.at(fetched.ended));
-                let window = sampled(window, seconds);
-                recorder.keep(layout::windowed(self.service(), "cpu", window), fetched.body).await;
+            let asked = Instant::now();
+            let fetched = self.take(&mut recorder, seconds).await;
+            match fetched {
+                Some(fetched) if fetched.took() < Duration::from_secs(seconds) / 2 => {
+                    // Nothing was sampled that long. Without a pause this would ask in a tight loop.
+                    let took = fetched.took().as_secs_f64();
+                    recorder.fault(&too_soon(&self.endpoint.url, seconds, took));
+                    recorder.sleep_until(asked + Duration::from_secs(seconds)).await;
+                }
+                Some(fetched) => self.keep(&mut recorder, fetched, seconds).await,
+                None => recorder.sleep(Duration::ZERO).await,
             }
-            recorder.sleep(Duration::ZERO).await;
         }
         recorder.finish();
+    }
+
+    async fn keep(&self, recorder: &mut Recorder, fetched: Fetched, seconds: u64) {
+        let exchange = Window::new(recorder.at(fetched.began), recorder.at(fetched.ended));
+        let window = sampled(exchange, seconds);
+        recorder.keep(layout::windowed(self.service(), "cpu", window), fetched.body).await;
     }
 
     /// One window. If the load ends meanwhile the window is finished, for it holds the end of the load, but
@@ -70,6 +83,11 @@ impl CpuWindows {
         let finish_by = Instant::now() + length + LAST_MARGIN;
         recorder.fetch_past_end(&profile_url(&self.endpoint.url, seconds), limits, finish_by).await
     }
+}
+
+fn too_soon(base: &Url, seconds: u64, took: f64) -> String {
+    let url = masked(&profile_url(base, seconds));
+    format!("{url}: answers after {took:.3} s, this is no profile of {seconds} s: see any cache between")
 }
 
 /// URL of a profile of `seconds`. Only whole seconds: Go takes an unusable number for its default of 30 s.

@@ -321,6 +321,46 @@ mod tests {
         assert!(!text.contains("accept-encoding"), "compression would cost the target: {text}");
     }
 
+    #[tokio::test]
+    async fn an_own_certificate_authority_is_trusted_when_named() {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), made.cert.pem()).expect("written");
+        let url = tls_server(&made).await;
+        let strict = Fetcher::new(&url, &[], None).expect("a fetcher").fetch_data(&url, TLS_LIMITS).await;
+        let problem = strict.expect_err("an unknown issuer").problem;
+        assert!(matches!(problem, Problem::Tls(_)), "{problem}");
+        let fetcher = Fetcher::new(&url, &[], Some(file.path())).expect("a fetcher");
+        assert_eq!(fetcher.fetch_data(&url, TLS_LIMITS).await.expect("data").body, "ok");
+    }
+
+    const TLS_LIMITS: Limits = Limits { bytes: 1 << 20, time: Duration::from_secs(5) };
+
+    async fn tls_server(made: &rcgen::CertifiedKey<rcgen::KeyPair>) -> Url {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let key = rustls_pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.into())
+            .expect("a key that fits");
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let _ = stream.read(&mut [0; 2048]).await;
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+                let _ = stream.write_all(answer).await;
+                let _ = stream.shutdown().await;
+            }
+        });
+        format!("https://localhost:{port}/").parse().expect("a URL")
+    }
+
     #[test]
     fn unusable_settings_are_refused_without_showing_secrets() {
         let url = Url::parse("https://h/").expect("a URL");

@@ -1,5 +1,6 @@
 //! What all collectors share while they record: fetching until the run ends, keeping bytes, telling faults.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use url::Url;
 
 use super::fetch_error::FetchError;
 use super::http::{Fetched, Fetcher, Limits};
+use super::mask::masked;
 use super::pace::{Backoff, Change};
 use crate::run::event::EventKind;
 use crate::run::writer::RunWriter;
@@ -19,7 +21,7 @@ const FAULTS_APART: Duration = Duration::from_secs(10);
 const LAST: Duration = Duration::from_millis(900);
 
 /// A place that evidence comes from, ready to be asked.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Endpoint {
     /// Service it speaks of.
     pub(super) service: String,
@@ -27,6 +29,14 @@ pub(super) struct Endpoint {
     pub(super) url: Url,
     /// Asks it.
     pub(super) fetcher: Fetcher,
+}
+
+impl fmt::Debug for Endpoint {
+    /// With the secrets of the URL masked.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = masked(&self.url);
+        f.debug_struct("Endpoint").field("service", &self.service).field("url", &url).finish_non_exhaustive()
+    }
 }
 
 /// One collector at work.

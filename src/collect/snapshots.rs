@@ -52,7 +52,7 @@ impl Snapshots {
         let limits = Limits { bytes: BYTES, time: TIME };
         while !recorder.over() {
             let fetched = recorder.fetch(&self.url, limits).await;
-            let gap = if fetched.is_some() { self.every } else { recorder.pause().min(self.every) };
+            let gap = if fetched.is_some() { self.every } else { Duration::ZERO };
             self.keep(&mut recorder, fetched).await;
             recorder.sleep(gap).await;
         }

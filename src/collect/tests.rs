@@ -150,6 +150,18 @@ async fn a_profiler_that_is_in_use_is_told_and_not_pestered() {
 }
 
 #[tokio::test]
+async fn a_profile_that_comes_at_once_is_refused_and_not_asked_for_in_a_loop() {
+    let server = Server::start(|_| Reply::text(200, "", "from a cache")).await;
+    let mut rig = Rig::new();
+    rig.start(cpu(server.url("/p")));
+    tokio::time::sleep(SECONDS(0.5)).await;
+    assert!(rig.stop().await < SECONDS(0.5));
+    assert_eq!(server.paths().len(), 1);
+    assert!(rig.faults()[0].contains("no profile of 1 s"), "{:?}", rig.faults());
+    assert!(rig.files("profiles/shop/cpu").is_empty());
+}
+
+#[tokio::test]
 async fn captures_are_taken_once_per_trigger_within_their_number() {
     let server = Server::start(|request| match request.path.as_str() {
         "/p/goroutine?debug=2" => Reply::text(200, "text/plain", "goroutine 1 [running]:"),

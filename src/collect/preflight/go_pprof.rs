@@ -13,6 +13,9 @@ const USUAL: [&str; 4] = ["goroutine", "heap", "mutex", "block"];
 const MUTEX_REMEDY: &str = "runtime.SetMutexProfileFraction(100)";
 const BLOCK_REMEDY: &str = "runtime.SetBlockProfileRate(10000)";
 
+/// Below this sampling period the mutex profile itself shows in what is measured.
+const DENSE: u64 = 10;
+
 pub(super) async fn ask(
     source: &EvidenceSource,
     probe: &Probe,
@@ -126,6 +129,9 @@ async fn mutex(probe: &Probe, check: &mut SourceCheck) {
             Some(n) => {
                 check.gives("mutex");
                 check.note(format!("mutex profile on: 1 in {n} contentions is recorded"));
+                if n < DENSE {
+                    check.note(format!("that many cost time under load, sooner: {MUTEX_REMEDY}"));
+                }
             }
             None => check.off("mutex", format!("its page names no sampling period: {MUTEX_REMEDY}")),
         },
