@@ -5,6 +5,7 @@
 pub mod analysis;
 pub mod analyze;
 pub mod attribute;
+pub mod capacity;
 pub mod cli;
 pub mod collect;
 pub mod detect;

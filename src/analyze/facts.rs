@@ -83,7 +83,12 @@ fn point(run: &Loaded, period: &LoadPeriod, band: Option<&SeriesBand>, lasting: 
 /// Comparison with a baseline.
 pub(super) fn compare(run: &Loaded, before: &Loaded, path: &Path) -> BaselineComparison {
     let _ = (run, before, path);
-    BaselineComparison { path: path.display().to_string(), run_id: before.recording.manifest.run_id.clone(), rows: vec![], regressed: false }
+    BaselineComparison {
+        path: path.display().to_string(),
+        run_id: before.recording.manifest.run_id.clone(),
+        rows: vec![],
+        regressed: false,
+    }
 }
 
 /// Whether the generator was fit to measure.
@@ -113,7 +118,12 @@ fn lost(run: &Loaded) -> Vec<Caveat> {
         }
     }
     all.into_iter()
-        .map(|(service, collector, problem, times)| Caveat::CollectorLost { service, collector, problem, times })
+        .map(|(service, collector, problem, times)| Caveat::CollectorLost {
+            service,
+            collector,
+            problem,
+            times,
+        })
         .collect()
 }
 

@@ -24,8 +24,13 @@ impl Loaded {
     pub(super) fn open(dir: &Path) -> Result<Self, AnalyzeError> {
         let recording = Recording::open(dir)?;
         // Masked overrides are those of secrets, which an analysis does not need.
-        let overrides: Vec<String> =
-            recording.manifest.overrides.iter().filter(|o| !o.contains(crate::scenario::MASK)).cloned().collect();
+        let overrides: Vec<String> = recording
+            .manifest
+            .overrides
+            .iter()
+            .filter(|o| !o.contains(crate::scenario::MASK))
+            .cloned()
+            .collect();
         let scenario =
             Scenario::parse(&recording.scenario_text, "scenario.toml", dir, &overrides, EnvPolicy::Keep)?;
         let periods = recording.read_periods()?;

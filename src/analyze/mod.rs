@@ -133,9 +133,7 @@ impl<'a> Question<'a> {
                 let own = (!w.reference.is_empty()).then(|| (run, w.reference.clone()));
                 Self { judged: judged(&w, growth), reference: own.or_else(baseline), trouble: true, growth }
             }
-            _ if regressed => {
-                Self { judged: whole, reference: baseline(), trouble: true, growth: false }
-            }
+            _ if regressed => Self { judged: whole, reference: baseline(), trouble: true, growth: false },
             _ => Self { judged: whole, reference: None, trouble: failed, growth: false },
         }
     }
@@ -172,7 +170,8 @@ fn verdict(validity: &Validity, question: &Question, found: &Attribution) -> Ver
 
 fn expectation(expect: &Expect, causes: &[crate::analysis::Cause]) -> Expectation {
     let met = causes.first().is_some_and(|c| {
-        c.kind.word() == expect.cause && expect.at.as_ref().is_none_or(|at| c.at.contains(at) || c.doing.contains(at))
+        c.kind.word() == expect.cause
+            && expect.at.as_ref().is_none_or(|at| c.at.contains(at) || c.doing.contains(at))
     });
     Expectation { cause: expect.cause.clone(), at: expect.at.clone(), met }
 }

@@ -2,6 +2,9 @@
 
 mod analyze;
 mod args;
+mod capacity;
+mod check;
+mod demo;
 mod interrupt;
 pub mod live;
 mod output;
@@ -24,10 +27,10 @@ pub fn main() -> ExitCode {
     let outcome = match args.verb {
         Verb::Run(args) => run::run(&args),
         Verb::Analyze(args) => analyze::analyze(&args),
-        Verb::Check(_) => Ok(Exit::Usage),
-        Verb::Capacity(_) => Ok(Exit::Usage),
+        Verb::Check(args) => check::check(&args),
+        Verb::Capacity(args) => capacity::capacity(&args),
         Verb::Schema => schema::schema(),
-        Verb::Demo(_) => Ok(Exit::Usage),
+        Verb::Demo(args) => demo::demo(&args),
     };
     let exit = outcome.unwrap_or_else(|failure| {
         output::complain(&failure);

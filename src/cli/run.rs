@@ -1,6 +1,9 @@
 //! `loadprof run scenario.toml`.
 
+use std::io::{IsTerminal, stdout};
+
 use super::args::RunArgs;
+use super::live::Mode;
 use super::{Failure, interrupt, output};
 use crate::gate::Exit;
 use crate::record::{self, Plan, RecordError};
@@ -18,10 +21,20 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     }
     let out = args.out.clone().unwrap_or_else(|| record::default_folder(&scenario.name));
     let plan = Plan { scenario, text, overrides, out };
-    let view = |p: &record::Progress| { let mut r = crate::run::period::new_latency(); for q in &p.period.requests { let _ = r.add(&q.response); } output::say(&format!("{} done {} p50 {} p95 {} alarms {:?}", p.elapsed_nanos/1_000_000, r.len(), r.value_at_quantile(0.5), r.value_at_quantile(0.95), p.alarms.len())); };
+    let mode = mode(args.quiet);
+    let view = output::live_view(mode, &plan);
     let recorded = record::record(&plan, &stop, view).map_err(failure)?;
     let exit = output::report(&recorded.dir, args.baseline.as_deref())?;
     Ok(if recorded.interrupted.is_some() && exit != Exit::Unexpected { Exit::Interrupted } else { exit })
+}
+
+/// A live view on a terminal, a line per period elsewhere.
+pub(super) fn mode(quiet: bool) -> Mode {
+    match (quiet, stdout().is_terminal()) {
+        (true, _) => Mode::Quiet,
+        (false, true) => Mode::Tty,
+        (false, false) => Mode::Plain,
+    }
 }
 
 /// What could be known before any load was sent is the user's to mend.

@@ -36,7 +36,8 @@ impl World {
             .iter()
             .map(|&(q, level, deviation)| {
                 let noise = self.noise(&mut rng);
-                let value = |i: usize| level * self.factor(i) * spikes[i] * (self.loud * deviation * noise[i]).exp();
+                let value =
+                    |i: usize| level * self.factor(i) * spikes[i] * (self.loud * deviation * noise[i]).exp();
                 Series::latency(q, None, (0..self.periods).map(|i| point(i, value(i))).collect())
             })
             .collect();
@@ -142,7 +143,9 @@ fn where_alarms() {
             let w = World { periods: 60, rho: 0.5, loud, step: None };
             for m in judged(&w.run(seed), &Detect::default()) {
                 hist[(m.window.from.as_secs_f64()) as usize] += 1;
-                if !m.ongoing { ended += 1; }
+                if !m.ongoing {
+                    ended += 1;
+                }
                 *by.entry(m.series.clone()).or_insert(0) += 1;
             }
         }

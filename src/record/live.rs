@@ -2,8 +2,8 @@
 
 use tokio::sync::broadcast;
 
-use crate::collect::health::{GeneratorHealth, HealthSample};
 use crate::collect::Trigger;
+use crate::collect::health::{GeneratorHealth, HealthSample};
 use crate::detect::{Class, LiveChange, LiveDetector, LiveEvent, load_level, load_readings, load_templates};
 use crate::run::event::EventKind;
 use crate::run::load_log::{ExtraSample, LoadLog};

@@ -224,4 +224,3 @@ pub fn default_folder(scenario: &str) -> PathBuf {
 pub fn planned_nanos(scenario: &Scenario) -> u64 {
     nanos(scenario.load.executor.duration())
 }
-

@@ -78,7 +78,8 @@ impl Preflight {
     /// Everything that cannot be used.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
-        let target = self.target.as_ref().err().map(|what| Problem { of: "target".into(), what: what.clone() });
+        let target =
+            self.target.as_ref().err().map(|what| Problem { of: "target".into(), what: what.clone() });
         let sources = self.sources.iter().filter_map(|s| {
             let what = s.facts.problem.clone()?;
             Some(Problem { of: format!("evidence {}", s.key()), what })

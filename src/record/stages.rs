@@ -6,7 +6,9 @@ use crate::time::nanos;
 /// Beginning of each stage in nanoseconds from the start of the load, and its words.
 pub(super) fn stages(executor: &Executor) -> Vec<(u64, String)> {
     match executor {
-        Executor::ConstantArrivalRate { rate, duration } => vec![(0, format!("{}/s for {duration:?}", rate.0))],
+        Executor::ConstantArrivalRate { rate, duration } => {
+            vec![(0, format!("{}/s for {duration:?}", rate.0))]
+        }
         Executor::ConstantVus { vus, duration, .. } => vec![(0, format!("{vus} users for {duration:?}"))],
         Executor::RampingArrivalRate { stages, .. } => words(stages, |r| format!("{}/s", r.0)),
         Executor::RampingVus { stages, .. } => words(stages, |n| format!("{n} users")),

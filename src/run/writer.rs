@@ -156,10 +156,12 @@ impl RunWriter {
     fn count(&self, rel: &str, bytes: u64) {
         let Some((folder, _)) = rel.rsplit_once('/') else { return };
         let mut state = self.state();
-        let tally = state
-            .tally
-            .entry(folder.to_owned())
-            .or_insert_with(|| Tally { folder: folder.to_owned(), files: 0, bytes: 0, last: RunTime::ZERO });
+        let tally = state.tally.entry(folder.to_owned()).or_insert_with(|| Tally {
+            folder: folder.to_owned(),
+            files: 0,
+            bytes: 0,
+            last: RunTime::ZERO,
+        });
         tally.files += 1;
         tally.bytes += bytes;
         tally.last = self.0.clock.now();

@@ -94,8 +94,10 @@ fn by_profile(case: &Case, service: &ServiceSide, waiter: &str) -> Option<Holder
     let mutex = service.mutex.as_ref()?;
     let mut delays: BTreeMap<&str, i64> = BTreeMap::new();
     for (stack, delay) in mutex.totals.iter().filter(|(_, d)| *d > 0) {
-        let owner = stack.iter().map(|f| &**f).find(|f| names::is_application(f));
-        *delays.entry(names::enclosing(owner?)).or_default() += delay;
+        // The runtime's own locks have no frame of the application.
+        if let Some(owner) = stack.iter().find(|f| names::is_application(f)) {
+            *delays.entry(names::enclosing(owner)).or_default() += delay;
+        }
     }
     let near = |name: &str| match name {
         _ if names::receiver(name) == names::receiver(waiter) => 2,
@@ -116,12 +118,11 @@ fn by_profile(case: &Case, service: &ServiceSide, waiter: &str) -> Option<Holder
 /// Goroutines inside the waiter's own type that do not wait for the lock: one of them holds it.
 fn by_snapshots(service: &ServiceSide, waiter: &str) -> Option<Holder> {
     let mut inside: BTreeMap<&str, f64> = BTreeMap::new();
-    for (stack, key, mean) in service.snapshots.stacks().filter(|(_, k, _)| k.state != State::Lock) {
+    for (stack, _, mean) in service.snapshots.stacks().filter(|(_, k, _)| k.state != State::Lock) {
         let same = plain(stack).into_iter().find(|f| names::receiver(f) == names::receiver(waiter));
         if let Some(function) = same {
             *inside.entry(names::enclosing(function)).or_default() += mean;
         }
-        let _ = key;
     }
     let (at, mean) = inside.into_iter().map(|(n, m)| (n.to_owned(), m)).max_by(|a, b| a.1.total_cmp(&b.1))?;
     let says = format!("{mean:.2} goroutines at a time are in {at} without waiting for the lock");
