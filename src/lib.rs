@@ -6,6 +6,7 @@ pub mod analysis;
 pub mod collect;
 pub mod detect;
 pub mod formats;
+pub mod gate;
 pub mod run;
 pub mod scenario;
 pub mod stats;
