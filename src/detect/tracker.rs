@@ -44,11 +44,6 @@ impl Tracker {
         &self.row
     }
 
-    /// Forgets the present row: it turned out not to be one.
-    pub(super) fn dismiss(&mut self) {
-        self.row.clear();
-    }
-
     /// Takes period `i`, which violates on a side or does not. A period without a value is not given: it
     /// neither violates nor calms.
     pub(super) fn step(&mut self, i: usize, violated: Option<f64>) -> Option<Transition> {
