@@ -158,7 +158,7 @@ fn explained(a: &Analysis, c: &Cause) -> String {
             "{} per request (90 % interval), {} of the {} by which the mean response time changed ({} to {now})",
             quantity::change(c.explains),
             quantity::share(c.share),
-            signed_duration(b.judged.mean - r.mean),
+            signed_duration(b.judged.mean.saturating_sub(r.mean)),
             quantity::duration(r.mean as f64)
         ),
         None => format!(
@@ -177,7 +177,7 @@ fn unexplained(a: &Analysis) -> String {
             "mean response time {} to {} ({})",
             quantity::duration(before as f64),
             quantity::duration(now as f64),
-            signed_duration(now - before)
+            signed_duration(now.saturating_sub(before))
         );
     }
     first_anomaly(a).map_or_else(|| level(a), |x| anomaly_size(x))

@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::Analysis;
 use crate::run::layout;
 
+pub(crate) use escape::line as one_line;
 pub use markdown::job_summary;
 
 /// Names of the derived files, below [`layout::ANALYSIS_DIR`].

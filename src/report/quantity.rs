@@ -240,7 +240,8 @@ fn count_f64(v: f64) -> String {
     match v.abs() {
         x if !x.is_finite() => "unknown".into(),
         0.0 => "0".into(),
-        x if x >= 999.5 && x < 9e18 => signed_group(v.round() as i64),
+        x if x >= 9e18 => format!("{v:.1e}"),
+        x if x >= 999.5 => signed_group(v.round() as i64),
         x if x.fract() == 0.0 => format!("{v:.0}"),
         x if x < 0.005 => format!("{v:.1e}"),
         x => format!("{v:.*}", decimals(x)),

@@ -68,7 +68,7 @@ pub(crate) const fn state_colour(state: State) -> &'static str {
         State::ClientConnect => "#a3a3a3",
         State::ClientTransfer => "#c7c7c7",
         State::Cpu => "#f28e2b",
-        State::RunQueue => "#ffbe7d",
+        State::RunQueue => "#a0722a",
         State::Lock => "#d62728",
         State::ChannelSend => "#9467bd",
         State::ChannelReceive => "#c5b0d5",
