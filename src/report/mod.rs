@@ -31,7 +31,7 @@ use crate::analysis::Analysis;
 use crate::run::layout;
 
 pub(crate) use escape::line as one_line;
-pub use markdown::job_summary;
+pub use markdown::{headlines, job_summary};
 
 /// Names of the derived files, below [`layout::ANALYSIS_DIR`].
 const ANALYSIS_JSON: &str = "analysis.json";

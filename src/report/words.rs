@@ -233,3 +233,31 @@ pub(crate) fn caveat(caveat: &Caveat) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_doubt_is_one_sentence_or_two_on_one_line() {
+        let text = || "the reason".to_owned();
+        let all = [
+            Caveat::Partial { why: text() },
+            Caveat::CollectorLost { service: text(), collector: text(), problem: text(), times: 1 },
+            Caveat::BooksOpen { explained: 5_000_000, measured: 9_000_000 },
+            Caveat::TooFewSamples { what: "snapshots".into(), found: 3, needed: 30 },
+            Caveat::NoReference,
+            Caveat::ShortReference { nanos: 2_000_000_000 },
+            Caveat::GeneratorStrained { what: text() },
+            Caveat::CapturesInWindow { count: 1 },
+            Caveat::Saturated { what: text() },
+            Caveat::UnlikeRuns { what: text() },
+        ];
+        for doubt in &all {
+            let sentence = caveat(doubt);
+            assert!(sentence.ends_with('.') && !sentence.contains(['\n', '`']), "{sentence}");
+            assert!(!sentence.contains("  "), "{sentence}");
+        }
+        assert!(caveat(&all[2]).contains("add up to 5.00 ms of a measured mean of 9.00 ms"));
+    }
+}

@@ -23,32 +23,42 @@ const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█
 
 /// A terminal with an inline screen.
 #[derive(Debug)]
-pub(super) struct Screen(Terminal<CrosstermBackend<Output>>);
+pub(super) struct Screen {
+    terminal: Terminal<CrosstermBackend<Output>>,
+    /// The row below the last one with text.
+    below: Position,
+}
 
 impl Screen {
     /// Makes room on the terminal; fails if it does not say where its cursor is.
     pub(super) fn new(out: Output) -> io::Result<Self> {
         let options = TerminalOptions { viewport: Viewport::Inline(HEIGHT) };
-        Terminal::with_options(CrosstermBackend::new(out), options).map(Self)
+        let mut terminal = Terminal::with_options(CrosstermBackend::new(out), options)?;
+        let below = Position { x: 0, y: terminal.get_frame().area().y };
+        Ok(Self { terminal, below })
     }
 
     pub(super) fn update(&mut self, state: &LiveState) -> io::Result<()> {
-        self.0.draw(|frame| draw(frame, state)).map(|_| ())
+        self.terminal.draw(|frame| self.below = draw(frame, state))?;
+        Ok(())
     }
 
-    /// The cursor already stands below the last row with text.
+    /// Gives back the rows that stayed empty.
     pub(super) fn finish(mut self) -> io::Result<()> {
-        self.0.show_cursor()
+        self.terminal.set_cursor_position(self.below)?;
+        self.terminal.show_cursor()
     }
 }
 
-/// Draws a state. Rows that do not fit a small terminal are cut from below.
-fn draw(frame: &mut Frame<'_>, state: &LiveState) {
+/// Draws a state and says where the row below it is. Rows that do not fit a small terminal are cut from below.
+fn draw(frame: &mut Frame<'_>, state: &LiveState) -> Position {
     let area = frame.area();
     let mut rows = rows(state, usize::from(area.width));
     rows.truncate(usize::from(area.height.saturating_sub(1)));
+    let below = area.y.saturating_add(u16::try_from(rows.len()).unwrap_or(0));
     frame.render_widget(Paragraph::new(rows), area);
     frame.set_cursor_position(Position { x: area.x, y: area.bottom().saturating_sub(1) });
+    Position { x: area.x, y: below }
 }
 
 fn rows(s: &LiveState, width: usize) -> Vec<Line<'static>> {
@@ -269,7 +279,12 @@ pub(super) mod tests {
         let options = TerminalOptions { viewport: Viewport::Inline(HEIGHT) };
         let mut terminal =
             Terminal::with_options(TestBackend::new(width, height), options).expect("terminal");
-        terminal.draw(|frame| draw(frame, s)).expect("drawn");
+        terminal
+            .draw(|frame| {
+                let below = draw(frame, s);
+                assert!(below.y < frame.area().bottom().max(1), "a row stays free for the cursor");
+            })
+            .expect("drawn");
         let cursor = terminal.get_cursor_position().expect("cursor");
         let buffer = terminal.backend().buffer();
         let row = |y| (0..width).map(|x| buffer[(x, y)].symbol()).collect::<String>().trim_end().to_owned();
