@@ -16,7 +16,7 @@ use crate::time::RunTime;
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// A screen of [`screen::HEIGHT`] rows on a terminal.
+    /// A screen of 16 rows on a terminal.
     Tty,
     /// One line per period.
     Plain,

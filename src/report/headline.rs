@@ -180,7 +180,7 @@ fn unexplained(a: &Analysis) -> String {
             signed_duration(now.saturating_sub(before))
         );
     }
-    first_anomaly(a).map_or_else(|| level(a), |x| anomaly_size(x))
+    first_anomaly(a).map_or_else(|| level(a), anomaly_size)
 }
 
 fn anomaly_size(x: &Anomaly) -> String {
