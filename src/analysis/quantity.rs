@@ -117,7 +117,7 @@ pub fn ratio(share: f64) -> String {
         p if !p.is_finite() => "unknown".into(),
         0.0 => "0 %".into(),
         p if p > 0.0 && p < 0.01 => "<0.01 %".into(),
-        p if p < 100.0 && p >= 99.95 => {
+        p if (99.95..100.0).contains(&p) => {
             let floor = (p * 100.0).floor() / 100.0;
             format!("{floor:.2} %")
         }
@@ -138,7 +138,7 @@ pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(c);
@@ -240,7 +240,8 @@ fn count_f64(v: f64) -> String {
     match v.abs() {
         x if !x.is_finite() => "unknown".into(),
         0.0 => "0".into(),
-        x if x >= 999.5 && x < 9e18 => signed_group(v.round() as i64),
+        x if x >= 9e18 => format!("{v:.1e}"),
+        x if x >= 999.5 => signed_group(v.round() as i64),
         x if x.fract() == 0.0 => format!("{v:.0}"),
         x if x < 0.005 => format!("{v:.1e}"),
         x => format!("{v:.*}", decimals(x)),

@@ -1,12 +1,13 @@
 //! Flame graphs of the two windows and of their difference, drawn by inferno.
 //!
 //! Widths of the difference are those of the judged window: what vanished since the reference has no width
-//! there and is seen in the reference's own graph.
+//! there and is seen in the reference's own graph. Its colours are the change of a frame's own time (inferno
+//! gives callers none).
 
 use std::collections::BTreeMap;
 use std::io;
 
-use inferno::flamegraph::color::{BackgroundColor, Color};
+use inferno::flamegraph::color::{BackgroundColor, Color, StrokeColor};
 use inferno::flamegraph::{self, Options};
 
 use super::{Folded, escape, names};
@@ -34,7 +35,7 @@ pub(crate) fn draw(folded: &Folded) -> io::Result<Flames> {
     let difference = if reference.is_empty() || judged.is_empty() {
         None
     } else {
-        let title = "CPU: judged window, coloured by its change (red more, blue less than in the reference)";
+        let title = "CPU: judged window; red: more own time than in the reference, blue: less";
         graph(&pairs(&reference, &judged), title, &folded.unit)?
     };
     Ok(Flames {
@@ -90,6 +91,8 @@ fn graph(lines: &[String], title: &str, unit: &str) -> io::Result<Option<String>
     options.image_width = Some(1200);
     options.min_width = NARROWEST_PERCENT;
     options.bgcolors = Some(BackgroundColor::Flat(Color { r: 255, g: 255, b: 255 }));
+    // Outlines: frames without a change are as white as the background.
+    options.stroke_color = StrokeColor::Color(Color { r: 208, g: 215, b: 222 });
     // Colours come from a hash of the name: equal input, equal bytes.
     options.deterministic = true;
     let mut svg = Vec::new();

@@ -158,7 +158,7 @@ fn explained(a: &Analysis, c: &Cause) -> String {
             "{} per request (90 % interval), {} of the {} by which the mean response time changed ({} to {now})",
             quantity::change(c.explains),
             quantity::share(c.share),
-            signed_duration(b.judged.mean - r.mean),
+            signed_duration(b.judged.mean.saturating_sub(r.mean)),
             quantity::duration(r.mean as f64)
         ),
         None => format!(
@@ -177,10 +177,10 @@ fn unexplained(a: &Analysis) -> String {
             "mean response time {} to {} ({})",
             quantity::duration(before as f64),
             quantity::duration(now as f64),
-            signed_duration(now - before)
+            signed_duration(now.saturating_sub(before))
         );
     }
-    first_anomaly(a).map_or_else(|| level(a), |x| anomaly_size(x))
+    first_anomaly(a).map_or_else(|| level(a), anomaly_size)
 }
 
 fn anomaly_size(x: &Anomaly) -> String {
@@ -289,4 +289,86 @@ fn generator_action(a: &Analysis) -> String {
         || "lower the rate or give the generator more CPU, then repeat".into(),
         |c| escape::text(&c.remedy),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::golden::load;
+
+    fn lock() -> Analysis {
+        load("go-lock").0
+    }
+
+    #[test]
+    fn a_tie_lists_its_rivals_without_choosing() {
+        let mut a = lock();
+        a.verdict = Verdict::Likely;
+        let mut rival = a.causes[0].clone();
+        rival.at = "main.(*api).list".into();
+        a.causes.push(rival);
+        let h = headline(&a);
+        assert!(
+            h.cause.starts_with("one of 2 that this run cannot tell apart: `catalog.(*Store).Reload`"),
+            "{}",
+            h.cause
+        );
+        assert!(h.cause.contains("`main.(*api).list`"), "{}", h.cause);
+    }
+
+    #[test]
+    fn without_a_cause_the_lines_say_so_and_what_to_do_next() {
+        let mut a = lock();
+        a.causes.clear();
+        a.verdict = Verdict::NotFound;
+        let h = headline(&a);
+        assert!(h.cause.starts_with("not found; ruled out: CPU demand outside Reload, "), "{}", h.cause);
+        assert!(h.cause.ends_with("1 piece of evidence missing"), "{}", h.cause);
+        assert_eq!(h.size, "mean response time 10.4 ms to 188 ms (+177 ms)");
+        assert!(h.action.ends_with("`runtime.SetBlockProfileRate(10_000)`"), "{}", h.action);
+        a.verdict = Verdict::Mechanism;
+        assert!(
+            headline(&a).cause.contains("waiting for a lock in `catalog.(*Store).List`, +171 ms"),
+            "{}",
+            headline(&a).cause
+        );
+        a.missing.clear();
+        a.anomalies.clear();
+        assert_eq!(headline(&a).action, repeat_longer());
+        assert!(headline(&a).since.starts_with("no onset seen"));
+    }
+
+    #[test]
+    fn a_level_is_not_called_a_change() {
+        let mut a = lock();
+        a.breakdown.as_mut().expect("a breakdown").reference = None;
+        let size = headline(&a).size;
+        assert!(size.starts_with("171 ms (164 to 179)") || size.starts_with("171 ms (163 to 179)"), "{size}");
+        assert!(size.ends_with("of the mean response time of 188 ms"), "{size}");
+    }
+
+    #[test]
+    fn an_invalid_or_failing_run_never_reads_as_fine() {
+        let (mut a, _) = load("healthy");
+        a.validity.valid = false;
+        a.thresholds[0].passed = false;
+        let h = headline(&a);
+        assert!(h.verdict.contains("1 of 2 thresholds failed"), "{}", h.verdict);
+        assert!(h.verdict.contains("not valid as a measurement"), "{}", h.verdict);
+        assert!(!h.action.starts_with("nothing;"), "{}", h.action);
+    }
+
+    #[test]
+    fn load_and_mix_do_not_blame_the_service() {
+        let mut a = lock();
+        a.causes.clear();
+        for (verdict, cause) in
+            [(Verdict::Load, "the load itself grew"), (Verdict::Mix, "the mix of requests changed")]
+        {
+            a.verdict = verdict;
+            let h = headline(&a);
+            assert_eq!(h.cause, cause);
+            assert!(h.verdict.contains("not the service"));
+        }
+    }
 }

@@ -29,7 +29,8 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::{Analysis, quantity};
 use crate::run::layout;
 
-pub use markdown::job_summary;
+pub(crate) use escape::line as one_line;
+pub use markdown::{headlines, job_summary};
 
 /// Names of the derived files, below [`layout::ANALYSIS_DIR`].
 const ANALYSIS_JSON: &str = "analysis.json";

@@ -68,7 +68,7 @@ pub(crate) const fn state_colour(state: State) -> &'static str {
         State::ClientConnect => "#a3a3a3",
         State::ClientTransfer => "#c7c7c7",
         State::Cpu => "#f28e2b",
-        State::RunQueue => "#ffbe7d",
+        State::RunQueue => "#a0722a",
         State::Lock => "#d62728",
         State::ChannelSend => "#9467bd",
         State::ChannelReceive => "#c5b0d5",
@@ -231,5 +231,33 @@ pub(crate) fn caveat(caveat: &Caveat) -> String {
         Caveat::UnlikeRuns { what } => {
             format!("This run and its baseline differ in a setting ({what}): a change may come from that.")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_doubt_is_one_sentence_or_two_on_one_line() {
+        let text = || "the reason".to_owned();
+        let all = [
+            Caveat::Partial { why: text() },
+            Caveat::CollectorLost { service: text(), collector: text(), problem: text(), times: 1 },
+            Caveat::BooksOpen { explained: 5_000_000, measured: 9_000_000 },
+            Caveat::TooFewSamples { what: "snapshots".into(), found: 3, needed: 30 },
+            Caveat::NoReference,
+            Caveat::ShortReference { nanos: 2_000_000_000 },
+            Caveat::GeneratorStrained { what: text() },
+            Caveat::CapturesInWindow { count: 1 },
+            Caveat::Saturated { what: text() },
+            Caveat::UnlikeRuns { what: text() },
+        ];
+        for doubt in &all {
+            let sentence = caveat(doubt);
+            assert!(sentence.ends_with('.') && !sentence.contains(['\n', '`']), "{sentence}");
+            assert!(!sentence.contains("  "), "{sentence}");
+        }
+        assert!(caveat(&all[2]).contains("add up to 5.00 ms of a measured mean of 9.00 ms"));
     }
 }

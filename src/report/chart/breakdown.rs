@@ -48,7 +48,7 @@ pub(crate) fn breakdown(a: &Analysis) -> Option<String> {
         bar(&mut svg, &scale, y, "reference", &parts, |p| p.reference, reference.mean as f64);
         y += BAR.height + GAP;
     }
-    let name = if b.reference.is_some() { "judged" } else { "whole run" };
+    let name = if b.reference.is_some() { "now" } else { "judged" };
     bar(&mut svg, &scale, y, name, &parts, |p| p.judged, b.judged.mean as f64);
     legend(&mut svg, b, &parts, table);
     Some(svg.finish())
@@ -136,7 +136,7 @@ fn number(svg: &mut Svg, area: Area, value: f64, hatched: bool) {
 
 fn legend(svg: &mut Svg, b: &Breakdown, parts: &[Part], top: f64) {
     let heads: [&str; 3] =
-        if b.reference.is_some() { ["reference ms", "judged ms", "change ms"] } else { ["", "", "ms"] };
+        if b.reference.is_some() { ["reference ms", "now ms", "change ms"] } else { ["", "", "ms"] };
     for (x, head) in COLUMNS.into_iter().zip(heads) {
         svg.text((x, top), Anchor::End, 11.0, FAINT, head);
     }

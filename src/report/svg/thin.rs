@@ -1,12 +1,15 @@
-//! Thinning that hides no spike: per pixel column the smallest and the largest value stay, in their order.
+//! Thinning that hides no spike: per column of two pixels the smallest and the largest value stay, in their order.
 
-/// Points in pixels, at most four per column of one pixel: first, smallest, largest and last of the column.
+/// Width of a column in pixels.
+const COLUMN: f64 = 2.0;
+
+/// Points in pixels, at most four per column: first, smallest, largest and last of the column.
 pub(crate) fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let mut out: Vec<(f64, f64)> = Vec::new();
     let mut rest = points;
     while let Some(first) = rest.first() {
-        let column = first.0.floor();
-        let length = rest.iter().take_while(|p| p.0.floor() == column).count().max(1);
+        let column = |p: &(f64, f64)| (p.0 / COLUMN).floor();
+        let length = rest.iter().take_while(|p| column(p) == column(first)).count().max(1);
         let (inside, after) = rest.split_at(length);
         out.extend(extremes(inside));
         rest = after;
@@ -38,7 +41,7 @@ mod tests {
         points[20_001].1 = 3.0;
         let thinned = thin(&points);
         assert!(thinned.contains(&points[20_001]), "the spike is drawn");
-        assert!(thinned.len() <= 4 * 801, "{}", thinned.len());
+        assert!(thinned.len() <= 4 * 401, "{}", thinned.len());
         assert_eq!(thinned.last(), points.last());
     }
 

@@ -90,7 +90,7 @@ pub(super) fn functions(a: &Analysis) -> (Vec<FunctionView>, usize) {
 }
 
 fn function(f: &FunctionRow) -> FunctionView {
-    let time = |nanos: Option<i64>| nanos.map_or_else(|| "-".into(), |n| quantity::duration(n as f64));
+    let time = |nanos: Option<i64>| nanos.map_or_else(|| "n/a".into(), |n| quantity::duration(n as f64));
     let change = f.cum_reference.map_or_else(
         || "new".into(),
         |before| {
@@ -126,6 +126,6 @@ fn anomaly(a: &Analysis, x: &Anomaly) -> AnomalyView {
         to: if x.ongoing { "end of the record".into() } else { quantity::run_time(x.window.to) },
         reference: quantity::value(x.reference, x.unit),
         observed: quantity::value(x.observed, x.unit),
-        score: if x.score.is_finite() { format!("{:.1}", x.score) } else { "-".into() },
+        score: if x.score.is_finite() { format!("{:.1}", x.score) } else { "n/a".into() },
     }
 }

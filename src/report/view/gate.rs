@@ -117,7 +117,7 @@ fn check(c: &ValidityCheck) -> CheckView {
     let side = if c.at_least { "at least" } else { "at most" };
     CheckView {
         name: c.name.clone(),
-        value: c.value.map_or_else(|| "-".into(), |v| quantity::value(v, c.unit)),
+        value: c.value.map_or_else(|| "n/a".into(), |v| quantity::value(v, c.unit)),
         limit: format!("{side} {}", quantity::value(c.limit, c.unit)),
         outcome: words::check(c.outcome),
         remedy: matches!(c.outcome, Failed | Strained).then(|| c.remedy.clone()).filter(|r| !r.is_empty()),

@@ -82,10 +82,19 @@ pub(super) fn load(a: &Analysis) -> LoadView {
         sent_share: quantity::ratio(l.sent_rate / l.offered_rate),
         requests: shown.iter().map(|r| request(r)).collect(),
         more,
-        failures: shown.iter().flat_map(|r| failures(r)).collect(),
+        // The total's failures are those of the requests: shown once.
+        failures: shown
+            .iter()
+            .filter(|r| total.is_none_or(|t| !same(r, t)))
+            .flat_map(|r| failures(r))
+            .collect(),
         phases: shown.iter().map(|r| phases(r, &phase_names)).collect(),
         phase_names: phase_names.iter().map(|p| words::phase(p).1.to_owned()).collect(),
     }
+}
+
+fn same(a: &RequestSummary, b: &RequestSummary) -> bool {
+    std::ptr::eq(a, b)
 }
 
 fn request(r: &RequestSummary) -> RequestView {
@@ -102,7 +111,7 @@ fn request(r: &RequestSummary) -> RequestView {
 }
 
 fn clock(clock: &'static str, q: &Quantiles) -> ClockView {
-    let time = |nanos: u64| if q.count == 0 { "-".into() } else { quantity::duration(nanos as f64) };
+    let time = |nanos: u64| if q.count == 0 { "n/a".into() } else { quantity::duration(nanos as f64) };
     ClockView {
         clock,
         mean: time(q.mean),
@@ -139,6 +148,6 @@ fn phase_names(requests: &[&RequestSummary]) -> Vec<String> {
 }
 
 fn phases(r: &RequestSummary, names: &[String]) -> PhasesView {
-    let mean = |name| r.phases.get(name).map_or_else(|| "-".into(), |n| quantity::duration(*n as f64));
+    let mean = |name| r.phases.get(name).map_or_else(|| "n/a".into(), |n| quantity::duration(*n as f64));
     PhasesView { request: r.name.clone(), means: names.iter().map(mean).collect() }
 }

@@ -24,6 +24,7 @@ pub(crate) struct ReportView {
     no_breakdown: &'static str,
     causes: Vec<causes::CauseView>,
     tied: bool,
+    share_of: &'static str,
     functions: Vec<causes::FunctionView>,
     functions_have_reference: bool,
     more_functions: usize,
@@ -75,6 +76,7 @@ pub(crate) fn view(a: &Analysis, pictures: Pictures) -> ReportView {
         no_breakdown: no_breakdown(a),
         causes: causes::causes(a),
         tied: a.verdict == Verdict::Likely && a.causes.len() > 1,
+        share_of: share_of(a),
         functions_have_reference: a.functions.iter().any(|f| f.cum_reference.is_some()),
         functions,
         more_functions,
@@ -107,6 +109,12 @@ fn run(a: &Analysis) -> Run {
         host: a.run.host.clone(),
         partial: a.run.partial.clone(),
     }
+}
+
+/// What the shares of the causes are shares of.
+fn share_of(a: &Analysis) -> &'static str {
+    let referenced = a.breakdown.as_ref().is_some_and(|b| b.reference.is_some());
+    if referenced { "the measured change of the mean response time" } else { "the mean response time" }
 }
 
 /// Why there is no breakdown.
