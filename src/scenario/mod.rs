@@ -19,6 +19,8 @@ mod units;
 mod wire;
 
 #[cfg(test)]
+mod shipped;
+#[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
