@@ -1,0 +1,53 @@
+//! What must hold for any bytes. Used by the fuzz targets and, on mutated real files, by `tests/fuzz_smoke.rs`.
+
+use crate::formats::{hlog, openmetrics, pprof};
+
+/// A profile that decodes keeps its meaning through the encoder, and its views agree with its total.
+pub fn pprof(bytes: &[u8]) {
+    let Ok(profile) = pprof::Profile::decode(bytes) else { return };
+    let again = pprof::Profile::decode(&profile.encode()).expect("an encoded profile decodes");
+    let without_unused = |p: &pprof::Profile| {
+        let named = |s: &pprof::Sample| p.functions(s).map(str::to_owned).collect::<Vec<_>>();
+        p.samples.iter().map(|s| (named(s), s.values.clone(), s.labels.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(without_unused(&again), without_unused(&profile));
+    for index in 0..profile.sample_types.len() {
+        let folded = profile.fold(index, |_| true);
+        assert!(folded.iter().all(|(stack, _)| !stack.contains([' ', '\n'])));
+        drop(profile.top(index));
+    }
+    let difference = pprof::delta(&profile, &profile).expect("of one kind");
+    let extreme = |v: &i64| *v == i64::MIN;
+    if !profile.samples.iter().flat_map(|s| &s.values).any(extreme) {
+        let saturates = profile.samples.iter().flat_map(|s| &s.values).any(|v| v.unsigned_abs() > 1 << 48);
+        assert!(saturates || difference.samples.is_empty(), "nothing lies between a profile and itself");
+    }
+}
+
+/// A page that was read and written is read again without loss.
+pub fn openmetrics(bytes: &[u8]) {
+    let Ok(page) = openmetrics::parse(bytes) else { return };
+    let text = openmetrics::encode(&page.families);
+    let again = openmetrics::parse(text.as_bytes()).expect("as small");
+    assert_eq!(again.skipped, 0, "{:?} in {text}", again.first_problem);
+    assert!(again.eof);
+    assert_eq!(openmetrics::encode(&again.families), text);
+    assert_eq!(again.samples().count(), page.samples().count());
+}
+
+/// Intervals read have whole histograms or none, which survive the encoder.
+pub fn hlog(bytes: &[u8]) {
+    let Ok(log) = hlog::read(bytes) else { return };
+    let mut encoder = hlog::Encoder::default();
+    for interval in &log.intervals {
+        let Ok(histogram) = interval.histogram::<u64>() else { continue };
+        let mut line = String::new();
+        let tag = interval.tag.unwrap_or("none");
+        if encoder.line(&mut line, tag, interval.window(), &histogram).is_err() {
+            continue;
+        }
+        let back = hlog::read(line.as_bytes()).expect("a written line is read");
+        assert_eq!(back.intervals[0].window(), interval.window());
+        assert_eq!(back.intervals[0].histogram::<u64>().expect("unpacks"), histogram);
+    }
+}

@@ -1,0 +1,98 @@
+//! A thousand mutations of real files per codec on every test run; `docs/fuzzing.md` has the long hunt.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+// The checks are shared with the fuzz targets, which name the codecs by the same paths.
+use loadprof::formats;
+#[expect(unreachable_pub, reason = "public in the fuzz crate")]
+#[path = "../fuzz/src/checks.rs"]
+mod checks;
+
+const CASES: u32 = 1000;
+
+fn data(rel: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(rel);
+    std::fs::read(&path).expect("the file is committed")
+}
+
+fn unzipped(rel: &str) -> Vec<u8> {
+    use std::io::Read as _;
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(&data(rel)[..]).read_to_end(&mut plain).expect("a gzip file");
+    plain
+}
+
+/// One edit of a file.
+#[derive(Clone, Debug)]
+enum Edit {
+    Set(Index, u8),
+    Cut(Index),
+    Drop(Index, u8),
+    Repeat(Index, u8),
+}
+
+fn edits() -> impl Strategy<Value = Vec<Edit>> {
+    let edit = prop_oneof![
+        6 => (any::<Index>(), any::<u8>()).prop_map(|(at, b)| Edit::Set(at, b)),
+        1 => any::<Index>().prop_map(Edit::Cut),
+        2 => (any::<Index>(), any::<u8>()).prop_map(|(at, n)| Edit::Drop(at, n)),
+        2 => (any::<Index>(), any::<u8>()).prop_map(|(at, n)| Edit::Repeat(at, n)),
+    ];
+    prop::collection::vec(edit, 1..8)
+}
+
+fn apply(mut bytes: Vec<u8>, edits: &[Edit]) -> Vec<u8> {
+    for edit in edits {
+        if bytes.is_empty() {
+            break;
+        }
+        let end = |at: usize, n: u8| (at + usize::from(n)).min(bytes.len());
+        match *edit {
+            Edit::Set(at, byte) => {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            Edit::Cut(at) => bytes.truncate(at.index(bytes.len())),
+            Edit::Drop(at, n) => {
+                let at = at.index(bytes.len());
+                bytes.drain(at..end(at, n));
+            }
+            Edit::Repeat(at, n) => {
+                let at = at.index(bytes.len());
+                let part = bytes[at..end(at, n)].to_vec();
+                bytes.splice(at..at, part);
+            }
+        }
+    }
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
+
+    #[test]
+    fn pprof(edits in edits(), zipped in any::<bool>()) {
+        let file = "pprof/goroutine.pb.gz";
+        checks::pprof(&apply(if zipped { data(file) } else { unzipped(file) }, &edits));
+    }
+
+    #[test]
+    fn openmetrics(edits in edits()) {
+        checks::openmetrics(&apply(data("run-v1/metrics/shop/000000100000000.om"), &edits));
+    }
+
+    #[test]
+    fn hlog(edits in edits()) {
+        checks::hlog(&apply(data("run-v1/load/latency.hlog"), &edits));
+    }
+}
+
+#[test]
+fn the_checks_see_whole_files() {
+    checks::pprof(&data("pprof/cpu-1.pb.gz"));
+    checks::openmetrics(&data("run-v1/metrics/shop/000000100000000.om"));
+    checks::hlog(&data("run-v1/load/latency.hlog"));
+}
