@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use super::load::Loaded;
-use crate::analysis::{BaselineComparison, Caveat, RunFacts, TimelinePoint, Validity};
-use crate::detect::{self, Detection, SeriesBand};
+use crate::analysis::{Caveat, CheckOutcome, RunFacts, TimelinePoint, Validity};
+use crate::detect::Detection;
 use crate::gate;
 use crate::run::event::EventKind;
-use crate::run::period::{LoadPeriod, new_latency};
 use crate::scenario::Executor;
 use crate::time::Window;
 
@@ -49,52 +48,32 @@ fn plan(executor: &Executor) -> String {
 pub(super) fn timeline(run: &Loaded, detection: &Detection) -> Vec<TimelinePoint> {
     let band = detection.band("p95", None);
     let lasting: Vec<Window> = detection.anomalies().iter().map(|a| a.window).collect();
-    run.periods.iter().map(|p| point(run, p, band, &lasting)).collect()
-}
-
-fn point(run: &Loaded, period: &LoadPeriod, band: Option<&SeriesBand>, lasting: &[Window]) -> TimelinePoint {
-    let mut response = new_latency();
-    for request in &period.requests {
-        // Equal precision, growing as needed: cannot fail.
-        let _ = response.add(&request.response);
-    }
-    let quantile = |q: f64| (!response.is_empty()).then(|| response.value_at_quantile(q));
-    let secs = period.window.secs().max(1e-9);
-    let done: u64 = period.requests.iter().map(|r| r.done()).sum();
-    let passed: u64 = period.requests.iter().map(|r| r.passed).sum();
-    let lines = band.and_then(|b| b.points.iter().find(|p| p.window == period.window));
     let whole = |x: Option<f64>| x.map(|x| x.max(0.0).round() as u64);
-    TimelinePoint {
-        at: period.window.from,
-        offered: period.offered as f64 / secs,
-        sent: period.sent as f64 / secs,
-        passed: passed as f64 / secs,
-        error_rate: if done > 0 { (done - passed) as f64 / done as f64 } else { 0.0 },
-        p50: quantile(0.5),
-        p95: quantile(0.95),
-        p99: quantile(0.99),
-        ewma: whole(lines.and_then(|l| l.ewma)),
-        threshold: whole(lines.and_then(|l| l.threshold)),
-        anomalous: lasting.iter().any(|w| w.overlap(period.window) > 0),
-        warm_up: period.window.from < run.warm_up_end(),
+    let mut points = gate::timeline(&run.periods, run.warm_up_end());
+    for (point, period) in points.iter_mut().zip(&run.periods) {
+        let lines = band.and_then(|b| b.points.iter().find(|p| p.window == period.window));
+        point.ewma = whole(lines.and_then(|l| l.ewma));
+        point.threshold = whole(lines.and_then(|l| l.threshold));
+        point.anomalous = lasting.iter().any(|w| w.overlap(period.window) > 0);
     }
+    points
 }
 
 /// Comparison with a baseline.
-pub(super) fn compare(run: &Loaded, before: &Loaded, path: &Path) -> BaselineComparison {
-    let _ = (run, before, path);
-    BaselineComparison {
-        path: path.display().to_string(),
-        run_id: before.recording.manifest.run_id.clone(),
-        rows: vec![],
-        regressed: false,
-    }
-}
-
-/// Whether the generator was fit to measure.
-pub(super) fn validity(run: &Loaded) -> Validity {
-    let _ = run;
-    Validity { valid: true, checks: vec![] }
+pub(super) fn compare(run: &Loaded, before: &Loaded, path: &Path) -> gate::Compared {
+    let side =
+        |r: &'_ Loaded| -> (usize, usize) { (r.periods.len() - r.measured().len(), r.scheduled().len()) };
+    let judged = |r: &Loaded| -> std::ops::Range<usize> {
+        let (from, to) = side(r);
+        from..to.max(from)
+    };
+    gate::compare(
+        &path.display().to_string(),
+        &before.recording.manifest.run_id,
+        gate::Side { periods: &run.periods[judged(run)], scenario: &run.scenario },
+        gate::Side { periods: &before.periods[judged(before)], scenario: &before.scenario },
+        run.scenario.load.seed,
+    )
 }
 
 /// Doubts that do not depend on the attribution.
@@ -103,7 +82,8 @@ pub(super) fn caveats(run: &Loaded, detection: &Detection, validity: &Validity) 
         run.recording.partial.iter().map(|why| Caveat::Partial { why: why.clone() }).collect();
     all.extend(detection.notes.iter().cloned());
     all.extend(lost(run));
-    let _ = validity;
+    let strained = validity.checks.iter().filter(|c| c.outcome == CheckOutcome::Strained);
+    all.extend(strained.map(|c| Caveat::GeneratorStrained { what: c.name.clone() }));
     all
 }
 
@@ -126,6 +106,3 @@ fn lost(run: &Loaded) -> Vec<Caveat> {
         })
         .collect()
 }
-
-#[expect(unused_imports, reason = "used once the gate is in")]
-use {detect as _, gate as _};

@@ -58,12 +58,8 @@ impl Loaded {
         self.end().since(self.start())
     }
 
-    pub(super) fn warm_up_nanos(&self) -> u64 {
-        nanos(self.scenario.load.warm_up)
-    }
-
     pub(super) fn warm_up_end(&self) -> RunTime {
-        self.start().plus(self.warm_up_nanos())
+        self.start().plus(nanos(self.scenario.load.warm_up))
     }
 
     /// End of the schedule; after it only the last answers come in.

@@ -2,6 +2,7 @@
 
 mod exhibits;
 mod facts;
+mod health;
 mod load;
 mod metrics;
 
@@ -50,9 +51,10 @@ pub fn analyze(dir: &Path, baseline: Option<&Path>) -> Result<Analyzed, AnalyzeE
     let run = Loaded::open(dir)?;
     let before = baseline.map(Loaded::open).transpose()?;
     let detection = detect(&run, before.as_ref());
-    let comparison = before.as_ref().map(|b| facts::compare(&run, b, baseline.unwrap_or(dir)));
+    let compared = before.as_ref().map(|b| facts::compare(&run, b, baseline.unwrap_or(dir)));
+    let (comparison, unlike) = compared.map_or((None, None), |c| (Some(c.comparison), c.caveat));
     let thresholds = gate::evaluate(run.measured(), &run.scenario);
-    let validity = facts::validity(&run);
+    let validity = gate::validity(run.measured(), &health::readings(&run), &run.scenario);
     let failed = thresholds.iter().any(|t| !t.passed);
     let question = Question::of(&run, before.as_ref(), &detection, comparison.as_ref(), failed);
     let mut found = explain(&run, &question);
@@ -61,6 +63,7 @@ pub fn analyze(dir: &Path, baseline: Option<&Path>) -> Result<Analyzed, AnalyzeE
         found.causes.clear();
     }
     let mut caveats = facts::caveats(&run, &detection, &validity);
+    caveats.extend(unlike);
     caveats.extend(found.caveats);
     let expectation = run.scenario.expect.as_ref().map(|e| expectation(e, &found.causes));
     let analysis = Analysis {
@@ -69,7 +72,7 @@ pub fn analyze(dir: &Path, baseline: Option<&Path>) -> Result<Analyzed, AnalyzeE
         verdict,
         causes: found.causes,
         validity,
-        load: gate::summarize(&run.periods, &run.scenario, run.warm_up_nanos()),
+        load: gate::summarize(&run.periods, &run.scenario, run.warm_up_end()),
         timeline: facts::timeline(&run, &detection),
         anomalies: detection.anomalies(),
         breakdown: has_rows(&found.breakdown).then_some(found.breakdown),

@@ -2,14 +2,13 @@
 
 mod analyze;
 mod args;
-mod capacity;
 mod check;
-mod demo;
 mod interrupt;
 pub mod live;
 mod output;
 mod run;
 mod schema;
+mod view;
 
 use std::process::ExitCode;
 
@@ -28,9 +27,9 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Analyze(args) => analyze::analyze(&args),
         Verb::Check(args) => check::check(&args),
-        Verb::Capacity(args) => capacity::capacity(&args),
+        Verb::Capacity(_) => Ok(Exit::Usage),
         Verb::Schema => schema::schema(),
-        Verb::Demo(args) => demo::demo(&args),
+        Verb::Demo(_) => Ok(Exit::Usage),
     };
     let exit = outcome.unwrap_or_else(|failure| {
         output::complain(&failure);

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::Path;
 
 use super::Failure;
-use crate::analysis::{Analysis, Verdict, quantity};
+use crate::analysis::{Analysis, quantity};
 use crate::analyze::{self, Analyzed};
-use crate::gate::{self, Exit};
+use crate::gate::{self, Exit, Outcomes};
 use crate::report::{self, Folded};
 
 /// Prints a line to standard output; a closed pipe is no error.
@@ -26,9 +26,21 @@ pub(super) fn report(dir: &Path, baseline: Option<&Path>) -> Result<Exit, Failur
         Folded { reference: folded.reference, judged: folded.judged, unit: "CPU ns per request".to_owned() };
     report::render(&analysis, &folded, dir).map_err(Failure::unexpected)?;
     job_summary(&analysis).map_err(Failure::unexpected)?;
-    let exit = gate::exit(&analysis);
+    let exit = exit(&analysis);
     say(&conclusion(&analysis, dir, exit));
     Ok(exit)
+}
+
+/// The exit code that an analysis leads to.
+fn exit(analysis: &Analysis) -> Exit {
+    gate::exit_code(&Outcomes {
+        // Known by whoever recorded the run; an analysis of its folder is not interrupted itself.
+        interrupted: false,
+        validity: &analysis.validity,
+        thresholds: &analysis.thresholds,
+        baseline: analysis.baseline.as_ref(),
+        expectation: analysis.expectation.as_ref(),
+    })
 }
 
 /// Appends to the file that GitHub shows beside a job.
@@ -40,34 +52,19 @@ fn job_summary(analysis: &Analysis) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The last lines on the terminal: verdict, cause, report.
+/// The last lines on the terminal: the report's own first lines, and where it is.
 fn conclusion(analysis: &Analysis, dir: &Path, exit: Exit) -> String {
     let total = &analysis.load.total;
-    let mut lines = vec![format!(
-        "{} requests, {} per second, {} failed; response time p50 {}, p95 {}, p99 {}",
-        total.done,
+    let figures = format!(
+        "{} requests, {} passed, {} failed; response time p50 {}, p95 {}, p99 {}",
+        quantity::count(total.done),
         quantity::rate(total.rate),
         quantity::ratio(total.error_rate),
         quantity::duration(total.response.p50 as f64),
         quantity::duration(total.response.p95 as f64),
         quantity::duration(total.response.p99 as f64),
-    )];
-    lines.push(match (analysis.verdict, analysis.causes.first()) {
-        (Verdict::Healthy, _) => "nothing went wrong".to_owned(),
-        (Verdict::Generator, _) => "the run is invalid: the generator was the limit".to_owned(),
-        (_, Some(cause)) => format!("cause: {}", cause.mechanism),
-        (verdict, None) => format!("no cause named ({verdict:?})"),
-    });
-    for threshold in analysis.thresholds.iter().filter(|t| !t.passed) {
-        let of = threshold.request.as_ref().map(|r| format!(" of {r}")).unwrap_or_default();
-        lines.push(format!("threshold {}{of} does not hold", threshold.metric));
-    }
-    if analysis.baseline.as_ref().is_some_and(|b| b.regressed) {
-        lines.push("regression against the baseline".to_owned());
-    }
-    if let Some(expected) = analysis.expectation.as_ref().filter(|e| !e.met) {
-        lines.push(format!("expected the cause {} at {:?}", expected.cause, expected.at));
-    }
-    lines.push(format!("report: {} (exit {})", dir.join("report.md").display(), exit.code()));
-    lines.join("\n")
+    );
+    let report = format!("report: {} (exit {})", dir.join("report.md").display(), exit.code());
+    let headlines = report::headlines(analysis).join("\n");
+    format!("\n{figures}\n\n{headlines}\n\n{report}")
 }

@@ -1,9 +1,7 @@
 //! `loadprof run scenario.toml`.
 
-use std::io::{IsTerminal, stdout};
-
 use super::args::RunArgs;
-use super::live::Mode;
+use super::view::View;
 use super::{Failure, interrupt, output};
 use crate::gate::Exit;
 use crate::record::{self, Plan, RecordError};
@@ -21,20 +19,13 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     }
     let out = args.out.clone().unwrap_or_else(|| record::default_folder(&scenario.name));
     let plan = Plan { scenario, text, overrides, out };
-    let mode = mode(args.quiet);
-    let view = output::live_view(mode, &plan);
-    let recorded = record::record(&plan, &stop, view).map_err(failure)?;
+    let view = View::new(args.quiet, &plan.scenario.name);
+    let shown = view.clone();
+    let recorded = record::record(&plan, &stop, move |progress| shown.update(progress));
+    view.finish();
+    let recorded = recorded.map_err(failure)?;
     let exit = output::report(&recorded.dir, args.baseline.as_deref())?;
     Ok(if recorded.interrupted.is_some() && exit != Exit::Unexpected { Exit::Interrupted } else { exit })
-}
-
-/// A live view on a terminal, a line per period elsewhere.
-pub(super) fn mode(quiet: bool) -> Mode {
-    match (quiet, stdout().is_terminal()) {
-        (true, _) => Mode::Quiet,
-        (false, true) => Mode::Tty,
-        (false, false) => Mode::Plain,
-    }
 }
 
 /// What could be known before any load was sent is the user's to mend.
@@ -44,4 +35,3 @@ pub(super) fn failure(error: RecordError) -> Failure {
         _ => Failure::usage(error),
     }
 }
-

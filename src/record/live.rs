@@ -26,6 +26,8 @@ pub struct Progress<'a> {
     pub elapsed_nanos: u64,
     /// Planned length of the load.
     pub planned_nanos: u64,
+    /// Whether the load is scheduled by the clock (open model).
+    pub open: bool,
     /// Stage of the load, in words.
     pub stage: &'a str,
     /// Anomalies so far.
@@ -43,8 +45,8 @@ pub struct Alarm {
     pub series: String,
     /// Its onset, from the start of the load.
     pub since_nanos: u64,
-    /// Whether it lasts.
-    pub lasts: bool,
+    /// Its end, from the start of the load; none while it lasts.
+    pub until_nanos: Option<u64>,
 }
 
 /// Takes periods from the load.
@@ -105,6 +107,7 @@ impl<W: FnMut(&Progress)> Watch<W> {
             period,
             elapsed_nanos: period.window.to.since(start),
             planned_nanos: nanos(self.scenario.load.executor.duration()),
+            open: self.scenario.load.executor.is_open(),
             stage: self.stages.get(self.stage.saturating_sub(1)).map_or("", |(_, what)| what),
             alarms: &self.alarms,
             tally: self.out.tally(),
@@ -143,10 +146,13 @@ impl<W: FnMut(&Progress)> Watch<W> {
                 // No collector may be listening; then there is nothing to capture.
                 let _ = self.triggers.send(Trigger::Anomaly);
                 self.out.event(EventKind::AnomalyBegan { series: series.clone() });
-                self.alarms.push(Alarm { series, since_nanos: event.at.since(start), lasts: true });
+                self.alarms.push(Alarm { series, since_nanos: event.at.since(start), until_nanos: None });
             }
             LiveChange::Ended => {
-                self.alarms.iter_mut().filter(|a| a.series == series).for_each(|a| a.lasts = false);
+                let ended = Some(event.at.since(start));
+                let lasting =
+                    self.alarms.iter_mut().filter(|a| a.series == series && a.until_nanos.is_none());
+                lasting.for_each(|a| a.until_nanos = ended);
             }
         }
     }
@@ -163,8 +169,7 @@ impl<W: FnMut(&Progress)> Watch<W> {
     }
 
     fn announce_stages(&mut self, elapsed: u64) {
-        while let Some((begin, what)) = self.stages.get(self.stage).filter(|(begin, _)| *begin <= elapsed) {
-            debug_assert!(*begin <= elapsed);
+        while let Some((_, what)) = self.stages.get(self.stage).filter(|(begin, _)| *begin <= elapsed) {
             self.out.event(EventKind::Stage { index: self.stage, what: what.clone() });
             self.stage += 1;
         }

@@ -98,6 +98,15 @@ pub fn record(
     seal(&out, &outcome)
 }
 
+/// Asks the target and every evidence source of a scenario, and sends no load.
+///
+/// # Errors
+/// If the demo target or the threads cannot be started.
+pub fn check(scenario: &Scenario) -> Result<Preflight, RecordError> {
+    let target = Target::open(&scenario.target.endpoint)?;
+    Ok(runtime()?.block_on(preflight(scenario, &target.url)))
+}
+
 fn runtime() -> Result<Runtime, RecordError> {
     Builder::new_multi_thread()
         .worker_threads(1)

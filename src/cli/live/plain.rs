@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use super::{LiveHealth, LiveState, Output};
-use crate::report::{one_line, quantity};
+use crate::analysis::quantity;
+use crate::report::one_line;
 
 /// Writes a line per period.
 #[derive(Debug)]

@@ -10,7 +10,8 @@ use ratatui::widgets::Paragraph;
 use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
 
 use super::{LiveAnomaly, LiveCollector, LiveHealth, LiveState, Output};
-use crate::report::{one_line, quantity};
+use crate::analysis::quantity;
+use crate::report::one_line;
 
 /// Rows of the screen; the last one stays empty for the cursor.
 pub(super) const HEIGHT: u16 = 16;

@@ -1,0 +1,45 @@
+//! `loadprof check scenario.toml`.
+
+use super::args::ScenarioArgs;
+use super::{Failure, output};
+use crate::collect::preflight::SourceCheck;
+use crate::gate::Exit;
+use crate::record::{self, Preflight};
+use crate::scenario::{EnvPolicy, Scenario};
+
+pub(super) fn check(args: &ScenarioArgs) -> Result<Exit, Failure> {
+    let (scenario, _) =
+        Scenario::load(&args.scenario, &args.set, EnvPolicy::Require).map_err(Failure::usage)?;
+    output::say(&format!("{}: valid, {} requests", args.scenario.display(), scenario.requests.len()));
+    let checked = record::check(&scenario).map_err(Failure::usage)?;
+    output::say(&words(&checked));
+    Ok(if checked.problems().is_empty() { Exit::Pass } else { Exit::Usage })
+}
+
+fn words(checked: &Preflight) -> String {
+    let target = match &checked.target {
+        Ok(answer) => format!(
+            "target: {} answers with status {} in {:.1} ms",
+            answer.url,
+            answer.status,
+            answer.took.as_secs_f64() * 1e3
+        ),
+        Err(problem) => format!("target: {problem}"),
+    };
+    let sources = checked.sources.iter().map(source);
+    std::iter::once(target).chain(sources).collect::<Vec<_>>().join("\n")
+}
+
+fn source(check: &SourceCheck) -> String {
+    let mut lines = vec![match &check.facts.problem {
+        Some(problem) => format!("{}: NOT USABLE: {problem}", check.key()),
+        None => {
+            format!("{}: reachable at {}, gives {}", check.key(), check.url, check.facts.gives.join(", "))
+        }
+    }];
+    for off in &check.facts.off {
+        lines.push(format!("  off: {}; switch it on with: {}", off.what, off.remedy));
+    }
+    lines.extend(check.notes.iter().map(|note| format!("  {note}")));
+    lines.join("\n")
+}
