@@ -199,7 +199,7 @@ impl Live {
             self.series.points.remove(0);
         }
         self.series.points.push(point);
-        if period % LEAK_EVERY != 0 {
+        if !period.is_multiple_of(LEAK_EVERY) {
             return None;
         }
         let leak = growth::leak(&self.series, RunTime::ZERO, Levels(rates), Levels(&[]));

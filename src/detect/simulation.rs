@@ -178,6 +178,32 @@ fn twenty_series_share_one_budget_of_false_alarms() {
     assert!(share <= 0.02, "{share}");
 }
 
+/// What the live detector says of a run: when it first saw a symptom begin.
+fn live(series: &[Series]) -> Option<usize> {
+    let mut detector = LiveDetector::new(series.to_vec(), &Detect::default(), at(WARM_UP));
+    (0..series[0].points.len()).find(|&i| {
+        let read = |s: &Series| Reading { value: s.points[i].value, count: s.points[i].count };
+        let readings: Vec<Reading> = series.iter().map(read).collect();
+        let events = detector.push(Window::new(at(i), at(i + 1)), 500.0, &readings);
+        events.iter().any(|e| e.change == LiveChange::Began)
+    })
+}
+
+#[test]
+fn the_live_detector_is_quick_and_rarely_wrong() {
+    for (rho, most) in [(0.0, 0.02), (0.5, 0.04), (0.8, 0.08)] {
+        let world = World { rho, ..USUAL };
+        let alarmed = (0..300).filter(|&seed| live(&world.run(seed)).is_some()).count() as f64 / 300.0;
+        let shares = [1.5, 2.0, 5.0].map(|f| {
+            let world = World { step: Some((30, f)), ..world };
+            let timely = |seed: &u64| live(&world.run(*seed)).is_some_and(|i| (30..35).contains(&i));
+            (0..100).filter(timely).count() as f64 / 100.0
+        });
+        row("live: alarms, found", world, &[alarmed, shares[0], shares[1], shares[2]]);
+        assert!(alarmed <= most && shares.iter().all(|s| *s >= 0.85), "rho {rho}: {alarmed} {shares:?}");
+    }
+}
+
 #[test]
 fn the_plain_rule_misses_sustained_steps_of_any_size() {
     let plain = Detect { rule: Rule::Plain, sigma: 2.0, ..Detect::default() };

@@ -113,7 +113,7 @@ pub fn compare(path: &str, run_id: &str, current: Side<'_>, baseline: Side<'_>, 
     let differences = unlike(current.scenario, baseline.scenario);
     let open = current.scenario.load.executor.is_open();
     let mut rows: Vec<(BaselineRow, f64, f64)> = Vec::new();
-    for (name, (now, was)) in pairs(current.scenario, baseline.scenario) {
+    for Pair { name, now, was } in pairs(current.scenario, baseline.scenario) {
         for rule in Rule::all(now.is_none(), open) {
             let stream = seed ^ ((rows.len() as u64 + 1) << 32);
             let sides = (samples(current.periods, now, rule.what), samples(baseline.periods, was, rule.what));
@@ -136,16 +136,22 @@ pub fn compare(path: &str, run_id: &str, current: Side<'_>, baseline: Side<'_>, 
     Compared { comparison, caveat }
 }
 
-/// The whole run, then each request that both have, with its index in each.
-fn pairs(current: &Scenario, baseline: &Scenario) -> Vec<(Option<String>, (Option<usize>, Option<usize>))> {
-    let mut out = vec![(None, (None, None))];
-    if current.requests.len() > 1 {
-        for (i, request) in current.requests.iter().enumerate() {
-            if let Some(was) = baseline.requests.iter().position(|r| r.slug == request.slug) {
-                out.push((Some(request.name.clone()), (Some(i), Some(was))));
-            }
-        }
-    }
+/// A request that both runs have: its name and its index in each; none of them for the whole run.
+#[derive(Default)]
+struct Pair {
+    name: Option<String>,
+    now: Option<usize>,
+    was: Option<usize>,
+}
+
+/// The whole run, then each request that both have. A single request is the whole run.
+fn pairs(current: &Scenario, baseline: &Scenario) -> Vec<Pair> {
+    let mut out = vec![Pair::default()];
+    let each = current.requests.iter().enumerate().filter(|_| current.requests.len() > 1);
+    out.extend(each.filter_map(|(i, request)| {
+        let was = baseline.requests.iter().position(|r| r.slug == request.slug)?;
+        Some(Pair { name: Some(request.name.clone()), now: Some(i), was: Some(was) })
+    }));
     out
 }
 
