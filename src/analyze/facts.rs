@@ -61,11 +61,11 @@ pub(super) fn timeline(run: &Loaded, detection: &Detection) -> Vec<TimelinePoint
 
 /// Comparison with a baseline.
 pub(super) fn compare(run: &Loaded, before: &Loaded, path: &Path) -> gate::Compared {
-    let side =
-        |r: &'_ Loaded| -> (usize, usize) { (r.periods.len() - r.measured().len(), r.scheduled().len()) };
-    let judged = |r: &Loaded| -> std::ops::Range<usize> {
-        let (from, to) = side(r);
-        from..to.max(from)
+    // From the end of the warm-up to the end of the schedule: what comes in after it depends on how the last
+    // requests happened to end.
+    let judged = |r: &Loaded| {
+        let warm_up = r.periods.len() - r.measured().len();
+        warm_up..r.scheduled().len().max(warm_up)
     };
     gate::compare(
         &path.display().to_string(),

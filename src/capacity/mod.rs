@@ -3,6 +3,7 @@
 //! The search is a loop over normal runs (`docs/capacity.md`): each has a folder of its own, and the failing
 //! edge is attributed against the runs that held.
 
+mod markdown;
 mod scenario;
 mod search;
 
@@ -20,6 +21,7 @@ use crate::record::{self, Plan, Progress, RecordError, StopFlag};
 use crate::run::period::new_latency;
 use crate::scenario::{Metric, Scenario, ScenarioError};
 
+pub use markdown::headline;
 pub use search::{Found, Outcome, Probe};
 
 /// What to search.
@@ -147,6 +149,17 @@ pub fn find(
         limiter_run: limiter.as_ref().map(|l| l.2.clone()),
         limiters: limiter.map(|l| l.1).unwrap_or_default(),
     })
+}
+
+/// Writes `capacity.md` and `capacity.json` into the folder of the search.
+///
+/// # Errors
+/// If the system refuses.
+pub fn write(capacity: &Capacity, dir: &Path) -> std::io::Result<()> {
+    std::fs::write(dir.join("capacity.md"), markdown::markdown(capacity))?;
+    let mut json = serde_json::to_vec_pretty(capacity)?;
+    json.push(b'\n');
+    std::fs::write(dir.join("capacity.json"), json)
 }
 
 /// What a search tells while it goes on.

@@ -25,7 +25,7 @@ pub struct Probe {
 
 /// Bounds of the search.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Plan {
+pub(super) struct Plan {
     /// First rate to try.
     pub start: f64,
     /// Lowest rate worth trying.
@@ -55,7 +55,7 @@ pub struct Found {
 ///
 /// # Errors
 /// Those of `probe`.
-pub fn search<E>(plan: Plan, probe: impl FnMut(f64) -> Result<Outcome, E>) -> Result<Found, E> {
+pub(super) fn search<E>(plan: Plan, probe: impl FnMut(f64) -> Result<Outcome, E>) -> Result<Found, E> {
     let mut state = State { plan, probe, probes: Vec::new() };
     let (low, high) = state.bracket()?;
     let (low, high) = state.bisect(low, high)?;

@@ -2,6 +2,7 @@
 
 mod analyze;
 mod args;
+mod capacity;
 mod check;
 mod interrupt;
 pub mod live;
@@ -27,7 +28,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Analyze(args) => analyze::analyze(&args),
         Verb::Check(args) => check::check(&args),
-        Verb::Capacity(_) => Ok(Exit::Usage),
+        Verb::Capacity(args) => capacity::capacity(&args),
         Verb::Schema => schema::schema(),
         Verb::Demo(_) => Ok(Exit::Usage),
     };
