@@ -36,6 +36,16 @@ pub enum LoadError {
         /// What the smallest load needs.
         needed: u64,
     },
+    /// Every user has a connection, and descriptors do not allow for so many.
+    #[error(
+        "{users} users need as many connections; the limit of open files allows {connections}: raise it (`ulimit -n`)"
+    )]
+    TooManyUsers {
+        /// Users at work at the same time.
+        users: usize,
+        /// Connections that may be open.
+        connections: usize,
+    },
     /// A load thread could not be set up.
     #[error("a load thread cannot start: {0}")]
     Thread(#[source] io::Error),

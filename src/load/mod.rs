@@ -27,6 +27,7 @@ mod start;
 #[cfg(test)]
 mod testing;
 mod timer;
+mod vus;
 
 pub use connect::ConnectError;
 pub use error::LoadError;

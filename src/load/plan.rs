@@ -11,8 +11,7 @@ use super::error::LoadError;
 use super::expect;
 use super::http1::request::Prepared;
 use super::limits;
-use super::schedule::Schedule;
-use crate::scenario::{Executor, Expectation, Request, Scenario};
+use crate::scenario::{Expectation, Request, Scenario};
 use crate::time::{RunClock, nanos};
 
 /// A stop asked for from outside; set once, never cleared by the load.
@@ -50,7 +49,11 @@ pub(crate) struct Template {
 
 impl Plan {
     /// Resolves, reads and builds everything that can fail before load is sent.
-    pub(crate) fn prepare(plan: &LoadPlan<'_>, stop: StopFlag) -> Result<Self, LoadError> {
+    pub(crate) fn prepare(
+        plan: &LoadPlan<'_>,
+        connections: usize,
+        stop: StopFlag,
+    ) -> Result<Self, LoadError> {
         let scenario = plan.scenario;
         let run = run_number(plan.run_id)?;
         let templates = templates(plan, run)?;
@@ -65,7 +68,7 @@ impl Plan {
             run,
             keep_alive: scenario.target.keep_alive,
             threads,
-            max_connections: limits::connections(load.max_connections.max(threads), threads)?,
+            max_connections: limits::connections(connections.max(threads), threads)?,
             graceful_stop: nanos(load.graceful_stop),
             period: nanos(scenario.detect.period).max(1_000_000),
             length: nanos(load.executor.duration()),
@@ -106,12 +109,4 @@ fn templates(plan: &LoadPlan<'_>, run: u64) -> Result<Vec<Template>, LoadError> 
         })
     };
     requests.iter().map(template).collect()
-}
-
-/// The schedule of an open-model executor, which must hold at least one arrival.
-pub(crate) fn schedule(executor: &Executor) -> Result<Option<Schedule>, LoadError> {
-    match Schedule::new(executor) {
-        Some(schedule) if schedule.total() == 0 => Err(LoadError::NoArrival),
-        schedule => Ok(schedule),
-    }
 }

@@ -10,10 +10,15 @@ use super::LoadPlan;
 use super::aggregate::Aggregator;
 use super::error::LoadError;
 use super::open::thread::{self, Go, ThreadOutcome};
-use super::plan::{self, Plan, StopFlag};
+use super::plan::{Plan, StopFlag};
 use super::recorder::{Finished, Recorder, Share};
 use super::schedule::Schedule;
+use super::vus::attack;
+use super::vus::drive::{self, Begun};
+use super::vus::shape::Shape;
+use super::vus::user::Users;
 use crate::run::period::LoadPeriod;
+use crate::scenario::Executor;
 use crate::time::RunTime;
 
 /// Time between the last thread's word that it is ready and the first arrival.
@@ -104,11 +109,19 @@ pub fn start(
     stop: StopFlag,
     sink: impl FnMut(LoadPeriod) + Send + 'static,
 ) -> Result<LoadHandle, LoadError> {
-    let schedule = plan::schedule(&plan.scenario.load.executor)?;
-    let shared = Arc::new(Plan::prepare(plan, stop)?);
-    match schedule {
-        Some(schedule) => start_open(shared, Arc::new(schedule), sink),
-        None => Err(LoadError::Users("not built".into())),
+    let executor = &plan.scenario.load.executor;
+    let (schedule, shape) = (Schedule::new(executor), Shape::new(executor));
+    let empty = |schedule: &Schedule| schedule.total() == 0;
+    if schedule.as_ref().is_some_and(empty) || shape.as_ref().is_some_and(|s| s.most() == 0) {
+        return Err(LoadError::NoArrival);
+    }
+    let load = &plan.scenario.load;
+    let connections = shape.as_ref().map_or(load.max_connections, Shape::most);
+    let shared = Arc::new(Plan::prepare(plan, connections, Arc::clone(&stop))?);
+    match (schedule, shape) {
+        (Some(schedule), _) => start_open(shared, Arc::new(schedule), sink),
+        (None, Some(shape)) => start_closed(plan, shared, shape, &stop, sink),
+        (None, None) => Err(LoadError::NoArrival),
     }
 }
 
@@ -173,4 +186,33 @@ fn start_open(
         let _ = starter.send(Go { started, recorder });
     }
     Ok(LoadHandle { plan, started, threads, aggregator })
+}
+
+fn start_closed(
+    load: &LoadPlan<'_>,
+    plan: Arc<Plan>,
+    shape: Shape,
+    stop: &StopFlag,
+    sink: impl FnMut(LoadPeriod) + Send + 'static,
+) -> Result<LoadHandle, LoadError> {
+    let think_time = match &load.scenario.load.executor {
+        Executor::ConstantVus { think_time, .. } | Executor::RampingVus { think_time, .. } => *think_time,
+        Executor::ConstantArrivalRate { .. } | Executor::RampingArrivalRate { .. } => Duration::ZERO,
+    };
+    if plan.max_connections < shape.most() {
+        return Err(LoadError::TooManyUsers { users: shape.most(), connections: plan.max_connections });
+    }
+    let weights: Vec<_> = load.scenario.requests.iter().map(|r| r.weight).collect();
+    let users = Arc::new(Users::new(Arc::clone(&plan), shape));
+    let attack = attack::attack(&users, &load.base, &weights, think_time, stop)
+        .map_err(|e| LoadError::Users(e.to_string()))?;
+    let (wiring, wired) = (Wiring::new(plan.threads), Arc::clone(&plan));
+    let connect = Box::new(move |started| wiring.connect(&wired, started, sink));
+    let (begun, beginning) = mpsc::channel::<Begun>();
+    let body = move || drive::main(&users, attack, connect, &begun);
+    let thread = std::thread::Builder::new().name("load-users".into()).spawn(body);
+    let thread = thread.map_err(LoadError::Thread)?;
+    let ended = || LoadError::Users("the thread of the users ended early".into());
+    let (started, aggregator) = beginning.recv().map_err(|_| ended())??;
+    Ok(LoadHandle { plan, started, threads: vec![thread], aggregator })
 }

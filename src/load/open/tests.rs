@@ -128,7 +128,8 @@ fn what_cannot_be_sent_before_the_end_counts_at_its_age() {
 
 #[test]
 fn broken_servers_are_counted_and_the_run_ends_in_time() {
-    let cases: [(Failure, fn() -> Option<Vec<u8>>); 5] = [
+    type Answer = fn() -> Option<Vec<u8>>;
+    let cases: [(Failure, Answer); 5] = [
         (Failure::Closed, || None),
         (Failure::Closed, || {
             Some(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\nconnection: close\r\n\r\nx".to_vec())

@@ -19,7 +19,7 @@ use crate::time::RunTime;
 /// How often a thread looks whether the run was stopped.
 const STOP_CHECK: u64 = 20_000_000;
 /// How long answers are waited for after a stop, at most.
-const STOP_GRACE: u64 = 2_000_000_000;
+pub(crate) const STOP_GRACE: u64 = 2_000_000_000;
 
 /// What a thread's run came to.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +55,7 @@ pub(crate) fn main(
     let end = started.plus(schedule.end().as_nanos());
     let worker = Rc::new(Worker::new(plan, schedule, thread, started, recorder));
     let mut run = Run { grace: worker.plan.graceful_stop, worker, timer, end, stopped: None };
-    runtime.block_on(run.to_its_end());
+    runtime.block_on(run.finish());
     let (offered, sent) = run.worker.totals();
     Some(ThreadOutcome { offered, sent, stopped: run.stopped })
 }
@@ -77,7 +77,7 @@ struct Run {
 }
 
 impl Run {
-    async fn to_its_end(&mut self) {
+    async fn finish(&mut self) {
         poll_fn(|cx| self.poll_drained(cx)).await;
         self.worker.close();
         // Lanes that were cut off record their hits as soon as they run.

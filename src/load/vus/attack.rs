@@ -1,0 +1,131 @@
+//! goose, set up to start users and nothing else.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use goose::client::GooseClientBuilder;
+use goose::config::{GooseConfiguration, GooseDefault, GooseDefaultType};
+use goose::goose::{GooseUser, Scenario, Transaction, TransactionFunction};
+use goose::{GooseAttack, GooseError};
+use url::Url;
+
+use super::user::{User, Users};
+use crate::load::plan::StopFlag;
+
+/// Users that goose starts per second: all of them at once, in effect.
+const START_RATE: &str = "1000000";
+/// goose expands weights into a list that every user holds: the longest one.
+const LONGEST_LIST: u64 = 1000;
+
+/// Swallows what goose (and the crates below it) would write to the terminal.
+struct Silent;
+
+impl log::Log for Silent {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        false
+    }
+    fn log(&self, _: &log::Record<'_>) {}
+    fn flush(&self) {}
+}
+
+/// Takes from goose what it would take from the process, unless the program has them already: the logger,
+/// and the signal handler, whose second signal ends the process at once. A first signal sets `stop`.
+fn keep_process(stop: &StopFlag) {
+    let _ = log::set_logger(&Silent);
+    let stop = Arc::clone(stop);
+    let _ = ctrlc::set_handler(move || stop.store(true, Ordering::Relaxed));
+}
+
+/// An attack whose users perform their turns in `users`, with `weights` and a pause after each.
+///
+/// # Errors
+/// What goose refuses.
+pub(crate) fn attack(
+    users: &Arc<Users>,
+    base: &Url,
+    weights: &[u32],
+    think_time: Duration,
+    stop: &StopFlag,
+) -> Result<GooseAttack, GooseError> {
+    keep_process(stop);
+    let mut scenario = Scenario::new("loadprof");
+    if !think_time.is_zero() {
+        scenario = scenario.set_wait_time(think_time, think_time)?;
+    }
+    for (request, weight) in shares(weights).into_iter().enumerate().filter(|(_, w)| *w > 0) {
+        let transaction = Transaction::new(turn(Arc::clone(users), request)).set_weight(weight)?;
+        scenario = scenario.register_transaction(transaction);
+    }
+    // One client for all users, since none of them uses it; it accepts any certificate so that building it
+    // does not read the machine's trust store.
+    let client = GooseClientBuilder::new().without_cookies().accept_invalid_certs(true);
+    // A plan by number of users is the one that prints nothing, if metrics are reset after the start.
+    let attack = GooseAttack::initialize_with_config(GooseConfiguration::default())?
+        .set_client_builder_without_cookies(client)?
+        .register_scenario(scenario)
+        .set_default(GooseDefault::Host, base.as_str())?
+        .set_default(GooseDefault::Users, users.shape.most())?
+        .set_default(GooseDefault::IncreaseRate, START_RATE)?
+        .set_default(GooseDefault::Quiet, 2)?
+        .set_default(GooseDefault::NoTelnet, true)?
+        .set_default(GooseDefault::NoMetrics, true)?
+        .set_default(GooseDefault::NoPrintMetrics, true)?
+        .set_default(GooseDefault::NoErrorSummary, true)?;
+    Ok(*attack)
+}
+
+/// The transaction of one request of the scenario: one turn of the user that runs it.
+fn turn(users: Arc<Users>, request: usize) -> TransactionFunction {
+    Arc::new(move |goose: &mut GooseUser| {
+        let users = Arc::clone(&users);
+        Box::pin(async move {
+            if goose.get_session_data::<Seat>().is_none() {
+                goose.set_session_data(Seat(Some(User::new(&users, goose.weighted_users_index))));
+            }
+            if let Some(Seat(Some(user))) = goose.get_session_data_mut::<Seat>() {
+                user.turn(&users, request).await;
+            }
+            Ok(())
+        })
+    })
+}
+
+/// A user in goose's session data.
+struct Seat(Option<User>);
+
+impl Clone for Seat {
+    /// goose asks for it but never does it; a connection cannot be shared, so a copy is an empty seat.
+    fn clone(&self) -> Self {
+        Self(None)
+    }
+}
+
+/// Weights as they are, or in proportion if their list would be too long; none that is above 0 becomes 0.
+fn shares(weights: &[u32]) -> Vec<usize> {
+    let divisor = weights.iter().map(|w| u64::from(*w)).fold(0, gcd).max(1);
+    let total: u64 = weights.iter().map(|w| u64::from(*w) / divisor).sum();
+    let scaled = |weight: &u32| match u64::from(*weight) / divisor {
+        share if total <= LONGEST_LIST || share == 0 => share as usize,
+        share => (share * LONGEST_LIST / total).max(1) as usize,
+    };
+    weights.iter().map(scaled).collect()
+}
+
+const fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_become_a_short_list_in_proportion() {
+        assert_eq!(shares(&[3, 1, 0]), [3, 1, 0]);
+        assert_eq!(shares(&[3000, 1000]), [3, 1]);
+        assert_eq!(shares(&[7]), [1]);
+        assert_eq!(shares(&[1_000_000, 1, 500_000]), [666, 1, 333]);
+        assert_eq!(shares(&[u32::MAX, u32::MAX - 1]), [500, 499]);
+    }
+}

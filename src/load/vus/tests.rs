@@ -1,0 +1,145 @@
+//! Whole runs of the closed model against a real server on loopback.
+
+use std::collections::HashMap;
+use std::net::TcpStream;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::load::testing::{OK, RUN_ID, Server, begin, request, run, scenario};
+use crate::run::period::{Failure, Phase};
+use crate::scenario::{Executor, Request, Stage};
+use crate::time::{MILLISECOND, SECOND};
+
+/// goose keeps its killswitch for the whole process: one run at a time.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn users(vus: usize, millis: u64, think_millis: u64) -> Executor {
+    let (duration, think_time) = (Duration::from_millis(millis), Duration::from_millis(think_millis));
+    Executor::ConstantVus { vus, duration, think_time }
+}
+
+#[test]
+fn every_user_keeps_one_connection_and_waits_for_its_answer() {
+    let _alone = alone();
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&heads);
+    let server = Server::start(move |asked| {
+        seen.lock().expect("no panic").push(asked.head.clone());
+        std::thread::sleep(Duration::from_millis(20));
+        Some(OK.to_vec())
+    });
+    let mut scenario = scenario(users(4, 1000, 0));
+    scenario.requests = vec![Request { weight: 3, ..request("/a") }, Request { weight: 1, ..request("/b") }];
+    let ran = run(&scenario, &server.url());
+    assert_eq!(
+        (server.accepted.load(Ordering::Relaxed), ran.all.iter().map(|r| r.connects).sum::<u64>()),
+        (4, 4)
+    );
+    // Four users, 20 ms a hit: at most 50 hits each.
+    assert!((80..=204).contains(&ran.passed()), "{} hits", ran.passed());
+    assert_eq!(
+        (ran.done(), ran.outcome.offered, ran.outcome.sent),
+        (ran.passed(), ran.passed(), ran.passed())
+    );
+    let (a, b) = (ran.all[0].passed as f64, ran.all[1].passed as f64);
+    assert!((a / b - 3.0).abs() < 0.6, "{a} to {b}");
+    assert_eq!(ran.periods.iter().take(4).map(|p| p.vus).collect::<Vec<_>>(), [4, 4, 4, 4]);
+    assert!(ran.periods[1].in_flight <= 4 && ran.periods[1].connections == 4);
+    assert_eq!(ran.periods.iter().map(|p| p.offered).sum::<u64>(), ran.passed());
+    assert!(
+        ran.all[0].response.min() >= 20 * MILLISECOND && !ran.all[0].phases[Phase::Wait as usize].is_empty()
+    );
+    assert!(!ran.outcome.interrupted);
+    assert_eq!(ran.outcome.schedule_ended, ran.outcome.started.plus(SECOND));
+    assert!(ran.outcome.ended.since(ran.outcome.schedule_ended) < 200 * MILLISECOND);
+    traces_tell_the_users_apart(&heads.lock().expect("no panic"));
+}
+
+fn traces_tell_the_users_apart(heads: &[String]) {
+    let mut hits: HashMap<u64, Vec<u64>> = HashMap::new();
+    for head in heads {
+        let prefix = format!("traceparent: 00-{RUN_ID}");
+        let trace = head.lines().find_map(|l| l.strip_prefix(&prefix)).expect("trace context");
+        let n = u64::from_str_radix(&trace[..16], 16).expect("hex");
+        hits.entry(n >> 40).or_default().push(n & 0xff_ffff_ffff);
+    }
+    assert_eq!(hits.len(), 4);
+    assert!(hits.values().all(|own| own.iter().copied().eq(0..own.len() as u64)));
+}
+
+#[test]
+fn users_think_between_hits() {
+    let _alone = alone();
+    let server = Server::start(|_| Some(OK.to_vec()));
+    let ran = run(&scenario(users(5, 1000, 100)), &server.url());
+    // Five users, a hit about every 100 ms.
+    assert!((30..=50).contains(&ran.passed()), "{} hits", ran.passed());
+}
+
+#[test]
+fn a_ramp_of_users_follows_its_stages() {
+    let _alone = alone();
+    let server = Server::start(|_| Some(OK.to_vec()));
+    let stage = |ms, to, hold| Stage { duration: Duration::from_millis(ms), to, hold };
+    let stages = vec![stage(1000, 4, false), stage(500, 1, true)];
+    let think_time = Duration::from_millis(10);
+    let ran = run(&scenario(Executor::RampingVus { start: 0, stages, think_time }), &server.url());
+    let vus: Vec<_> = ran.periods.iter().map(|p| p.vus).take(5).collect();
+    // Users start at 0, 250, 500 and 750 ms; a user that starts with the period's end may count in either.
+    assert!((1..=2).contains(&vus[0]) && (2..=3).contains(&vus[1]) && (3..=4).contains(&vus[2]), "{vus:?}");
+    assert_eq!(vus[4], 1, "{vus:?}");
+    assert_eq!(server.accepted.load(Ordering::Relaxed), 4);
+    assert!(ran.passed() > 50 && ran.done() == ran.passed());
+}
+
+#[test]
+fn a_user_that_waits_too_long_counts_at_its_age() {
+    let _alone = alone();
+    let server = Server::start(|_| {
+        std::thread::sleep(Duration::from_secs(30));
+        None
+    });
+    let mut scenario = scenario(users(2, 500, 0));
+    scenario.target.timeout = Duration::from_millis(200);
+    scenario.load.graceful_stop = Duration::from_millis(50);
+    let ran = run(&scenario, &server.url());
+    // Sent at about 0, 200 and 400 ms; the last ones are cut off 50 ms after the end.
+    assert_eq!((ran.done(), ran.failed(Failure::Timeout)), (6, 6), "{:?}", ran.details());
+    let details = ran.details();
+    assert!(
+        details.iter().any(|d| d.contains("time limit")) && details.iter().any(|d| d.contains("run ended"))
+    );
+    let response = &ran.all[0].response;
+    assert!(response.max() >= 200 * MILLISECOND && response.max() < 400 * MILLISECOND);
+    assert!(ran.outcome.ended.since(ran.outcome.schedule_ended) < 300 * MILLISECOND);
+}
+
+#[test]
+fn a_stop_ends_users_and_opens_no_port_of_goose() {
+    let _alone = alone();
+    let server = Server::start(|_| Some(OK.to_vec()));
+    let running = begin(&scenario(users(3, 60_000, 1)), &server.url());
+    std::thread::sleep(Duration::from_millis(300));
+    for port in [5116, 5117] {
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "a controller listens on {port}");
+    }
+    running.stop.store(true, Ordering::Relaxed);
+    let ran = running.join();
+    assert!(ran.outcome.interrupted && ran.done() == ran.outcome.sent);
+    assert!(ran.outcome.ended.since(ran.outcome.started) < SECOND);
+    assert_eq!(ran.outcome.schedule_ended.since(ran.outcome.started) / SECOND, 0);
+}
+
+#[test]
+fn a_refusing_target_fails_hits_and_not_the_run() {
+    let _alone = alone();
+    let address = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("loopback");
+    let ran = run(&scenario(users(2, 300, 20)), &format!("http://{address}"));
+    assert!(ran.done() >= 10 && ran.failed(Failure::Connect) == ran.done());
+    assert_eq!(ran.outcome.sent, 0);
+}
