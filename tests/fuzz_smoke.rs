@@ -90,6 +90,27 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// Significant digits, range and counts as they come, around the values that are allowed.
+    #[test]
+    fn histograms(
+        digits in 0u32..7,
+        low in prop_oneof![Just(1u64), 1..9u64, any::<u64>()],
+        high in prop_oneof![2..5000u64, any::<u64>()],
+        counts in prop::collection::vec(any::<u8>(), 0..60),
+    ) {
+        let mut inside = 0u32.to_be_bytes().to_vec();
+        inside.extend(digits.to_be_bytes());
+        inside.extend(low.to_be_bytes());
+        inside.extend(high.to_be_bytes());
+        inside.extend(1f64.to_be_bytes());
+        inside.extend(counts);
+        checks::hlog(&inside);
+    }
+}
+
 #[test]
 fn the_checks_see_whole_files() {
     checks::pprof(&data("pprof/cpu-1.pb.gz"));

@@ -1,0 +1,8 @@
+//! Bytes to typed values and back.
+
+#[path = "../../src/formats/hlog/mod.rs"]
+pub mod hlog;
+#[path = "../../src/formats/openmetrics/mod.rs"]
+pub mod openmetrics;
+#[path = "../../src/formats/pprof/mod.rs"]
+pub mod pprof;
