@@ -26,6 +26,8 @@ mod session;
 mod start;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod timer;
 mod vus;
 

@@ -210,7 +210,7 @@ fn serve(stream: TcpStream, answer: &Answer, asked: &AtomicU64) {
     let _ = out.shutdown(Shutdown::Both);
 }
 
-fn read_request(input: &mut impl BufRead, asked: &AtomicU64) -> Option<Asked> {
+pub(crate) fn read_request(input: &mut impl BufRead, asked: &AtomicU64) -> Option<Asked> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if input.read_line(&mut head).ok()? == 0 {
