@@ -34,7 +34,7 @@ const FAULTS: [Fault; 6] = [
     Fault {
         name: "catalogue parsed under a lock",
         path: "/catalogue?page=2",
-        set: "refresh=always",
+        set: "refresh=always&pages=34",
         downstream: false,
         args: &[],
         kinds: &["lock"],
@@ -54,7 +54,8 @@ const FAULTS: [Fault; 6] = [
         path: "/order",
         set: "workers=3",
         downstream: false,
-        args: &["-job-time", "3ms"],
+        // Three workers at about 80 % of what they can do.
+        args: &["-job-time", "BUSY"],
         kinds: &["pool"],
         at: "orders.(*Pool)",
     },
@@ -175,7 +176,10 @@ fn outcome(index: usize) -> &'static Outcome {
 
 fn faulty_run(fault: &Fault) -> Outcome {
     let rate = 0.6 * healthy_capacity();
-    let pair = Pair::start(fault.args);
+    // The endpoint of the fault gets half of the arrivals.
+    let busy = format!("{:.1}ms", 0.8 * 3.0 * 1e3 / (0.5 * rate) - 0.2);
+    let args: Vec<&str> = fault.args.iter().map(|a| if *a == "BUSY" { busy.as_str() } else { *a }).collect();
+    let pair = Pair::start(&args);
     let dir = tempfile::tempdir().expect("a folder");
     let text = text(&pair, fault.name, rate, fault.path);
     let base = if fault.downstream { pair.downstream.url.clone() } else { pair.shop.url.clone() };

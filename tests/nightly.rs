@@ -82,7 +82,10 @@ fn capacity_finds_the_limit_of_a_known_pool_and_names_it() {
     let text = std::fs::read_to_string(out.join("capacity.json")).expect("capacity.json");
     let found: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let capacity = found["capacity"].as_f64().expect("a capacity");
-    eprintln!("capacity {capacity:.0}/s, known limit 400/s, {} runs", found["runs"].as_array().map_or(0, Vec::len));
+    eprintln!(
+        "capacity {capacity:.0}/s, known limit 400/s, {} runs",
+        found["runs"].as_array().map_or(0, Vec::len)
+    );
     assert!((360.0..=440.0).contains(&capacity), "{text}");
     let limiter = &found["limiters"][0];
     assert_eq!(limiter["kind"], "pool", "{text}");

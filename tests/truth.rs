@@ -64,7 +64,10 @@ fn answer(mut stream: TcpStream, stall: Option<Stall>, first: &std::sync::OnceLo
 fn run(dir: &Path, text: &str) -> (i32, Value) {
     let path = scenario(dir, text);
     let out = dir.join("run");
-    let output = finish(loadprof().arg("run").arg(&path).arg("--out").arg(&out).arg("--quiet"), Duration::from_secs(90));
+    let output = finish(
+        loadprof().arg("run").arg(&path).arg("--out").arg(&out).arg("--quiet"),
+        Duration::from_secs(90),
+    );
     let code = output.status.code().unwrap_or_else(|| panic!("no code: {}", printed(&output)));
     assert!(out.join("report.md").exists(), "{}", printed(&output));
     (code, analysis(&out))

@@ -13,6 +13,7 @@ pub(super) fn demo(args: &DemoArgs) -> Result<Exit, Failure> {
         exit_with_parent: args.exit_with_parent,
         ..Options::default()
     };
-    demo::serve(options, |address| output::say(&format!("listening http://{address}"))).map_err(Failure::usage)?;
+    demo::serve(&options, |address| output::say(&format!("listening http://{address}")))
+        .map_err(Failure::usage)?;
     Ok(Exit::Pass)
 }

@@ -4,6 +4,7 @@ mod analyze;
 mod args;
 mod capacity;
 mod check;
+mod demo;
 mod interrupt;
 pub mod live;
 mod output;
@@ -30,7 +31,7 @@ pub fn main() -> ExitCode {
         Verb::Check(args) => check::check(&args),
         Verb::Capacity(args) => capacity::capacity(&args),
         Verb::Schema => schema::schema(),
-        Verb::Demo(_) => Ok(Exit::Usage),
+        Verb::Demo(args) => demo::demo(&args),
     };
     let exit = outcome.unwrap_or_else(|failure| {
         output::complain(&failure);

@@ -245,22 +245,42 @@ fn tmp_measure() {
         let cpu = metrics::cpu_time();
         for _ in 0..500 {
             let t = Instant::now();
-            write!(stream, "{method} {path} HTTP/1.1\r\nhost: shop\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+            write!(
+                stream,
+                "{method} {path} HTTP/1.1\r\nhost: shop\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .unwrap();
             let mut got = Vec::new();
             loop {
                 let n = stream.read(&mut buf).unwrap();
                 got.extend_from_slice(&buf[..n]);
                 if let Some(h) = got.windows(4).position(|w| w == b"\r\n\r\n") {
                     let head = String::from_utf8_lossy(&got[..h]).to_lowercase();
-                    let len: usize = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap().parse().unwrap();
-                    if got.len() >= h + 4 + len { break; }
+                    let len: usize = head
+                        .split("content-length: ")
+                        .nth(1)
+                        .unwrap()
+                        .split("\r\n")
+                        .next()
+                        .unwrap()
+                        .parse()
+                        .unwrap();
+                    if got.len() >= h + 4 + len {
+                        break;
+                    }
                 }
             }
             times.push(t.elapsed());
             std::thread::sleep(Duration::from_millis(1));
         }
         times.sort();
-        eprintln!("{label}: p50 {:?} p95 {:?} cpu/request {:?}", times[250], times[475], (metrics::cpu_time() - cpu) / 500);
+        eprintln!(
+            "{label}: p50 {:?} p95 {:?} cpu/request {:?}",
+            times[250],
+            times[475],
+            (metrics::cpu_time() - cpu) / 500
+        );
     };
     measure("page", "GET", "/products?page=1", "");
     measure("product", "GET", "/products/7", "");

@@ -16,6 +16,15 @@ pub fn new_latency() -> Latency {
     Latency::new(3).expect("3 significant digits are within 0..=5")
 }
 
+/// A new, empty histogram of a client phase: 2 digits are plenty for a mean, and there are seven of them.
+///
+/// # Panics
+/// Never: 2 digits are within the crate's range.
+#[must_use]
+pub fn new_phase() -> Latency {
+    Latency::new(2).expect("2 significant digits are within 0..=5")
+}
+
 /// One period of the load, merged over all threads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadPeriod {
@@ -77,7 +86,7 @@ impl RequestPeriod {
         Self {
             response: new_latency(),
             service: new_latency(),
-            phases: std::array::from_fn(|_| new_latency()),
+            phases: std::array::from_fn(|_| new_phase()),
             passed: 0,
             failed: [0; Failure::ALL.len()],
             status: [0; 5],

@@ -1,6 +1,6 @@
 //! What the tests of whole runs share: scratch folders, the built binary, the Go shop.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

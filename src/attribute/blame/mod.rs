@@ -114,24 +114,34 @@ fn work(case: &Case) -> Vec<Candidate> {
     }
 }
 
-/// The same function may hold a lock and burn the CPU while it holds it: that is one cause. The kind that
-/// explains more names it.
+/// The same function may hold a lock and burn the CPU while it holds it: that is one cause. It is called a
+/// lock if waiting for it is a good part of the whole, as the work would cost less outside the lock.
 fn merge_same_owner(all: &mut Vec<Candidate>) {
     all.sort_by(|a, b| b.explains.value.total_cmp(&a.explains.value));
     let mut merged: Vec<Candidate> = Vec::new();
     for candidate in all.drain(..) {
         match merged.iter_mut().find(|m| same_owner(m, &candidate)) {
-            Some(m) => {
-                m.explains = m.explains.plus(candidate.explains);
-                m.evidence.extend(candidate.evidence);
-                if m.doing.is_empty() {
-                    m.doing = candidate.doing;
-                }
-            }
+            Some(m) => join(m, candidate),
             None => merged.push(candidate),
         }
     }
     *all = merged;
+}
+
+/// Share of a cause that lock waits must be for it to be called a lock.
+const LOCKED: f64 = 0.3;
+
+fn join(larger: &mut Candidate, mut smaller: Candidate) {
+    let lock = smaller.kind == CauseKind::Lock
+        && smaller.explains.value >= LOCKED * (larger.explains.value + smaller.explains.value);
+    if lock {
+        std::mem::swap(larger, &mut smaller);
+    }
+    larger.explains = larger.explains.plus(smaller.explains);
+    larger.evidence.extend(smaller.evidence);
+    if larger.doing.is_empty() {
+        larger.doing = smaller.doing;
+    }
 }
 
 fn same_owner(a: &Candidate, b: &Candidate) -> bool {
