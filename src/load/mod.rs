@@ -23,6 +23,7 @@ mod plan;
 mod recorder;
 pub mod schedule;
 mod session;
+pub mod stages;
 mod start;
 #[cfg(test)]
 mod testing;

@@ -254,6 +254,7 @@ fn cut_text(problem: &Problem) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::sync::mpsc;
 
     use super::*;
@@ -329,17 +330,19 @@ mod tests {
     #[test]
     fn a_million_hits_take_no_more_memory_than_a_thousand() {
         let (mut recorder, outbox, back) = recorder();
-        let mut sizes = Vec::new();
-        for (round, hits) in [1_000_u64, 200_000, 1_000].iter().enumerate() {
+        let (mut sizes, mut shares) = (Vec::new(), HashSet::new());
+        for (round, hits) in [1_000_u64, 200_000, 1_000, 10, 10, 10].iter().enumerate() {
             (0..*hits).for_each(|n| recorder.record(&hit(n, 2_000 + n % 1_000 * 1_000_000), None));
             recorder.roll(Gauges::default());
             let mut share = outbox.recv().expect("handed over").share;
             assert_eq!(share.requests[0].done(), *hits, "round {round}");
             sizes.push(share.requests[0].response.distinct_values());
+            shares.insert(&raw const *share);
             share.clear();
             assert_eq!((share.requests[0].done(), share.requests[0].response.len()), (0, 0));
             back.send(share).expect("recorder lives");
         }
         assert_eq!(sizes[0], sizes[1]);
+        assert_eq!(shares.len(), 2, "two shares take turns");
     }
 }
