@@ -4,6 +4,7 @@
 
 pub mod analysis;
 pub mod collect;
+pub mod demo;
 pub mod formats;
 pub mod run;
 pub mod scenario;
