@@ -11,20 +11,20 @@ pub(super) const MONTHS: usize = 24;
 
 /// A product.
 #[derive(Debug, Serialize)]
-pub struct Product {
+pub(super) struct Product {
     /// From 0.
-    pub id: u32,
+    pub(super) id: u32,
     /// Name, unique.
-    pub name: String,
+    pub(super) name: String,
     /// What it is.
-    pub description: String,
+    pub(super) description: String,
     /// Cost to the shop in cents.
-    pub cost: u32,
+    pub(super) cost: u32,
     /// Price in cents when nothing is worked out anew.
-    pub price: u32,
+    pub(super) price: u32,
     /// Pieces sold per month, oldest first.
     #[serde(skip)]
-    pub sales: [f64; MONTHS],
+    pub(super) sales: [f64; MONTHS],
 }
 
 /// Makes all products up.

@@ -18,8 +18,8 @@ const FREQUENCY: i32 = 100;
 const PERIOD: i64 = 1_000_000_000 / FREQUENCY as i64;
 /// Code that must not be unwound from.
 const BLOCKLIST: [&str; 4] = ["libc", "libgcc", "pthread", "vdso"];
-/// Frame of the CPU time that was used in such code.
-pub(super) const NOT_SAMPLED: &str = "[libc and kernel, not sampled]";
+/// Frame of the CPU time that no sample was taken of: in such code, or between two samples.
+const NOT_SAMPLED: &str = "[CPU time without a stack]";
 
 /// Why no profile was taken.
 #[derive(Debug, thiserror::Error)]

@@ -22,8 +22,7 @@ pub(super) fn fitting_candidates(products: &[Product]) -> u32 {
 /// Written as plain loops over indices, so that profiles of unoptimised builds name this function too and
 /// not the insides of iterators.
 #[inline(never)]
-#[must_use]
-pub fn reprice(products: &[&Product], candidates: u32) -> Vec<u32> {
+pub(super) fn reprice(products: &[&Product], candidates: u32) -> Vec<u32> {
     let mut prices = Vec::with_capacity(products.len());
     let mut i = 0;
     while i < products.len() {

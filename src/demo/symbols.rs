@@ -18,6 +18,17 @@ pub(super) fn stack(addresses: &[usize]) -> Vec<Frame> {
     addresses.iter().flat_map(|&address| names(address).to_vec()).collect()
 }
 
+/// Looks this stack up, so that reading the debug information (some 100 ms of CPU) does not fall into the
+/// first profile and slow the requests of that moment.
+pub(super) fn warm_up() {
+    let mut addresses = Vec::new();
+    backtrace::trace(|frame| {
+        addresses.push(frame.ip() as usize);
+        addresses.len() < 64
+    });
+    stack(&addresses);
+}
+
 fn names(address: usize) -> Names {
     let lookup = || known().lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(names) = lookup().get(&address) {

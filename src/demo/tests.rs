@@ -149,14 +149,6 @@ fn a_cpu_profile_names_what_was_switched_on_and_only_one_runs() {
     let names: std::collections::BTreeSet<_> = profile.frames.iter().map(|f| &f.function).collect();
     assert!(within("demo::pricing::reprice") > total / 5, "of {total}: {names:?}");
     assert_eq!(within("perf_signal_handler"), 0, "the profiler's own frames are cut off");
-    eprintln!(
-        "{:#?}",
-        profile
-            .samples
-            .iter()
-            .map(|s| (s.values[1], profile.functions(s).take(6).collect::<Vec<_>>()))
-            .collect::<Vec<_>>()
-    );
     let flat: i64 = profile
         .samples
         .iter()
@@ -232,61 +224,4 @@ fn it_ends_when_its_parent_closes_the_pipe() {
         assert!(start.elapsed() < Duration::from_secs(20), "still listens");
         std::thread::sleep(Duration::from_millis(5));
     }
-}
-#[test]
-fn tmp_measure() {
-    let server = started();
-    let address = server.address();
-    let measure = |label: &str, method: &str, path: &str, body: &str| {
-        let mut stream = TcpStream::connect(address).expect("the target listens");
-        stream.set_nodelay(true).unwrap();
-        let mut times = Vec::new();
-        let mut buf = vec![0; 65536];
-        let cpu = metrics::cpu_time();
-        for _ in 0..500 {
-            let t = Instant::now();
-            write!(
-                stream,
-                "{method} {path} HTTP/1.1\r\nhost: shop\r\ncontent-length: {}\r\n\r\n{body}",
-                body.len()
-            )
-            .unwrap();
-            let mut got = Vec::new();
-            loop {
-                let n = stream.read(&mut buf).unwrap();
-                got.extend_from_slice(&buf[..n]);
-                if let Some(h) = got.windows(4).position(|w| w == b"\r\n\r\n") {
-                    let head = String::from_utf8_lossy(&got[..h]).to_lowercase();
-                    let len: usize = head
-                        .split("content-length: ")
-                        .nth(1)
-                        .unwrap()
-                        .split("\r\n")
-                        .next()
-                        .unwrap()
-                        .parse()
-                        .unwrap();
-                    if got.len() >= h + 4 + len {
-                        break;
-                    }
-                }
-            }
-            times.push(t.elapsed());
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        times.sort();
-        eprintln!(
-            "{label}: p50 {:?} p95 {:?} cpu/request {:?}",
-            times[250],
-            times[475],
-            (metrics::cpu_time() - cpu) / 500
-        );
-    };
-    measure("page", "GET", "/products?page=1", "");
-    measure("product", "GET", "/products/7", "");
-    measure("cart", "POST", "/cart", "{\"product\":7,\"quantity\":1}");
-    ask(address, "POST", "/admin/set?reprice=on", "");
-    ask(address, "POST", "/admin/set?stock-audit=on", "");
-    measure("page reprice", "GET", "/products?page=1", "");
-    measure("cart audit", "POST", "/cart", "{\"product\":7,\"quantity\":1}");
 }

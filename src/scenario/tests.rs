@@ -426,3 +426,28 @@ fn files_that_cannot_be_read_say_so() {
         assert!(parsed(text, &[]).is_err(), "{text:?}");
     }
 }
+
+#[test]
+fn damaged_files_and_overrides_are_refused_and_never_panic() {
+    use rand::{RngExt, SeedableRng};
+
+    let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
+    let full = include_str!("tests/full.toml");
+    let lines: Vec<&str> = full.lines().collect();
+    let odd = ["[", "]", "\"", "${A}", "=", "\u{1f600}", "-1", "{", "\n", "[[request]]\n", ".", "1e999", "'"];
+    for _ in 0..2000 {
+        let mut text = full.to_owned();
+        for _ in 0..rng.random_range(1..4) {
+            let at =
+                (0..=rng.random_range(0..text.len())).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
+            let end = (at..=text.len()).find(|&i| text.is_char_boundary(i) && i > at).unwrap_or(at);
+            text.replace_range(at..end, odd[rng.random_range(0..odd.len())]);
+        }
+        let line = lines[rng.random_range(0..lines.len())];
+        for overrides in [vec![], vec![line]] {
+            if let Err(error) = parsed(&text, &overrides) {
+                assert!(!error.problems.is_empty() && error.to_string().contains(": "), "{text}");
+            }
+        }
+    }
+}

@@ -101,7 +101,8 @@ impl Check<'_, '_> {
     fn location(&mut self, url: Checked<String>) -> Option<Location> {
         match &url.value {
             Ok(path) if path.starts_with('/') && !path.starts_with("//") => {
-                Some(Location::OnTarget(path.trim_end_matches('/').to_owned()))
+                let path = path.trim_end_matches('/');
+                Some(Location::OnTarget(if path.is_empty() { "/".into() } else { path.to_owned() }))
             }
             _ => self.url(url).map(|(url, _)| Location::Url(url)),
         }
