@@ -95,3 +95,62 @@ fn figures(request: &RequestPeriod) -> [Reading; 4] {
     let [p50, p95, p99] = Percentile::ALL.map(at);
     [p50, p95, p99, Reading { value: errors, count: done }]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{RunTime, SECOND};
+
+    fn period(i: u64, hits: &[(u32, u64)]) -> LoadPeriod {
+        let one = |&(n, nanos): &(u32, u64)| {
+            let mut r = RequestPeriod { passed: u64::from(n), ..RequestPeriod::new() };
+            r.response.record_n(nanos, n).expect("in range");
+            r.failed[0] = u64::from(n) / 10;
+            r.passed -= r.failed[0];
+            r
+        };
+        LoadPeriod {
+            window: Window::new(RunTime::from_nanos(i * SECOND), RunTime::from_nanos((i + 2) * SECOND)),
+            requests: hits.iter().map(one).collect(),
+            lateness: new_latency(),
+            offered: 400,
+            sent: 300,
+            backlog: 0,
+            in_flight: 20,
+            connections: 8,
+            vus: 7,
+            slowest: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    fn slugs(names: &[&str]) -> Vec<String> {
+        names.iter().map(|n| (*n).to_owned()).collect()
+    }
+
+    #[test]
+    fn series_cover_the_run_and_each_request() {
+        let periods = [period(0, &[(100, 2_000_000), (100, 9_000_000)]), period(2, &[(0, 1), (0, 1)])];
+        let series = load_series(&periods, &slugs(&["list", "buy"]), true);
+        let names: Vec<_> = series.iter().map(|s| (s.name.as_str(), s.of.as_deref())).collect();
+        assert_eq!(names.len(), 13);
+        assert_eq!(
+            (names[0], names[7], names[8]),
+            (("p50", None), ("error-rate", Some("list")), ("p50", Some("buy")))
+        );
+        assert_eq!(names[12], ("achieved", None));
+        let first = |i: usize| series[i].points[0];
+        assert_eq!((first(0).count, first(4).count), (200, 100));
+        assert!(first(8).value.is_some_and(|v| (v / 9e6 - 1.0).abs() < 1e-3));
+        assert_eq!((first(3).value, first(12).value), (Some(0.1), Some(0.5)));
+        assert!(series[..12].iter().all(|s| s.points[1].value.is_none()), "no hit, no value");
+        assert_eq!(load_series(&periods, &slugs(&["list"]), false).len(), 4, "one request is the run");
+    }
+
+    #[test]
+    fn the_load_level_is_the_rate_or_the_users() {
+        let periods = [period(0, &[(1, 1)])];
+        assert_eq!((load_levels(&periods, true)[0].1, load_levels(&periods, false)[0].1), (200.0, 7.0));
+        assert_eq!(load_concurrency(&periods)[0].1, 20.0);
+    }
+}

@@ -5,12 +5,12 @@ use crate::time::Window;
 /// Levels within 10 % of each other count as the same.
 pub const SAME_RATE: f64 = 0.10;
 
-/// Whether two load levels are the same: within [`SAME_RATE`], or within 1.5 units where counts are so small
-/// that one arrival more is already beyond that. A level that is not known is like any other.
+/// Whether two load levels are the same: within [`SAME_RATE`], or less than one arrival (one user) apart. A
+/// level that is not known is like any other.
 #[must_use]
 pub fn same_rate(a: Option<f64>, b: Option<f64>) -> bool {
     match (a, b) {
-        (Some(a), Some(b)) => (a - b).abs() <= (SAME_RATE * a.max(b)).max(1.5),
+        (Some(a), Some(b)) => (a - b).abs() <= (SAME_RATE * a.max(b)).max(0.99),
         _ => true,
     }
 }
@@ -55,6 +55,6 @@ mod tests {
     #[test]
     fn ten_percent_is_the_same_rate() {
         assert!(same_rate(Some(500.0), Some(540.0)) && !same_rate(Some(500.0), Some(600.0)));
-        assert!(same_rate(Some(4.0), Some(5.0)) && same_rate(None, Some(1.0)));
+        assert!(!same_rate(Some(4.0), Some(5.0)) && same_rate(None, Some(1.0)));
     }
 }

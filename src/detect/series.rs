@@ -90,6 +90,8 @@ pub enum Sampling {
     Quantile(f64),
     /// A share of the observations.
     Share,
+    /// A ratio of two counts of one period, of which a hit more or less lies on the period's edge.
+    Edge,
 }
 
 /// Smallest change that matters: `max(relative * level, min(absolute, at_most * level))`.
@@ -207,7 +209,7 @@ impl Series {
             direction: Direction::LowerIsWorse,
             class: Class::Symptom,
             scale: Scale::Linear,
-            floor: Floor { relative: 0.02, absolute: 0.01, sampling: Sampling::Exact },
+            floor: Floor { relative: 0.02, absolute: 0.01, sampling: Sampling::Edge },
             minimum: MinimumEffect { relative: 0.05, absolute: 0.05, at_most: f64::INFINITY },
             min_count: 1,
             points,

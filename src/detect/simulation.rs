@@ -130,7 +130,7 @@ fn healthy_runs_alarm_rarely() {
     for (periods, _) in LENGTHS {
         for (rho, most) in [(0.0, 0.01), (0.5, 0.02), (0.8, 0.04)] {
             let world = World { periods, rho, ..USUAL };
-            let alarms = false_alarms(world, 600, &Detect::default());
+            let alarms = false_alarms(world, 400, &Detect::default());
             row("frozen: false alarms", world, &[alarms]);
             assert!(alarms <= most, "{periods} periods, rho {rho}: {alarms}");
         }
@@ -142,7 +142,7 @@ fn sustained_steps_are_found_within_five_periods() {
     for (periods, at) in LENGTHS {
         for rho in [0.0, 0.5, 0.8] {
             let worlds = [1.5, 2.0, 5.0].map(|f| World { periods, rho, step: Some((at, f)), ..USUAL });
-            let shares = worlds.map(|w| found(w, 150, &Detect::default()));
+            let shares = worlds.map(|w| found(w, 120, &Detect::default()));
             row("frozen: x1.5 x2 x5 found", worlds[0], &shares);
             assert!(shares.iter().all(|s| *s >= 0.95), "{periods} periods, rho {rho}: {shares:?}");
         }
@@ -153,7 +153,7 @@ fn sustained_steps_are_found_within_five_periods() {
 fn a_machine_twice_as_noisy_costs_power_and_not_trust() {
     for (rho, most) in [(0.0, 0.02), (0.5, 0.03), (0.8, 0.06)] {
         let world = World { rho, loud: 2.0, ..USUAL };
-        let alarms = false_alarms(world, 300, &Detect::default());
+        let alarms = false_alarms(world, 200, &Detect::default());
         let shares =
             [1.5, 2.0, 5.0].map(|f| found(World { step: Some((30, f)), ..world }, 100, &Detect::default()));
         row("frozen: alarms, found", world, &[alarms, shares[0], shares[1], shares[2]]);

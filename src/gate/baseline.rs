@@ -67,9 +67,9 @@ impl Rule {
     fn all(total: bool, open: bool) -> Vec<Self> {
         let mut rules = vec![
             Self::latency("p50", What::Quantile(0.5, 10), 0.05, (0.05, 2e6, 0.25)),
-            Self::latency("p95", What::Quantile(0.95, 40), 0.10, (0.10, 4e6, 0.5)),
-            Self::latency("p99", What::Quantile(0.99, 100), 0.20, (0.20, 8e6, 1.0)),
-            Self::latency("mean", What::Mean, 0.10, (0.10, 4e6, 0.5)),
+            Self::latency("p95", What::Quantile(0.95, 40), 0.15, (0.10, 4e6, 0.5)),
+            Self::latency("p99", What::Quantile(0.99, 100), 0.25, (0.20, 8e6, 1.0)),
+            Self::latency("mean", What::Mean, 0.15, (0.10, 4e6, 0.5)),
             Self {
                 name: "error-rate",
                 what: What::Errors,
