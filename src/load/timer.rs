@@ -32,9 +32,10 @@ impl Timer {
     /// When the system has no more descriptors.
     pub(crate) fn new(clock: &RunClock) -> io::Result<Self> {
         let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-        let now = clock_gettime(ClockId::Monotonic);
-        let origin = (now.tv_sec.unsigned_abs() * SECOND + now.tv_nsec.unsigned_abs())
-            .saturating_sub(clock.now().as_nanos());
+        // The run clock is read first: an origin that errs is late by nanoseconds, never early, so that what
+        // is due at a wake-up is due on the run clock too.
+        let run = clock.now();
+        let origin = clock_nanos().saturating_sub(run.as_nanos());
         #[expect(
             deprecated,
             reason = "its successor is unsafe for types that may change their descriptor; an OwnedFd does not"
