@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender};
 
 use super::recorder::{Finished, Gauges, Share, Slow};
-use crate::run::period::{Latency, LoadPeriod, RequestPeriod, SLOWEST, SlowHit, new_latency};
+use crate::run::period::{Latency, LoadPeriod, RequestPeriod, SLOWEST, SlowHit, new_latency, new_phase};
 use crate::time::{RunTime, Window};
 
 /// Collects shares until every thread has ended.
@@ -74,7 +74,7 @@ impl<F: FnMut(LoadPeriod)> Aggregator<F> {
         let period = LoadPeriod {
             window,
             requests: (0..count).map(|i| merged_request(present.iter().map(|s| &s.requests[i]))).collect(),
-            lateness: merged(present.iter().map(|s| &s.lateness)),
+            lateness: merged(new_latency(), present.iter().map(|s| &s.lateness)),
             offered: present.iter().map(|s| s.offered).sum(),
             sent: present.iter().map(|s| s.sent).sum(),
             backlog: gauges.backlog,
@@ -121,8 +121,7 @@ impl Gauges {
     }
 }
 
-fn merged<'a>(parts: impl Iterator<Item = &'a Latency>) -> Latency {
-    let mut sum = new_latency();
+fn merged<'a>(mut sum: Latency, parts: impl Iterator<Item = &'a Latency>) -> Latency {
     for part in parts.filter(|p| !p.is_empty()) {
         // Cannot fail: the sum resizes itself.
         let _ = sum.add(part);
@@ -133,9 +132,9 @@ fn merged<'a>(parts: impl Iterator<Item = &'a Latency>) -> Latency {
 fn merged_request<'a>(parts: impl Iterator<Item = &'a RequestPeriod> + Clone) -> RequestPeriod {
     let sum = |of: fn(&RequestPeriod) -> u64| parts.clone().map(of).sum();
     RequestPeriod {
-        response: merged(parts.clone().map(|p| &p.response)),
-        service: merged(parts.clone().map(|p| &p.service)),
-        phases: std::array::from_fn(|i| merged(parts.clone().map(|p| &p.phases[i]))),
+        response: merged(new_latency(), parts.clone().map(|p| &p.response)),
+        service: merged(new_latency(), parts.clone().map(|p| &p.service)),
+        phases: std::array::from_fn(|i| merged(new_phase(), parts.clone().map(|p| &p.phases[i]))),
         passed: sum(|p| p.passed),
         failed: std::array::from_fn(|i| parts.clone().map(|p| p.failed[i]).sum()),
         status: std::array::from_fn(|i| parts.clone().map(|p| p.status[i]).sum()),

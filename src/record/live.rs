@@ -5,14 +5,13 @@ use tokio::sync::broadcast;
 use crate::collect::Trigger;
 use crate::collect::health::{GeneratorHealth, HealthSample};
 use crate::detect::{Class, LiveChange, LiveDetector, LiveEvent, load_level, load_readings, load_templates};
+use crate::load::stages::stages;
 use crate::run::event::EventKind;
 use crate::run::load_log::{ExtraSample, LoadLog};
 use crate::run::period::LoadPeriod;
 use crate::run::writer::{RunWriter, Tally};
 use crate::scenario::Scenario;
 use crate::time::{RunTime, nanos};
-
-use super::stages::stages;
 
 /// Healthy periods after the warm-up before the healthy captures are taken: early, but not the first ones.
 const HEALTHY_AFTER: usize = 4;
@@ -81,7 +80,10 @@ impl<W: FnMut(&Progress)> Watch<W> {
             detector: None,
             triggers,
             healthy_due: Some(HEALTHY_AFTER),
-            stages: stages(&scenario.load.executor),
+            stages: stages(&scenario.load.executor)
+                .into_iter()
+                .map(|s| (s.from.as_nanos(), s.what))
+                .collect(),
             stage: 0,
             scenario: scenario.clone(),
             alarms: Vec::new(),

@@ -7,7 +7,6 @@ mod error;
 mod host;
 mod live;
 mod preflight;
-mod stages;
 mod target;
 
 use std::path::{Path, PathBuf};

@@ -270,7 +270,7 @@ fn place(period: &mut LoadPeriod, counts: &Totals, line: &[u8]) -> Result<(), hl
     let Some(slot) = interval.tag.and_then(|t| slot(period, counts, t)) else { return Ok(()) };
     let histogram: Latency = interval.histogram()?;
     if histogram.sigfig() != slot.sigfig() || histogram.low() != slot.low() {
-        return Err(hlog::HlogError::Histogram("not of 3 significant digits from 1 ns on".to_owned()));
+        return Err(hlog::HlogError::Histogram("not of the precision that this format has".to_owned()));
     }
     *slot = histogram;
     Ok(())
