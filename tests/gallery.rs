@@ -25,6 +25,8 @@ struct Fault {
     set: &'static str,
     downstream: bool,
     args: &'static [&'static str],
+    /// Weight of its endpoint; each of the other five has 3.
+    weight: u32,
     /// Kinds that are right, and text that the function's name must contain.
     kinds: &'static [&'static str],
     at: &'static str,
@@ -34,18 +36,20 @@ const FAULTS: [Fault; 6] = [
     Fault {
         name: "catalogue parsed under a lock",
         path: "/catalogue?page=2",
-        set: "refresh=always&pages=34",
+        set: "refresh=always&pages=26",
         downstream: false,
         args: &[],
+        weight: 5,
         kinds: &["lock"],
         at: "catalogue.(*Store).Reload",
     },
     Fault {
         name: "patterns compiled per request",
         path: "/search?q=oak+mug",
-        set: "compile=always&terms=60",
+        set: "compile=always&terms=200",
         downstream: false,
         args: &[],
+        weight: 5,
         kinds: &["cpu"],
         at: "search.(*Index)",
     },
@@ -54,8 +58,9 @@ const FAULTS: [Fault; 6] = [
         path: "/order",
         set: "workers=3",
         downstream: false,
-        // Three workers at about 80 % of what they can do.
+        // Three workers at about 85 % of what they can do.
         args: &["-job-time", "BUSY"],
+        weight: 15,
         kinds: &["pool"],
         at: "orders.(*Pool)",
     },
@@ -65,6 +70,7 @@ const FAULTS: [Fault; 6] = [
         set: "delay=20ms",
         downstream: true,
         args: &[],
+        weight: 10,
         kinds: &["downstream"],
         at: "recommend.(*Client)",
     },
@@ -74,6 +80,7 @@ const FAULTS: [Fault; 6] = [
         set: "buffer=1MiB",
         downstream: false,
         args: &[],
+        weight: 10,
         kinds: &["allocation"],
         at: "images.(*Renderer)",
     },
@@ -83,6 +90,7 @@ const FAULTS: [Fault; 6] = [
         set: "subscribe=always",
         downstream: false,
         args: &[],
+        weight: 5,
         kinds: &["goroutine-leak"],
         at: "feed.(*Hub)",
     },
@@ -91,12 +99,12 @@ const FAULTS: [Fault; 6] = [
 const PATHS: [&str; 6] =
     ["/catalogue?page=2", "/search?q=oak+mug", "/order", "/recommend", "/image", "/feed"];
 
-fn requests(main: &str) -> String {
+fn requests(main: &str, main_weight: u32) -> String {
     PATHS
         .iter()
         .map(|path| {
             let name = path.trim_start_matches('/').split('?').next().expect("a name");
-            let weight = if *path == main { 5 } else { 1 };
+            let weight = if *path == main { main_weight } else { 3 };
             format!("[[request]]\nname = \"{name}\"\nget = \"{path}\"\nweight = {weight}\n")
         })
         .collect()
@@ -111,21 +119,20 @@ fn evidence(pair: &Pair) -> String {
     )
 }
 
-/// Answers per second that the healthy shop gives to 16 users who do not pause.
-fn healthy_capacity() -> f64 {
-    static CAPACITY: OnceLock<f64> = OnceLock::new();
-    *CAPACITY.get_or_init(|| {
-        let pair = Pair::start(&[]);
-        let dir = tempfile::tempdir().expect("a folder");
-        let text = format!(
-            "name = \"capacity\"\n[target]\nurl = \"{}\"\n[load.constant-vus]\nvus = 16\nfor = \"6s\"\n{}",
-            pair.shop.url,
-            requests("")
-        );
-        let run = run(dir.path(), &text, &[]);
-        run["load"]["total"]["rate"].as_f64().expect("a rate")
-    })
+/// Answers per second that the healthy shop gives to 16 users who do not pause, for a mix of requests.
+fn healthy_capacity(args: &[&str], requests: &str) -> f64 {
+    let pair = Pair::start(args);
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = format!(
+        "name = \"capacity\"\n[target]\nurl = \"{}\"\n[load.constant-vus]\nvus = 16\nfor = \"5s\"\n{requests}",
+        pair.shop.url,
+    );
+    let run = run(dir.path(), &text, &["--quiet"]);
+    run["load"]["total"]["rate"].as_f64().expect("a rate")
 }
+
+/// Share of its healthy capacity that a service is put under.
+const SHARE: f64 = 0.6;
 
 /// A run that must end in order; its analysis.
 fn run(dir: &Path, text: &str, args: &[&str]) -> Value {
@@ -149,13 +156,13 @@ fn keep(out: &Path) {
     }
 }
 
-fn text(pair: &Pair, name: &str, rate: f64, main: &str) -> String {
+fn text(pair: &Pair, name: &str, rate: f64, requests: &str) -> String {
     format!(
         "name = \"{name}\"\n[target]\nurl = \"{}\"\n[load.constant-arrival-rate]\nrate = \"{rate:.0}/s\"\n\
          for = \"{}s\"\n{}{}",
         pair.shop.url,
         RUN.as_secs(),
-        requests(main),
+        requests,
         evidence(pair)
     )
 }
@@ -175,13 +182,14 @@ fn outcome(index: usize) -> &'static Outcome {
 }
 
 fn faulty_run(fault: &Fault) -> Outcome {
-    let rate = 0.6 * healthy_capacity();
-    // The endpoint of the fault gets half of the arrivals.
-    let busy = format!("{:.1}ms", 0.8 * 3.0 * 1e3 / (0.5 * rate) - 0.2);
+    let requests = requests(fault.path, fault.weight);
+    let rate = SHARE * healthy_capacity(&[], &requests);
+    let share = f64::from(fault.weight) / f64::from(fault.weight + 15);
+    let busy = format!("{:.1}ms", 0.85 * 3.0 * 1e3 / (share * rate) - 0.3);
     let args: Vec<&str> = fault.args.iter().map(|a| if *a == "BUSY" { busy.as_str() } else { *a }).collect();
     let pair = Pair::start(&args);
     let dir = tempfile::tempdir().expect("a folder");
-    let text = text(&pair, fault.name, rate, fault.path);
+    let text = text(&pair, fault.name, rate, &requests);
     let base = if fault.downstream { pair.downstream.url.clone() } else { pair.shop.url.clone() };
     let query = fault.set;
     let switch = after(SWITCH, move || {
@@ -202,7 +210,7 @@ fn faulty_run(fault: &Fault) -> Outcome {
 fn watch_clocks(pair: &Pair, readings: Readings) -> thread::JoinHandle<()> {
     let url = pair.shop.url.clone();
     thread::spawn(move || {
-        while let Ok(answer) = std::panic::catch_unwind(|| common::http(&url, "GET", "/clocks")) {
+        while let Ok(answer) = common::try_http(&url, "GET", "/clocks") {
             let Some((_, body)) = answer.split_once("\r\n\r\n") else { break };
             let Ok(clocks) = serde_json::from_str::<Value>(body.trim()) else { break };
             let at = clocks["at_unix_nano"].as_u64().expect("a time");
@@ -287,7 +295,7 @@ fn books_close(index: usize) {
         ("pool wait", rows(a, &["channel-send"]), t.pool_wait),
         ("pool work", rows(a, &["channel-receive"]), t.pool_work),
         ("downstream", rows(a, &["downstream"]), t.downstream),
-        ("work", rows(a, &["cpu", "run-queue", "garbage-collection", "syscall"]), t.rest),
+        ("work", rows(a, &["cpu", "run-queue", "garbage-collection", "syscall", "other-wait"]), t.rest),
     ];
     for (what, seen, true_ms) in pairs {
         eprintln!("{}: {what}: seen {seen:.3} ms, truth {true_ms:.3} ms", fault.name);
@@ -341,11 +349,12 @@ books! {
 }
 
 fn healthy(seed: u32) {
-    let rate = 0.6 * healthy_capacity();
+    let requests = requests("", 3);
+    let rate = SHARE * healthy_capacity(&[], &requests);
     let pair = Pair::start(&[]);
     let dir = tempfile::tempdir().expect("a folder");
     let seed = format!("load.seed={seed}");
-    let analysis = run(dir.path(), &text(&pair, "healthy", rate, ""), &["--quiet", "--set", &seed]);
+    let analysis = run(dir.path(), &text(&pair, "healthy", rate, &requests), &["--quiet", "--set", &seed]);
     let verdict = analysis["verdict"].as_str().expect("a verdict");
     let causes = analysis["causes"].as_array().expect("causes");
     assert!(causes.is_empty() && verdict == "healthy", "a healthy run was blamed\n{}", summary(&analysis));

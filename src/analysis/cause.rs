@@ -63,6 +63,8 @@ pub enum State {
     ClientConnect,
     /// Writing the request and reading the answer on the client's side.
     ClientTransfer,
+    /// Sent and not yet read by the service: in the receive queue of its socket.
+    Unread,
     /// On a CPU.
     Cpu,
     /// Ready to run, waiting for a CPU.

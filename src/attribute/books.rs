@@ -102,7 +102,10 @@ fn gather(small: &[&Line]) -> Vec<Line> {
 }
 
 fn row(line: &Line, service: &str) -> BreakdownRow {
-    let client = matches!(line.state, State::ClientQueue | State::ClientConnect | State::ClientTransfer);
+    let client = matches!(
+        line.state,
+        State::ClientQueue | State::ClientConnect | State::ClientTransfer | State::Unread
+    );
     BreakdownRow {
         state: line.state,
         at: line.at.clone(),

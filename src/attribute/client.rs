@@ -1,7 +1,9 @@
 //! What the generator's own clocks say of one side: mean response time and its client phases.
 
 use super::measure::{Measured, batch_mean};
+use crate::run::layout;
 use crate::run::period::{Latency, LoadPeriod, Phase};
+use crate::run::reader::Recording;
 use crate::time::Window;
 
 /// The generator's view of one side.
@@ -23,6 +25,36 @@ pub(super) struct Client {
     pub phases: Vec<Measured>,
     /// Requests in flight at the ends of the periods.
     pub in_flight: Vec<f64>,
+    /// Mean number of requests that had arrived and the service had not read yet.
+    pub service_unread: Measured,
+    /// Mean number of answers that had arrived and the generator had not read yet.
+    pub generator_unread: Measured,
+}
+
+const LOOKS: &str = "loadprof_socket_looks_total";
+const SERVICE: &str = "loadprof_service_unread_sockets_total";
+const GENERATOR: &str = "loadprof_generator_unread_sockets_total";
+
+/// Mean numbers of requests that the service, and of answers that the generator, had not read yet; zero where
+/// the target is on another machine.
+pub(super) fn unread(recording: &Recording, windows: &[Window]) -> (Measured, Measured) {
+    let wanted = [LOOKS, SERVICE, GENERATOR];
+    let Ok(history) = recording.series(layout::GENERATOR, |_, s| wanted.contains(&&*s.name)) else {
+        return Default::default();
+    };
+    let points = |name: &str| history.named(name).next().map(|s| s.points.as_slice()).unwrap_or_default();
+    let looks = points(LOOKS);
+    let mean = |name: &str| {
+        let per_period: Vec<f64> = looks
+            .windows(2)
+            .zip(points(name).windows(2))
+            .filter(|(at, _)| windows.iter().any(|w| w.covers(Window::new(at[0].0, at[1].0))))
+            .filter(|(at, _)| at[1].1 > at[0].1)
+            .map(|(at, sum)| (sum[1].1 - sum[0].1) / (at[1].1 - at[0].1))
+            .collect();
+        batch_mean(&per_period)
+    };
+    (mean(SERVICE), mean(GENERATOR))
 }
 
 impl Client {
@@ -44,6 +76,8 @@ impl Client {
                     per_hit(&inside, |p| p.requests.iter().map(|r| total(&r.phases[phase as usize])).sum())
                 })
                 .collect(),
+            service_unread: Measured::default(),
+            generator_unread: Measured::default(),
             in_flight: inside.iter().map(|p| (p.in_flight + p.backlog) as f64).collect(),
         }
     }

@@ -32,10 +32,16 @@ pub(super) fn rows(side: &Side) -> Rows {
 fn client_rows(side: &Side) -> Rows {
     let sum =
         |phases: &[Phase]| phases.iter().fold(Measured::default(), |sum, &p| sum.plus(side.client.phase(p)));
+    // Little's law once more: sockets with unread bytes.
+    let each = 1e9 / side.client.throughput().max(1e-9);
     let client = [
         (State::ClientQueue, sum(&[Phase::Queue])),
         (State::ClientConnect, sum(&[Phase::Dns, Phase::Connect, Phase::Tls])),
-        (State::ClientTransfer, sum(&[Phase::Send, Phase::Receive])),
+        (
+            State::ClientTransfer,
+            sum(&[Phase::Send, Phase::Receive]).plus(side.client.generator_unread.times(each)),
+        ),
+        (State::Unread, side.client.service_unread.times(each)),
     ];
     client.into_iter().map(|(state, m)| ((state, String::new()), m)).collect()
 }

@@ -1,6 +1,6 @@
 //! One side of the comparison: everything recorded in the reference, or in the judged window.
 
-use super::client::Client;
+use super::client::{Client, unread};
 use super::snapshots::Snapshots;
 use super::stack::{self, Role};
 use super::stacks::{StackTotals, plain};
@@ -46,9 +46,11 @@ impl Side {
         services: &[String],
         windows: &[Window],
     ) -> Self {
+        let mut client = Client::of(periods, windows);
+        (client.service_unread, client.generator_unread) = unread(recording, windows);
         Self {
             windows: windows.to_vec(),
-            client: Client::of(periods, windows),
+            client,
             services: services.iter().map(|s| ServiceSide::load(recording, s, windows)).collect(),
         }
     }

@@ -18,6 +18,7 @@ mod sources;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod unread;
 
 use std::future::Future;
 use std::pin::Pin;

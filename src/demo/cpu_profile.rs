@@ -3,7 +3,9 @@
 //! The crate unwinds inside the signal handler, which is not safe in every place (tikv/pprof-rs#36, #203):
 //! samples that hit libc, libgcc, the thread library or the vdso are left out. System calls are made from
 //! there, so their time is missing from the stacks; what the process used in all is known from `/proc`, and
-//! the difference is one sample of its own, so that the profile's total is right.
+//! the difference is one sample of its own, so that the profile's total is right. The timer behind the samples
+//! is only looked at in the kernel's ticks, so work that begins in step with them is met too often; a sample
+//! then stands for less, for the same reason.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -54,14 +56,16 @@ fn build(
     took: Duration,
 ) -> Result<Profile, pprof::Error> {
     let mut builder = ProfileBuilder::new(&[("samples", "count"), ("cpu", "nanoseconds")], PERIOD);
-    let mut sampled = 0;
+    let used = i64::try_from(used.as_nanos()).unwrap_or(i64::MAX);
+    let counts = report.data.values().map(|&count| i64::try_from(count).unwrap_or(0));
+    let sampled: i64 = counts.sum();
+    let each = if sampled > 0 { PERIOD.min(used / sampled) } else { PERIOD };
     for (stack, count) in &report.data {
         let count = i64::try_from(*count).unwrap_or(0);
         let addresses: Vec<usize> = stack.frames.iter().map(|frame| frame.ip() as usize).collect();
-        builder.add(interrupted(symbols::stack(&addresses)), &[count, count * PERIOD]);
-        sampled += count;
+        builder.add(interrupted(symbols::stack(&addresses)), &[count, count * each]);
     }
-    let rest = i64::try_from(used.as_nanos()).unwrap_or(i64::MAX) / PERIOD - sampled;
+    let rest = used / PERIOD - sampled;
     if rest > 0 {
         let frame = Frame { function: NOT_SAMPLED.into(), file: String::new(), line: 0 };
         builder.add([frame], &[rest, rest * PERIOD]);

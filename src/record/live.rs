@@ -1,9 +1,11 @@
 //! What happens each period while a run lasts: the period is written, judged, and shown.
 
 use tokio::sync::broadcast;
+use url::Url;
 
 use crate::collect::Trigger;
 use crate::collect::health::{GeneratorHealth, HealthSample};
+use crate::collect::unread::UnreadSockets;
 use crate::detect::{Class, LiveChange, LiveDetector, LiveEvent, load_level, load_readings, load_templates};
 use crate::load::stages::stages;
 use crate::run::event::EventKind;
@@ -53,6 +55,7 @@ pub(super) struct Watch<W> {
     out: RunWriter,
     log: LoadLog,
     health: GeneratorHealth,
+    unread: Option<UnreadSockets>,
     detector: Option<LiveDetector>,
     triggers: broadcast::Sender<Trigger>,
     healthy_due: Option<usize>,
@@ -68,6 +71,7 @@ pub(super) struct Watch<W> {
 impl<W: FnMut(&Progress)> Watch<W> {
     pub(super) fn new(
         scenario: &Scenario,
+        target: &Url,
         out: RunWriter,
         log: LoadLog,
         triggers: broadcast::Sender<Trigger>,
@@ -77,6 +81,7 @@ impl<W: FnMut(&Progress)> Watch<W> {
             out,
             log,
             health: GeneratorHealth::new(),
+            unread: UnreadSockets::watch(target, scenario.load.seed),
             detector: None,
             triggers,
             healthy_due: Some(HEALTHY_AFTER),
@@ -100,7 +105,8 @@ impl<W: FnMut(&Progress)> Watch<W> {
     /// One period: written, judged, shown. A refused write is remembered by the writer.
     pub(super) fn period(&mut self, period: &LoadPeriod) {
         let start = *self.start.get_or_insert(period.window.from);
-        let extra: Vec<_> = self.health.sample().into_iter().map(extra).collect();
+        let unread = self.unread.as_ref().map(UnreadSockets::sample).unwrap_or_default();
+        let extra: Vec<_> = self.health.sample().into_iter().chain(unread).map(extra).collect();
         let _ = self.log.write(period, &extra);
         self.judge(period, start);
         self.announce_stages(period.window.to.since(start));

@@ -90,7 +90,8 @@ pub fn record(
     let collecting = Collecting::start(&runtime, collectors, &out);
     let slugs = plan.scenario.requests.iter().map(|r| r.slug.clone()).collect();
     let log = LoadLog::new(out.clone(), slugs)?;
-    let watcher = Watch::new(&plan.scenario, out.clone(), log, collecting.triggers.clone(), watch);
+    let watcher =
+        Watch::new(&plan.scenario, &target.url, out.clone(), log, collecting.triggers.clone(), watch);
     let load_plan = LoadPlan { scenario: &plan.scenario, base: target.url.clone(), run_id: &run_id, clock };
     let outcome = run_load(&runtime, load_plan, &target, stop, watcher)?;
     collecting.finish(&runtime);

@@ -10,6 +10,7 @@ pub(crate) const fn state(state: State) -> &'static str {
         State::ClientQueue => "generator queue",
         State::ClientConnect => "connecting",
         State::ClientTransfer => "sending and receiving",
+        State::Unread => "sent, not yet read",
         State::Cpu => "on CPU",
         State::RunQueue => "waiting for a CPU",
         State::Lock => "waiting for a lock",
@@ -38,6 +39,9 @@ pub(crate) const fn state_means(state: State) -> &'static str {
         }
         State::ClientConnect => "name look-up, TCP connect and TLS handshake, seen by the generator",
         State::ClientTransfer => "writing the request and reading the answer, seen by the generator",
+        State::Unread => {
+            "the request has arrived at the machine of the service, which has not read it yet: it is short of CPU"
+        }
         State::Cpu => "executing instructions",
         State::RunQueue => "ready to run, but every CPU it may use is busy",
         State::Lock => "blocked until another part of the program releases a mutex",
@@ -67,6 +71,7 @@ pub(crate) const fn state_colour(state: State) -> &'static str {
         State::ClientQueue => "#7f7f7f",
         State::ClientConnect => "#a3a3a3",
         State::ClientTransfer => "#c7c7c7",
+        State::Unread => "#d9a066",
         State::Cpu => "#f28e2b",
         State::RunQueue => "#a0722a",
         State::Lock => "#d62728",

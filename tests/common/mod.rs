@@ -92,17 +92,21 @@ impl Pair {
 
 /// One HTTP/1.1 exchange over a connection of its own; the whole answer as text.
 pub fn http(base: &str, method: &str, path: &str) -> String {
+    try_http(base, method, path).unwrap_or_else(|e| panic!("{method} {base}{path}: {e}"))
+}
+
+/// The same, where nobody may be listening any more.
+pub fn try_http(base: &str, method: &str, path: &str) -> std::io::Result<String> {
     let address = base.strip_prefix("http://").expect("http").trim_end_matches('/');
-    let mut stream = TcpStream::connect(address).expect("connects");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-    )
-    .expect("writes");
+    )?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).expect("reads");
-    String::from_utf8_lossy(&answer).into_owned()
+    stream.read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 /// The binary under test.

@@ -32,8 +32,9 @@ pub(super) fn candidate(case: &Case) -> Option<Allocation> {
     }
     let share = added / total;
     let (at, bytes, bytes_before) = site(case)?;
-    let waits =
-        case.change_of(State::GarbageCollection).plus(case.change_of(State::RunQueue).times(share.min(1.0)));
+    let waits = case
+        .change_of(State::GarbageCollection)
+        .plus(case.change_of(State::RunQueue).plus(case.change_of(State::Unread)).times(share.min(1.0)));
     let says = format!(
         "{at} allocates {} per request, {} in the reference",
         quantity::bytes(bytes),

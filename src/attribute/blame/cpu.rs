@@ -111,7 +111,7 @@ fn sampling_error(service: &ServiceSide, throughput: f64, cost: f64) -> f64 {
 
 /// Part of the growth of the run queue that `added` CPU is to blame for.
 fn run_queue_share(case: &Case, added: f64) -> Measured {
-    let queue = case.change_of(State::RunQueue);
+    let queue = case.change_of(State::RunQueue).plus(case.change_of(State::Unread));
     let total = total_growth(case);
     if queue.value <= 0.0 || total <= 0.0 {
         return Measured::default();

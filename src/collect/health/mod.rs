@@ -38,7 +38,7 @@ pub struct HealthSample {
 }
 
 impl HealthSample {
-    fn plain(name: &'static str, value: f64) -> Self {
+    pub(super) fn plain(name: &'static str, value: f64) -> Self {
         Self { name, labels: Vec::new(), value }
     }
 
