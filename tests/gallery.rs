@@ -39,7 +39,7 @@ const FAULTS: [Fault; 6] = [
         set: "refresh=always&pages=26",
         downstream: false,
         args: &[],
-        weight: 5,
+        weight: 15,
         kinds: &["lock"],
         at: "catalogue.(*Store).Reload",
     },
@@ -49,7 +49,7 @@ const FAULTS: [Fault; 6] = [
         set: "compile=always&terms=200",
         downstream: false,
         args: &[],
-        weight: 5,
+        weight: 15,
         kinds: &["cpu"],
         at: "search.(*Index)",
     },
@@ -80,7 +80,7 @@ const FAULTS: [Fault; 6] = [
         set: "buffer=1MiB",
         downstream: false,
         args: &[],
-        weight: 10,
+        weight: 15,
         kinds: &["allocation"],
         at: "images.(*Renderer)",
     },
@@ -119,16 +119,32 @@ fn evidence(pair: &Pair) -> String {
     )
 }
 
-/// Answers per second that the healthy shop gives to 16 users who do not pause, for a mix of requests.
-fn healthy_capacity(args: &[&str], requests: &str) -> f64 {
-    let pair = Pair::start(args);
-    let dir = tempfile::tempdir().expect("a folder");
-    let text = format!(
-        "name = \"capacity\"\n[target]\nurl = \"{}\"\n[load.constant-vus]\nvus = 16\nfor = \"5s\"\n{requests}",
-        pair.shop.url,
-    );
-    let run = run(dir.path(), &text, &["--quiet"]);
-    run["load"]["total"]["rate"].as_f64().expect("a rate")
+/// Requests per second that the healthy shop holds with p95 within 15 ms, all endpoints alike; searched once.
+fn healthy_capacity() -> f64 {
+    static CAPACITY: OnceLock<f64> = OnceLock::new();
+    *CAPACITY.get_or_init(|| {
+        let pair = Pair::start(&[]);
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = scenario(
+            dir.path(),
+            &format!(
+                "name = \"capacity\"\n[target]\nurl = \"{}\"\n[load.constant-arrival-rate]\nrate = \"400/s\"\n\
+                 for = \"4s\"\n{}[thresholds]\np95 = \"15ms\"\nerror-rate = \"1%\"\n",
+                pair.shop.url,
+                requests("", 3)
+            ),
+        );
+        let out = dir.path().join("search");
+        let mut command = loadprof();
+        command.arg("capacity").arg(&path).arg("--out").arg(&out);
+        command.args(["--hold", "4s", "--precision", "0.1", "--quiet"]);
+        let output = finish(&mut command, Duration::from_secs(300));
+        let text = std::fs::read_to_string(out.join("capacity.json")).unwrap_or_else(|e| panic!("{e}: {}", printed(&output)));
+        let found: Value = serde_json::from_str(&text).expect("JSON");
+        let capacity = found["capacity"].as_f64().unwrap_or_else(|| panic!("{text}"));
+        eprintln!("healthy capacity: {capacity:.0}/s");
+        capacity
+    })
 }
 
 /// Share of its healthy capacity that a service is put under.
@@ -183,7 +199,7 @@ fn outcome(index: usize) -> &'static Outcome {
 
 fn faulty_run(fault: &Fault) -> Outcome {
     let requests = requests(fault.path, fault.weight);
-    let rate = SHARE * healthy_capacity(&[], &requests);
+    let rate = SHARE * healthy_capacity();
     let share = f64::from(fault.weight) / f64::from(fault.weight + 15);
     let busy = format!("{:.1}ms", 0.85 * 3.0 * 1e3 / (share * rate) - 0.3);
     let args: Vec<&str> = fault.args.iter().map(|a| if *a == "BUSY" { busy.as_str() } else { *a }).collect();
@@ -350,7 +366,7 @@ books! {
 
 fn healthy(seed: u32) {
     let requests = requests("", 3);
-    let rate = SHARE * healthy_capacity(&[], &requests);
+    let rate = SHARE * healthy_capacity();
     let pair = Pair::start(&[]);
     let dir = tempfile::tempdir().expect("a folder");
     let seed = format!("load.seed={seed}");

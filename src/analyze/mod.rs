@@ -9,7 +9,8 @@ mod metrics;
 use std::path::Path;
 
 use crate::analysis::{
-    ANALYSIS_FORMAT, Analysis, BaselineComparison, Breakdown, Caveat, Expectation, Validity, Verdict,
+    ANALYSIS_FORMAT, Analysis, BaselineComparison, Breakdown, CauseKind, Caveat, Expectation, Validity,
+    Verdict,
 };
 use crate::attribute::{self, Attribution, Folded, Inquiry, Reference};
 use crate::detect::{self, Detection, Input, Windows};
@@ -56,8 +57,17 @@ pub fn analyze(dir: &Path, baseline: Option<&Path>) -> Result<Analyzed, AnalyzeE
     let thresholds = gate::evaluate(run.measured(), &run.scenario);
     let validity = gate::validity(run.measured(), &health::readings(&run), &run.scenario);
     let failed = thresholds.iter().any(|t| !t.passed);
-    let question = Question::of(&run, before.as_ref(), &detection, comparison.as_ref(), failed);
-    let mut found = explain(&run, &question);
+    let (question, mut found) = Question::growth(&run, &detection)
+        .map(|q| (explain(&run, &q), q))
+        .filter(|(found, _)| found.causes.first().is_some_and(|c| c.kind == CauseKind::GoroutineLeak))
+        .map_or_else(
+            || {
+                let q = Question::of(&run, before.as_ref(), &detection, comparison.as_ref(), failed);
+                let found = explain(&run, &q);
+                (q, found)
+            },
+            |(found, q)| (q, found),
+        );
     let verdict = verdict(&validity, &question, &found);
     if verdict == Verdict::Generator || verdict == Verdict::Healthy {
         found.causes.clear();
@@ -118,6 +128,17 @@ struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
+    /// A growth that began before anything else went wrong: what follows from it would hide it.
+    fn growth(run: &'a Loaded, detection: &Detection) -> Option<Self> {
+        let leak = detection.leaks.iter().min_by_key(|l| l.window.from)?;
+        if detection.moments.iter().any(|m| m.window.from < leak.window.from) {
+            return None;
+        }
+        let healthy = Window::new(run.warm_up_end(), leak.window.from.minus(detection.period));
+        let reference = (healthy.nanos() > 0).then(|| (run, vec![healthy]));
+        Some(Self { judged: leak.window, reference, trouble: true, growth: true })
+    }
+
     /// An anomaly against the healthy part of the run; else a regression against the baseline; else a
     /// threshold that does not hold, as a level; else nothing.
     fn of(

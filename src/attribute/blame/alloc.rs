@@ -18,6 +18,11 @@ pub(super) const DECISIVE: f64 = 0.5;
 pub(super) struct Allocation {
     pub candidate: Candidate,
     pub share: f64,
+    /// Whether the application allocates there itself; else a library that it calls does, and calling it is
+    /// the better name for the cause.
+    pub direct: bool,
+    /// Added CPU of the collector's own goroutines, nanoseconds per request.
+    pub collector: f64,
 }
 
 pub(super) fn candidate(case: &Case) -> Option<Allocation> {
@@ -31,7 +36,12 @@ pub(super) fn candidate(case: &Case) -> Option<Allocation> {
         return None;
     }
     let share = added / total;
-    let (at, bytes, bytes_before) = site(case)?;
+    let (at, site, bytes_before) = site(case)?;
+    let bytes = site.bytes;
+    let collecting =
+        |s: &ServiceSide| s.cpu_rate(|stack| stack.last().is_some_and(|f| f.starts_with("runtime.")));
+    let collector = collecting(service) / case.throughput()
+        - case.entry_before().map_or(0.0, |s| collecting(s) / case.throughput_before().max(1e-9));
     let waits = case
         .change_of(State::GarbageCollection)
         .plus(case.change_of(State::RunQueue).plus(case.change_of(State::Unread)).times(share.min(1.0)));
@@ -63,11 +73,19 @@ pub(super) fn candidate(case: &Case) -> Option<Allocation> {
         at,
         owned: true,
     };
-    Some(Allocation { candidate, share })
+    Some(Allocation { candidate, share, direct: site.direct >= 0.5 * bytes, collector: collector.max(0.0) })
+}
+
+/// Bytes that a site allocates per request.
+#[derive(Clone, Copy, Debug, Default)]
+struct Site {
+    bytes: f64,
+    /// Those that no library stands between.
+    direct: f64,
 }
 
 /// Site with the largest growth of allocated bytes per request: name, bytes now, bytes before.
-fn site(case: &Case) -> Option<(String, f64, f64)> {
+fn site(case: &Case) -> Option<(String, Site, f64)> {
     let now = by_site(case.entry()?.heap.as_ref()?, case.throughput());
     let before = case
         .entry_before()
@@ -75,22 +93,26 @@ fn site(case: &Case) -> Option<(String, f64, f64)> {
         .map(|h| by_site(h, case.throughput_before()))
         .unwrap_or_default();
     now.into_iter()
-        .map(|(at, bytes)| {
-            let was = before.get(&at).copied().unwrap_or(0.0);
-            (at, bytes, was)
+        .map(|(at, site)| {
+            let was = before.get(&at).map_or(0.0, |s| s.bytes);
+            (at, site, was)
         })
-        .max_by(|a, b| (a.1 - a.2).total_cmp(&(b.1 - b.2)))
-        .filter(|(_, bytes, was)| bytes > was)
+        .max_by(|a, b| (a.1.bytes - a.2).total_cmp(&(b.1.bytes - b.2)))
+        .filter(|(_, site, was)| site.bytes > *was)
 }
 
 /// Allocated bytes per request by innermost function of the application.
-fn by_site(heap: &Sampled, throughput: f64) -> BTreeMap<String, f64> {
-    let mut sites: BTreeMap<String, f64> = BTreeMap::new();
+fn by_site(heap: &Sampled, throughput: f64) -> BTreeMap<String, Site> {
+    let mut sites: BTreeMap<String, Site> = BTreeMap::new();
     for (stack, bytes) in heap.totals.iter().filter(|(_, b)| *b > 0) {
         let names = plain(stack);
+        // The allocator itself may be on the stack.
+        let place = names.iter().position(|f| !f.starts_with("runtime.")).unwrap_or(0);
         if let Some(owner) = names.iter().find(|f| names::is_application(f)) {
-            *sites.entry(names::enclosing(owner).to_owned()).or_default() +=
-                bytes as f64 / (heap.secs * throughput.max(1e-9));
+            let site = sites.entry(names::enclosing(owner).to_owned()).or_default();
+            let bytes = bytes as f64 / (heap.secs * throughput.max(1e-9));
+            site.bytes += bytes;
+            site.direct += if names::is_application(names[place]) { bytes } else { 0.0 };
         }
     }
     sites

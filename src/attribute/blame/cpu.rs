@@ -59,8 +59,9 @@ pub(in crate::attribute) fn functions(
 /// Growth that a callee must have, as a share of the largest, to be named instead of its caller.
 const MOST: f64 = 0.7;
 
-/// The function of the application that added most CPU per request.
-pub(super) fn candidate(case: &Case) -> Option<Candidate> {
+/// The function of the application that added most CPU per request. `garbage` is the collector's added CPU and
+/// the function for which libraries allocate most.
+pub(super) fn candidate(case: &Case, garbage: Option<(&str, f64)>) -> Option<Candidate> {
     let service = case.entry()?;
     let now = functions(service, case.throughput(), is_work);
     let before =
@@ -73,8 +74,9 @@ pub(super) fn candidate(case: &Case) -> Option<Candidate> {
     }
     let error = sampling_error(service, case.throughput(), now[&at].cum);
     let before_cum = before.get(&at).map_or(0.0, |f| f.cum);
-    let cost = Measured::new(added, error);
-    let explains = cost.plus(run_queue_share(case, added));
+    let collected = garbage.filter(|(site, _)| *site == at).map_or(0.0, |(_, nanos)| nanos);
+    // The collector works beside the requests: it costs them the CPU they then wait for.
+    let explains = Measured::new(added, error).plus(run_queue_share(case, added + collected));
     let doing = callee(case, &at).unwrap_or_default();
     Some(Candidate {
         kind: CauseKind::Cpu,

@@ -101,16 +101,20 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
     all
 }
 
-/// Work on a CPU: charged to a function, or to the site that allocates if collecting is most of it.
+/// Work on a CPU: charged to a function, or to the site that allocates if collecting is most of it. Where a
+/// library allocates on a function's behalf, calling it is the cause, and its garbage is part of the cost.
 fn work(case: &Case) -> Vec<Candidate> {
-    match (cpu::candidate(case), alloc::candidate(case)) {
-        (Some(cpu), Some(alloc)) if alloc.share >= alloc::DECISIVE => {
+    let alloc = alloc::candidate(case);
+    let garbage = alloc.as_ref().filter(|a| !a.direct).map(|a| (a.candidate.at.clone(), a.collector));
+    let cpu = cpu::candidate(case, garbage.as_ref().map(|(at, nanos)| (at.as_str(), *nanos)));
+    match (cpu, alloc.filter(|a| a.direct && a.share >= alloc::DECISIVE)) {
+        (Some(cpu), Some(alloc)) => {
             let rest = cpu.explains.minus(alloc.candidate.explains);
             let separate = cpu.at != alloc.candidate.at && rest.value > alloc.candidate.explains.value;
             if separate { vec![alloc.candidate, cpu] } else { vec![alloc.candidate] }
         }
-        (None, Some(alloc)) if alloc.share >= alloc::DECISIVE => vec![alloc.candidate],
-        (cpu, _) => cpu.into_iter().collect(),
+        (None, Some(alloc)) => vec![alloc.candidate],
+        (cpu, None) => cpu.into_iter().collect(),
     }
 }
 
