@@ -80,10 +80,10 @@ impl Imports {
 
 impl<'ast> Visit<'ast> for Imports {
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
-        if let syn::UseTree::Path(p) = &item.tree {
-            if p.ident == "crate" || p.ident == "loadprof" {
-                self.tree(&p.tree);
-            }
+        if let syn::UseTree::Path(p) = &item.tree
+            && (p.ident == "crate" || p.ident == "loadprof")
+        {
+            self.tree(&p.tree);
         }
     }
 

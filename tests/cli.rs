@@ -1,5 +1,7 @@
 //! Bad input of each kind: one message that names what and where, exit 2, and no load sent.
 
+#![expect(clippy::print_stderr, reason = "the figures belong in the log")]
+
 mod common;
 
 use std::io::{Read, Write};

@@ -1,5 +1,7 @@
 //! Runs against the Go service: the nightly gate against a baseline, and the capacity search.
 
+#![expect(clippy::print_stderr, reason = "the figures belong in the log")]
+
 mod common;
 
 use std::path::{Path, PathBuf};

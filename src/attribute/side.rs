@@ -4,6 +4,7 @@ use super::client::{Client, unread};
 use super::snapshots::Snapshots;
 use super::stack::{self, Role};
 use super::stacks::{StackTotals, plain};
+use crate::formats::pprof::Profile;
 use crate::run::period::LoadPeriod;
 use crate::run::reader::{ProfileFile, Recording};
 use crate::time::{RunTime, SECOND, Window};
@@ -94,10 +95,10 @@ pub(super) fn is_request_work(stack: &[&str]) -> bool {
 fn snapshots(recording: &Recording, service: &str, windows: &[Window]) -> Snapshots {
     let mut all = Snapshots::default();
     for file in recording.profiles(service, "goroutine") {
-        if windows.iter().any(|w| w.contains(file.window.from)) {
-            if let Ok(profile) = recording.read_profile(&file) {
-                all.add(file.window.from, &profile);
-            }
+        if windows.iter().any(|w| w.contains(file.window.from))
+            && let Ok(profile) = recording.read_profile(&file)
+        {
+            all.add(file.window.from, &profile);
         }
     }
     all
@@ -122,13 +123,22 @@ fn merge(recording: &Recording, files: &[&ProfileFile]) -> Option<Sampled> {
         let Ok(profile) = recording.read_profile(file) else { continue };
         let index = profile.value_index("cpu").unwrap_or(profile.default_index());
         merged.totals.add(&profile, index, 1);
-        merged.samples += u64::try_from(profile.total(0)).unwrap_or(0);
+        merged.samples += samples(&profile, index);
         merged.secs += match profile.duration_nanos {
             d if d > 0 => d as f64 / SECOND as f64,
             _ => file.window.secs(),
         };
     }
     (merged.secs > 0.0).then_some(merged)
+}
+
+/// Observations behind a profile: its own count, else what its period makes of the values.
+fn samples(profile: &Profile, index: usize) -> u64 {
+    let count = match profile.value_index("samples") {
+        Some(counts) => profile.total(counts),
+        None => profile.total(index) / profile.period.max(1),
+    };
+    u64::try_from(count).unwrap_or(0)
 }
 
 /// Differences of a profile that counts since the start of the process: in each window the last snapshot

@@ -23,7 +23,8 @@ impl StackTotals {
             let value = sample.values[index].saturating_mul(factor);
             if value != 0 {
                 let stack = profile.functions(sample).map(|f| self.intern(f)).collect();
-                *self.totals.entry(stack).or_default() += value;
+                let total = self.totals.entry(stack).or_default();
+                *total = total.saturating_add(value);
             }
         }
     }
@@ -44,7 +45,7 @@ impl StackTotals {
 
     /// Sum of the values of the stacks that `keep` accepts.
     pub(super) fn sum(&self, keep: impl Fn(&Stack) -> bool) -> i64 {
-        self.iter().filter(|(s, _)| keep(s)).map(|(_, v)| v).sum()
+        self.iter().filter(|(s, _)| keep(s)).fold(0, |sum: i64, (_, v)| sum.saturating_add(v))
     }
 }
 

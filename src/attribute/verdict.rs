@@ -33,10 +33,8 @@ pub(super) struct Question<'a> {
 
 /// The verdict and how many of the candidates it names.
 pub(super) fn judge(q: &Question) -> (Verdict, usize) {
-    if q.growth {
-        if q.candidates.first().is_some_and(|c| c.kind == CauseKind::GoroutineLeak) {
-            return (Verdict::Strong, 1);
-        }
+    if q.growth && q.candidates.first().is_some_and(|c| c.kind == CauseKind::GoroutineLeak) {
+        return (Verdict::Strong, 1);
     }
     if q.mix.abs() > 0.5 * q.change.value.abs() && q.mix.abs() > q.floor {
         return (Verdict::Mix, 0);

@@ -65,6 +65,9 @@ pub fn headline(c: &Capacity) -> String {
         (Some(held), None) => {
             format!("**Capacity: at least {}**, the highest rate that was tried", quantity::rate(held))
         }
+        (None, _) if c.generator_bound => {
+            "**Capacity: not known.** The generator was the limit even at the lowest rate".to_owned()
+        }
         (None, _) => "**Capacity: none.** Not even the lowest rate holds the thresholds".to_owned(),
     }
 }
@@ -96,15 +99,21 @@ fn plain(text: &str) -> String {
                 safe.push('\\');
                 safe.push(c);
             }
-            c if c.is_control() => safe.push(' '),
+            c if is_hidden(c) => safe.push(' '),
             c => safe.push(c),
         }
     }
     safe
 }
 
+/// Control characters, and those that change the direction or the width of what follows.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
 fn code(text: &str) -> String {
-    text.chars().map(|c| if c == '`' || c.is_control() { '_' } else { c }).collect()
+    text.chars().map(|c| if c == '`' || is_hidden(c) { '_' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -121,6 +130,7 @@ mod tests {
             verdict: None,
             limiters: Vec::new(),
             limiter_run: None,
+            held_run: None,
         }
     }
 

@@ -62,6 +62,8 @@ pub struct Capacity {
     pub limiters: Vec<Cause>,
     /// The run the limiter was found in, below the folder of the search.
     pub limiter_run: Option<String>,
+    /// The run that held, which it was compared with.
+    pub held_run: Option<String>,
 }
 
 /// One run of a search.
@@ -98,6 +100,9 @@ pub enum CapacityError {
     /// A run could not be analysed.
     #[error(transparent)]
     Analyze(#[from] AnalyzeError),
+    /// A run folder could not take everything.
+    #[error("{0}: the run could not be recorded whole (full disk?), so the search ended")]
+    Incomplete(PathBuf),
     /// The user stopped it.
     #[error("interrupted: the runs so far are kept")]
     Interrupted,
@@ -145,9 +150,10 @@ pub fn find(
         first_failed: found.first_failed,
         generator_bound: found.generator_bound,
         runs,
-        verdict: limiter.as_ref().map(|l| l.0),
-        limiter_run: limiter.as_ref().map(|l| l.2.clone()),
-        limiters: limiter.map(|l| l.1).unwrap_or_default(),
+        verdict: limiter.as_ref().map(|l| l.verdict),
+        limiter_run: limiter.as_ref().map(|l| l.run.clone()),
+        held_run: limiter.as_ref().and_then(|l| l.held.clone()),
+        limiters: limiter.map(|l| l.causes).unwrap_or_default(),
     })
 }
 
@@ -195,11 +201,11 @@ fn probe(
     stop: &StopFlag,
     mut watch: impl FnMut(Step<'_>) + Send + 'static,
 ) -> Result<EdgeRun, CapacityError> {
-    let (scenario, text) = base.at(rate, search.hold)?;
+    let (scenario, text) = base.at(rate, search.hold);
     let folder = format!("{number:02}-{rate:.0}");
     let out = search.out.join(&folder);
-    let limit = p95_limit(&scenario);
-    let plan = Plan { scenario, text, overrides: Vec::new(), out: out.clone() };
+    let limit = time_limit(&scenario);
+    let plan = Plan { scenario, text, overrides: base.overrides(), out: out.clone(), baseline: None };
     let early = StopFlag::default();
     let mut overload = Overload { limit, periods: 0 };
     let (inner, outer) = (Arc::clone(&early), Arc::clone(stop));
@@ -211,6 +217,9 @@ fn probe(
     })?;
     if stop.load(Ordering::Relaxed) {
         return Err(CapacityError::Interrupted);
+    }
+    if recorded.incomplete {
+        return Err(CapacityError::Incomplete(out));
     }
     let run = judged(&out, folder, rate, recorded.interrupted.is_some())?;
     if run.outcome != "held" {
@@ -241,10 +250,11 @@ fn judged(out: &Path, folder: String, rate: f64, cut_short: bool) -> Result<Edge
     })
 }
 
-/// The strictest limit on a high percentile, nanoseconds.
-fn p95_limit(scenario: &Scenario) -> Option<f64> {
-    let times =
-        scenario.thresholds.iter().filter(|t| matches!(t.metric, Metric::Percentile(_) | Metric::Mean));
+/// The loosest limit on a time, nanoseconds: beyond four times it nothing holds any more.
+fn time_limit(scenario: &Scenario) -> Option<f64> {
+    let own = scenario.requests.iter().flat_map(|r| &r.thresholds);
+    let all = scenario.thresholds.iter().chain(own);
+    let times = all.filter(|t| !matches!(t.metric, Metric::ErrorRate | Metric::Rate));
     times.map(|t| t.limit).reduce(f64::max)
 }
 
@@ -265,18 +275,24 @@ impl Overload {
         }
         let waiting = (period.backlog + period.in_flight) as f64;
         let queued = waiting > period.offered as f64 / period.window.secs().max(1e-9);
-        let late = self.limit.is_some_and(|l| response.value_at_quantile(0.95) as f64 > 4.0 * l);
+        // No answer at all is as late as can be.
+        let late = response.is_empty()
+            || self.limit.is_some_and(|l| response.value_at_quantile(0.95) as f64 > 4.0 * l);
         self.periods = if queued && late { self.periods + 1 } else { 0 };
         self.periods >= 3
     }
 }
 
+/// What limits, and the runs that show it.
+struct Limiter {
+    verdict: Verdict,
+    causes: Vec<Cause>,
+    run: String,
+    held: Option<String>,
+}
+
 /// What the failing edge says against the last run that held.
-fn limiter(
-    search: &Search,
-    found: &Found,
-    runs: &[EdgeRun],
-) -> Result<Option<(Verdict, Vec<Cause>, String)>, CapacityError> {
+fn limiter(search: &Search, found: &Found, runs: &[EdgeRun]) -> Result<Option<Limiter>, CapacityError> {
     let nearest = |outcome: &str, to: Option<f64>| {
         let to = to?;
         runs.iter()
@@ -284,7 +300,8 @@ fn limiter(
             .min_by(|a, b| (a.rate - to).abs().total_cmp(&(b.rate - to).abs()))
     };
     let Some(failed) = nearest("failed", found.first_failed) else { return Ok(None) };
-    let held = nearest("held", found.capacity).map(|r| search.out.join(&r.folder));
-    let analysis = analyze::analyze(&search.out.join(&failed.folder), held.as_deref())?.analysis;
-    Ok(Some((analysis.verdict, analysis.causes, failed.folder.clone())))
+    let held = nearest("held", found.capacity).map(|r| r.folder.clone());
+    let baseline = held.as_ref().map(|r| search.out.join(r));
+    let analysis = analyze::analyze(&search.out.join(&failed.folder), baseline.as_deref())?.analysis;
+    Ok(Some(Limiter { verdict: analysis.verdict, causes: analysis.causes, run: failed.folder.clone(), held }))
 }

@@ -5,5 +5,5 @@ use super::{Failure, output};
 use crate::gate::Exit;
 
 pub(super) fn analyze(args: &AnalyzeArgs) -> Result<Exit, Failure> {
-    output::report(&args.run, args.baseline.as_deref())
+    output::report(&args.run, args.baseline.as_deref(), None)
 }

@@ -1,13 +1,14 @@
 //! Everything that is printed, and the reports that are written.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Failure;
 use crate::analysis::{Analysis, quantity};
 use crate::analyze::{self, Analyzed};
 use crate::gate::{self, Exit, Outcomes};
 use crate::report::{self, Folded};
+use crate::run::reader::Recording;
 
 /// Prints a line to standard output; a closed pipe is no error.
 pub(super) fn say(text: &str) {
@@ -19,16 +20,39 @@ pub(super) fn complain(failure: &Failure) {
     let _ = writeln!(std::io::stderr().lock(), "loadprof: {:#}", failure.error);
 }
 
-/// Analyses a run folder, writes its reports and says the outcome.
-pub(super) fn report(dir: &Path, baseline: Option<&Path>) -> Result<Exit, Failure> {
+/// Analyses a run folder, writes its reports and says the outcome. `ended` is the exit code of a run that did
+/// not come to its end.
+pub(super) fn report(dir: &Path, baseline: Option<&Path>, ended: Option<Exit>) -> Result<Exit, Failure> {
+    let analysis = render(dir, baseline)?;
+    job_summary(&analysis).map_err(Failure::unexpected)?;
+    let exit = ended.unwrap_or_else(|| exit(&analysis));
+    say(&conclusion(&analysis, dir, exit));
+    Ok(exit)
+}
+
+/// Analyses a run folder and writes its reports.
+pub(super) fn render(dir: &Path, baseline: Option<&Path>) -> Result<Analysis, Failure> {
+    let noted = if baseline.is_none() { noted_baseline(dir) } else { None };
+    let baseline = baseline.or(noted.as_deref());
     let Analyzed { analysis, folded } = analyze::analyze(dir, baseline).map_err(Failure::usage)?;
     let folded =
         Folded { reference: folded.reference, judged: folded.judged, unit: "CPU ns per request".to_owned() };
     report::render(&analysis, &folded, dir).map_err(Failure::unexpected)?;
-    job_summary(&analysis).map_err(Failure::unexpected)?;
-    let exit = exit(&analysis);
-    say(&conclusion(&analysis, dir, exit));
-    Ok(exit)
+    Ok(analysis)
+}
+
+/// The baseline that the run was compared with when it was recorded, if it is still there.
+fn noted_baseline(dir: &Path) -> Option<PathBuf> {
+    let noted = PathBuf::from(Recording::open(dir).ok()?.manifest.baseline?);
+    if noted.exists() {
+        return Some(noted);
+    }
+    let _ = writeln!(
+        std::io::stderr().lock(),
+        "loadprof: the baseline {} of this run is gone; name it with --baseline to compare again",
+        noted.display()
+    );
+    None
 }
 
 /// The exit code that an analysis leads to.

@@ -15,6 +15,9 @@ pub enum RecordError {
     /// The target or evidence sources cannot be used.
     #[error("{}", list(.0))]
     Preflight(Vec<Problem>),
+    /// The user stopped it before any load was sent.
+    #[error("interrupted before any load was sent")]
+    Interrupted,
     /// No threads for the collectors.
     #[error("the collectors' threads could not be started: {0}")]
     Runtime(std::io::Error),

@@ -27,7 +27,7 @@ use crate::run::manifest::{FORMAT_MAJOR, FORMAT_MINOR, FormatVersion, Manifest, 
 use crate::run::period::LoadPeriod;
 use crate::run::writer::RunWriter;
 use crate::scenario::{Scenario, mask_override};
-use crate::time::{RunClock, nanos};
+use crate::time::RunClock;
 
 pub use error::RecordError;
 pub use live::{Alarm, Progress};
@@ -47,6 +47,8 @@ pub struct Plan {
     pub overrides: Vec<String>,
     /// Folder of the run.
     pub out: PathBuf,
+    /// Earlier run that this one is compared with; noted in the manifest, so that the analysis can be repeated.
+    pub baseline: Option<PathBuf>,
 }
 
 /// Set to stop a run early but in order.
@@ -59,6 +61,8 @@ pub struct Recorded {
     pub dir: PathBuf,
     /// Why it stopped early; none if it came to its end.
     pub interrupted: Option<String>,
+    /// Whether the folder could not take everything (full disk).
+    pub incomplete: bool,
 }
 
 /// Finishing collectors may take this long; a CPU profile window has to come to its end.
@@ -77,6 +81,9 @@ pub fn record(
     let runtime = runtime()?;
     let checked = runtime.block_on(preflight(&plan.scenario, &target.url));
     checked.refuse()?;
+    if stop.load(Ordering::Relaxed) {
+        return Err(RecordError::Interrupted);
+    }
     let clock = RunClock::start();
     let manifest = manifest(plan, &target.url, &checked, clock);
     let run_id = manifest.run_id.clone();
@@ -126,7 +133,7 @@ fn run_load<W: FnMut(&Progress) + Send + 'static>(
 ) -> Result<LoadOutcome, RecordError> {
     let out = watcher.out().clone();
     out.event(EventKind::LoadStarted);
-    let switch = target.switch.clone().map(|s| runtime.spawn(switch_on(target.url.clone(), s)));
+    let switch = target.switch.clone().map(|s| runtime.spawn(switch_on(target.url.clone(), s, out.clone())));
     let sink = move |period: LoadPeriod| watcher.period(&period);
     let outcome = load::start(&plan, Arc::clone(stop), sink)?.join();
     if let Some(switch) = switch {
@@ -140,12 +147,19 @@ fn run_load<W: FnMut(&Progress) + Send + 'static>(
 }
 
 /// Changes the demo target's setting at its time.
-async fn switch_on(base: Url, (setting, at): (String, Duration)) {
+async fn switch_on(base: Url, (setting, at): (String, Duration), out: RunWriter) {
     tokio::time::sleep(at).await;
-    if let Ok(url) = base.join(&format!("/admin/set?{setting}=on")) {
-        // If it fails, the demonstration finds nothing, and its [expect] says so.
-        let _ = reqwest::Client::new().post(url).timeout(Duration::from_secs(5)).send().await;
+    if let Err(problem) = set(&base, &setting).await {
+        let (service, collector) = ("demo".to_owned(), "setting".to_owned());
+        out.event(EventKind::CollectorFault { service, collector, problem });
     }
+}
+
+async fn set(base: &Url, setting: &str) -> Result<(), String> {
+    let url = base.join(&format!("/admin/set?{setting}=on")).map_err(|e| e.to_string())?;
+    let client = reqwest::Client::builder().no_proxy().build().map_err(|e| e.to_string())?;
+    let answer = client.post(url).timeout(Duration::from_secs(5)).send().await.map_err(|e| e.to_string())?;
+    answer.error_for_status().map(drop).map_err(|e| e.to_string())
 }
 
 /// Collectors while they run.
@@ -197,6 +211,7 @@ fn manifest(plan: &Plan, target: &Url, checked: &Preflight, clock: RunClock) -> 
         scenario_sha256: host::sha256_hex(plan.text.as_bytes()),
         overrides: plan.overrides.iter().map(|o| mask_override(o)).collect(),
         target: target.to_string(),
+        baseline: plan.baseline.as_ref().map(|path| path.display().to_string()),
         started_unix_nanos: clock.wall_unix_nanos(),
         state: RunState::Recording,
         host: host::facts(),
@@ -207,18 +222,15 @@ fn manifest(plan: &Plan, target: &Url, checked: &Preflight, clock: RunClock) -> 
 
 fn seal(out: &RunWriter, outcome: &LoadOutcome) -> Result<Recorded, RecordError> {
     let load_nanos = outcome.ended.since(outcome.started);
-    let interrupted = if let Some(why) = out.stopped() {
-        out.event(EventKind::RecordingStopped { why: why.clone() });
-        Some(format!("recording stopped: {why}"))
-    } else {
-        outcome.interrupted.then(|| "stopped by the user".to_owned())
-    };
+    let stopped = out.stopped().map(|why| format!("recording stopped: {why}"));
+    let incomplete = stopped.is_some();
+    let interrupted = stopped.or(outcome.interrupted.then(|| "stopped by the user".to_owned()));
     let state = match interrupted.clone() {
         Some(why) => RunState::Interrupted { why, load_nanos },
         None => RunState::Complete { load_nanos },
     };
     out.seal(state)?;
-    Ok(Recorded { dir: out.dir().to_owned(), interrupted })
+    Ok(Recorded { dir: out.dir().to_owned(), interrupted, incomplete })
 }
 
 /// `runs/<scenario>-<UTC time>` in the present folder.
@@ -226,10 +238,4 @@ fn seal(out: &RunWriter, outcome: &LoadOutcome) -> Result<Recorded, RecordError>
 pub fn default_folder(scenario: &str) -> PathBuf {
     let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
     Path::new("runs").join(format!("{}-{time}", crate::scenario::slug(scenario)))
-}
-
-/// Planned length of the load in nanoseconds.
-#[must_use]
-pub fn planned_nanos(scenario: &Scenario) -> u64 {
-    nanos(scenario.load.executor.duration())
 }

@@ -3,6 +3,7 @@
 //! The demo target is a child process, so that its CPU profile shows the shop and not the generator.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ impl Target {
             .args(["demo", "--exit-with-parent"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // Ctrl-C in a terminal is meant for the load, which still needs its target to end in order.
+            .process_group(0)
             .spawn()
             .map_err(|e| e.to_string())?;
         let mut line = String::new();

@@ -26,6 +26,9 @@ pub struct Manifest {
     pub overrides: Vec<String>,
     /// Address of the target as it was used.
     pub target: String,
+    /// Earlier run that this one was compared with, as it was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<String>,
     /// Wall clock of the run's start, nanoseconds since 1970 UTC.
     pub started_unix_nanos: u64,
     /// Whether recording came to its end.

@@ -269,7 +269,8 @@ fn place(period: &mut LoadPeriod, counts: &Totals, line: &[u8]) -> Result<(), hl
     let hlog::Line::Interval(interval) = hlog::parse_line(line)? else { return Ok(()) };
     let Some(slot) = interval.tag.and_then(|t| slot(period, counts, t)) else { return Ok(()) };
     let histogram: Latency = interval.histogram()?;
-    if histogram.sigfig() != slot.sigfig() || histogram.low() != slot.low() {
+    // Writers may choose 2 or 3 digits: enough for a quantile, and for a mean.
+    if !(2..=3).contains(&histogram.sigfig()) || histogram.low() != slot.low() {
         return Err(hlog::HlogError::Histogram("not of the precision that this format has".to_owned()));
     }
     *slot = histogram;

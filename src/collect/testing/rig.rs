@@ -33,6 +33,7 @@ impl Rig {
             scenario_sha256: String::new(),
             overrides: Vec::new(),
             target: String::new(),
+            baseline: None,
             started_unix_nanos: 0,
             state: RunState::Recording,
             host: Host::default(),

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::run::load_log::{ExtraSample, LoadLog};
 use crate::run::manifest::Host;
-use crate::run::period::{Failure, FailureExample, Latency, RequestPeriod, SlowHit, new_latency};
+use crate::run::period::{Failure, FailureExample, Latency, RequestPeriod, SlowHit, new_latency, new_phase};
 use crate::run::writer::RunWriter;
 use crate::time::{RunClock, RunTime};
 
@@ -18,6 +18,7 @@ fn manifest() -> Manifest {
         scenario_sha256: String::new(),
         overrides: vec!["load.rate=5/s".to_owned()],
         target: "http://127.0.0.1:1".to_owned(),
+        baseline: None,
         started_unix_nanos: 1,
         state: RunState::Recording,
         host: Host::default(),
@@ -67,6 +68,14 @@ fn any_latency() -> impl Strategy<Value = Latency> {
     prop::collection::vec(0u64..40_000_000_000, 0..6).prop_map(|v| latency(&v))
 }
 
+fn any_phase() -> impl Strategy<Value = Latency> {
+    any_latency().prop_map(|values| {
+        let mut h = new_phase();
+        h.add(values).expect("grows");
+        h
+    })
+}
+
 fn any_count() -> impl Strategy<Value = u64> {
     prop_oneof![Just(0), 0u64..1 << 40]
 }
@@ -75,7 +84,7 @@ prop_compose! {
     fn any_request()(
         response in any_latency(),
         service in any_latency(),
-        phases in [(); 7].map(|()| any_latency()),
+        phases in [(); 7].map(|()| any_phase()),
         passed in any_count(),
         failed in [(); 9].map(|()| any_count()),
         status in [(); 5].map(|()| any_count()),
