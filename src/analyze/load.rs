@@ -31,8 +31,11 @@ impl Loaded {
             .filter(|o| !o.contains(crate::scenario::MASK))
             .cloned()
             .collect();
-        let scenario =
+        let mut scenario =
             Scenario::parse(&recording.scenario_text, "scenario.toml", dir, &overrides, EnvPolicy::Keep)?;
+        if let Some(connections) = recording.manifest.max_connections {
+            scenario.load.max_connections = connections;
+        }
         let periods = recording.read_periods()?;
         if periods.is_empty() {
             return Err(AnalyzeError::Empty(dir.to_owned()));

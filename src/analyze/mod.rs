@@ -139,7 +139,7 @@ impl<'a> Question<'a> {
         Some(Self { judged: leak.window, reference, trouble: true, growth: true })
     }
 
-    /// An anomaly against the healthy part of the run; else a regression against the baseline; else a
+    /// A regression against the baseline; else an anomaly against the healthy part of the run; else a
     /// threshold that does not hold, as a level; else nothing.
     fn of(
         run: &'a Loaded,
@@ -151,14 +151,17 @@ impl<'a> Question<'a> {
         let regressed = comparison.is_some_and(|c| c.regressed);
         let whole = run.steady();
         let baseline = || before.map(|b| (b, vec![b.steady()]));
+        if regressed {
+            // Whatever else happened within the run, it is the baseline that this one is worse than.
+            return Self { judged: whole, reference: baseline(), trouble: true, growth: false };
+        }
         match detect::windows(detection, whole) {
-            Some(w) if !w.reference.is_empty() || !regressed => {
+            Some(w) => {
                 let growth = detection.moments.is_empty();
                 let own = (!w.reference.is_empty()).then(|| (run, w.reference.clone()));
                 Self { judged: judged(&w, growth), reference: own.or_else(baseline), trouble: true, growth }
             }
-            _ if regressed => Self { judged: whole, reference: baseline(), trouble: true, growth: false },
-            _ => Self { judged: whole, reference: None, trouble: failed, growth: false },
+            None => Self { judged: whole, reference: None, trouble: failed, growth: false },
         }
     }
 }

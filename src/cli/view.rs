@@ -90,8 +90,8 @@ fn anomaly(alarm: &Alarm) -> LiveAnomaly {
     }
 }
 
-/// A folder that has had no file for so long is worth a look.
-const SILENT: u64 = 15_000 * MILLISECOND;
+/// A folder that has had no file for so long is worth a look; CPU profile windows may be a minute long.
+const SILENT: u64 = 75_000 * MILLISECOND;
 
 fn collector(tally: &Tally, now: RunTime) -> LiveCollector {
     let mut parts = tally.folder.splitn(3, '/');

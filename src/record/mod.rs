@@ -135,7 +135,10 @@ fn run_load<W: FnMut(&Progress) + Send + 'static>(
     out.event(EventKind::LoadStarted);
     let switch = target.switch.clone().map(|s| runtime.spawn(switch_on(target.url.clone(), s, out.clone())));
     let sink = move |period: LoadPeriod| watcher.period(&period);
-    let outcome = load::start(&plan, Arc::clone(stop), sink)?.join();
+    let load = load::start(&plan, Arc::clone(stop), sink)?;
+    // The load goes on without this note; a full disk is remembered by the writer.
+    let _ = out.update(|m| m.max_connections = Some(load.max_connections()));
+    let outcome = load.join();
     if let Some(switch) = switch {
         switch.abort();
     }
@@ -211,6 +214,7 @@ fn manifest(plan: &Plan, target: &Url, checked: &Preflight, clock: RunClock) -> 
         scenario_sha256: host::sha256_hex(plan.text.as_bytes()),
         overrides: plan.overrides.iter().map(|o| mask_override(o)).collect(),
         target: target.to_string(),
+        max_connections: None,
         baseline: plan.baseline.as_ref().map(|path| path.display().to_string()),
         started_unix_nanos: clock.wall_unix_nanos(),
         state: RunState::Recording,

@@ -26,6 +26,9 @@ pub struct Manifest {
     pub overrides: Vec<String>,
     /// Address of the target as it was used.
     pub target: String,
+    /// Connections that could be open at the same time, as far as file descriptors allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<usize>,
     /// Earlier run that this one was compared with, as it was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,

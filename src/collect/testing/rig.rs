@@ -34,6 +34,7 @@ impl Rig {
             overrides: Vec::new(),
             target: String::new(),
             baseline: None,
+            max_connections: None,
             started_unix_nanos: 0,
             state: RunState::Recording,
             host: Host::default(),

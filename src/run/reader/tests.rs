@@ -19,6 +19,7 @@ fn manifest() -> Manifest {
         overrides: vec!["load.rate=5/s".to_owned()],
         target: "http://127.0.0.1:1".to_owned(),
         baseline: None,
+        max_connections: None,
         started_unix_nanos: 1,
         state: RunState::Recording,
         host: Host::default(),
