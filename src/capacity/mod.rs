@@ -18,7 +18,6 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::{Cause, Verdict};
 use crate::analyze::{self, AnalyzeError};
 use crate::record::{self, Plan, Progress, RecordError, StopFlag};
-use crate::run::period::new_latency;
 use crate::scenario::{Metric, Scenario, ScenarioError};
 
 pub use markdown::headline;
@@ -268,11 +267,7 @@ impl Overload {
     /// Three periods in a row with more than a second's load waiting and p95 at four times its limit.
     fn sees(&mut self, progress: &Progress<'_>) -> bool {
         let period = progress.period;
-        let mut response = new_latency();
-        for request in &period.requests {
-            // Equal precision, growing as needed: cannot fail.
-            let _ = response.add(&request.response);
-        }
+        let response = period.response();
         let waiting = (period.backlog + period.in_flight) as f64;
         let queued = waiting > period.offered as f64 / period.window.secs().max(1e-9);
         // No answer at all is as late as can be.

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::live::{LiveAnomaly, LiveCollector, LiveHealth, LiveState, LiveView, Mode};
 use crate::record::{Alarm, Progress};
 use crate::run::layout;
-use crate::run::period::new_latency;
 use crate::run::writer::Tally;
 use crate::time::{MILLISECOND, RunTime};
 
@@ -54,11 +53,7 @@ impl View {
 fn advance(state: &mut LiveState, progress: &Progress<'_>) {
     let period = progress.period;
     let secs = period.window.secs().max(1e-9);
-    let mut response = new_latency();
-    for request in &period.requests {
-        // Equal precision, growing as needed: cannot fail.
-        let _ = response.add(&request.response);
-    }
+    let response = period.response();
     let quantile = |q: f64| (!response.is_empty()).then(|| response.value_at_quantile(q));
     let failed: u64 = period.requests.iter().map(|r| r.failed_total()).sum();
     state.elapsed = RunTime::from_nanos(progress.elapsed_nanos);

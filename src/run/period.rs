@@ -53,6 +53,19 @@ pub struct LoadPeriod {
     pub failures: Vec<FailureExample>,
 }
 
+impl LoadPeriod {
+    /// Response times of all requests together.
+    #[must_use]
+    pub fn response(&self) -> Latency {
+        let mut all = new_latency();
+        for request in &self.requests {
+            // Equal precision, growing as needed: cannot fail.
+            let _ = all.add(&request.response);
+        }
+        all
+    }
+}
+
 /// How many slow hits a period keeps.
 pub const SLOWEST: usize = 3;
 
