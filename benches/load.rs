@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use loadprof::load::{LoadPlan, start};
 use loadprof::run::period::{LoadPeriod, new_latency};
-use loadprof::scenario::{Detect, Endpoint, Executor, Expectation, Load, Rate, Request, Scenario, Target};
+use loadprof::scenario::{Arrivals, Endpoint, Executor, Load, Rate, Request, Scenario, Target};
 use loadprof::time::RunClock;
 use url::Url;
 
@@ -83,43 +83,19 @@ fn load_cpu_nanos() -> u64 {
 }
 
 fn scenario(executor: Executor) -> Scenario {
-    let request = Request {
-        name: "file".into(),
-        slug: "file".into(),
-        method: "GET".into(),
-        path: "/file".into(),
-        headers: vec![],
-        body: None,
-        weight: 1,
-        expect: Expectation::default(),
-        timeout: None,
-        thresholds: vec![],
+    let endpoint = Endpoint::Url(Url::parse("http://127.0.0.1").expect("valid"));
+    let target = Target { timeout: Duration::from_secs(5), ..Target::new(endpoint) };
+    let load = Load {
+        executor,
+        arrivals: Arrivals::Even,
+        warm_up: Duration::ZERO,
+        graceful_stop: Duration::ZERO,
+        max_connections: 64,
+        threads: 1,
+        seed: 1,
+        sampled: 0.01,
     };
-    Scenario {
-        name: "bench".into(),
-        target: Target {
-            endpoint: Endpoint::Url(Url::parse("http://127.0.0.1").expect("valid")),
-            headers: vec![],
-            timeout: Duration::from_secs(5),
-            keep_alive: true,
-            ca: None,
-            allow: vec![],
-        },
-        load: Load {
-            executor,
-            warm_up: Duration::ZERO,
-            graceful_stop: Duration::ZERO,
-            max_connections: 64,
-            threads: 1,
-            seed: 1,
-            sampled: 0.01,
-        },
-        requests: vec![request],
-        thresholds: vec![],
-        detect: Detect::default(),
-        evidence: vec![],
-        expect: None,
-    }
+    Scenario::of_requests("bench", target, load, vec![Request::new("GET", "/file")])
 }
 
 /// A server with a thread per connection that answers every read as one request.

@@ -35,6 +35,9 @@ fn plan(executor: &Executor) -> String {
             let most = stages.iter().map(|s| s.to.0).fold(0.0, f64::max);
             format!("{} stages up to {most}/s in {length:?}", stages.len())
         }
+        Executor::ConstantConnections { connections, .. } => {
+            format!("{connections} connections for {length:?}")
+        }
         Executor::ConstantVus { vus, .. } => format!("{vus} users for {length:?}"),
         Executor::RampingVus { stages, .. } => {
             let most = stages.iter().map(|s| s.to).max().unwrap_or(0);

@@ -21,7 +21,7 @@ use crate::run::event::EventKind;
 use crate::run::layout::parse_stamp;
 use crate::run::manifest::{SourceFacts, SwitchedOff};
 use crate::scenario::{
-    Detect, Endpoint as Target, EvidenceKind, Executor, Load, Rate, Scenario, Target as System,
+    Arrivals, Endpoint as Target, EvidenceKind, Executor, Load, Rate, Scenario, Target as System,
 };
 use crate::time::{SECOND, Window};
 
@@ -230,31 +230,18 @@ async fn a_full_disk_ends_collectors_quietly() {
 
 fn scenario(evidence: Vec<crate::scenario::EvidenceSource>, target: &Url) -> Scenario {
     let duration = SECONDS(10.0);
-    Scenario {
-        name: "test".into(),
-        target: System {
-            endpoint: Target::Url(target.clone()),
-            headers: Vec::new(),
-            timeout: SECONDS(1.0),
-            keep_alive: true,
-            ca: None,
-            allow: Vec::new(),
-        },
-        load: Load {
-            executor: Executor::ConstantArrivalRate { rate: Rate(1.0), duration },
-            warm_up: Duration::ZERO,
-            graceful_stop: Duration::ZERO,
-            max_connections: 1,
-            threads: 1,
-            seed: 1,
-            sampled: 0.0,
-        },
-        requests: Vec::new(),
-        thresholds: Vec::new(),
-        detect: Detect::default(),
-        evidence,
-        expect: None,
-    }
+    let target = System { timeout: SECONDS(1.0), ..System::new(Target::Url(target.clone())) };
+    let load = Load {
+        executor: Executor::ConstantArrivalRate { rate: Rate(1.0), duration },
+        arrivals: Arrivals::Even,
+        warm_up: Duration::ZERO,
+        graceful_stop: Duration::ZERO,
+        max_connections: 1,
+        threads: 1,
+        seed: 1,
+        sampled: 0.0,
+    };
+    Scenario { evidence, ..Scenario::of_requests("test", target, load, Vec::new()) }
 }
 
 #[test]

@@ -31,16 +31,7 @@ fn add(sum: &mut RequestPeriod, part: &RequestPeriod) {
     for (into, from) in sum.phases.iter_mut().zip(&part.phases) {
         add_latency(into, from);
     }
-    sum.passed += part.passed;
-    for (into, from) in sum.failed.iter_mut().zip(part.failed) {
-        *into += from;
-    }
-    for (into, from) in sum.status.iter_mut().zip(part.status) {
-        *into += from;
-    }
-    sum.bytes_in += part.bytes_in;
-    sum.bytes_out += part.bytes_out;
-    sum.connects += part.connects;
+    sum.add_counts(part);
 }
 
 /// Adds one histogram to another.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::run::period::{Failure, LoadPeriod, Phase, RequestPeriod, new_latency};
-use crate::scenario::{Detect, Endpoint, Executor, Expectation, Load, Rate, Request, Scenario, Target};
+use crate::scenario::{Arrivals, Endpoint, Executor, Load, Rate, Request, Scenario, Target};
 use crate::time::{RunTime, SECOND, Window};
 
 /// An open-model scenario at 100/s with these requests.
@@ -11,40 +11,20 @@ pub(super) fn scenario(requests: &[&str]) -> Scenario {
     let request = |name: &&str| Request {
         name: (*name).into(),
         slug: (*name).into(),
-        method: "GET".into(),
-        path: format!("/{name}"),
-        headers: Vec::new(),
-        body: None,
-        weight: 1,
-        expect: Expectation::default(),
-        timeout: None,
-        thresholds: Vec::new(),
+        ..Request::new("GET", &format!("/{name}"))
     };
-    Scenario {
-        name: "test".into(),
-        target: Target {
-            endpoint: Endpoint::Url("http://127.0.0.1:1".parse().expect("a URL")),
-            headers: Vec::new(),
-            timeout: Duration::from_secs(10),
-            keep_alive: true,
-            ca: None,
-            allow: Vec::new(),
-        },
-        load: Load {
-            executor: Executor::ConstantArrivalRate { rate: Rate(100.0), duration: Duration::from_secs(30) },
-            warm_up: Duration::from_secs(2),
-            graceful_stop: Duration::from_secs(5),
-            max_connections: 64,
-            threads: 1,
-            seed: 1,
-            sampled: 0.01,
-        },
-        requests: requests.iter().map(request).collect(),
-        thresholds: Vec::new(),
-        detect: Detect::default(),
-        evidence: Vec::new(),
-        expect: None,
-    }
+    let target = Target::new(Endpoint::Url("http://127.0.0.1:1".parse().expect("a URL")));
+    let load = Load {
+        executor: Executor::ConstantArrivalRate { rate: Rate(100.0), duration: Duration::from_secs(30) },
+        arrivals: Arrivals::Even,
+        warm_up: Duration::from_secs(2),
+        graceful_stop: Duration::from_secs(5),
+        max_connections: 64,
+        threads: 1,
+        seed: 1,
+        sampled: 0.01,
+    };
+    Scenario::of_requests("test", target, load, requests.iter().map(request).collect())
 }
 
 /// The `i`-th second: per request (hits, nanoseconds of each, failed among them). All arrivals are sent.

@@ -58,6 +58,7 @@ fn shape(executor: &Executor) -> Vec<(&'static str, f64)> {
         Executor::RampingArrivalRate { start, stages } => std::iter::once(("start", start.0))
             .chain(stages.iter().flat_map(|s| [("for", s.duration.as_secs_f64()), ("to", s.to.0)]))
             .collect(),
+        Executor::ConstantConnections { connections, .. } => vec![("connections", *connections as f64)],
         Executor::ConstantVus { vus, think_time, .. } => {
             vec![("users", *vus as f64), ("think time", think_time.as_secs_f64())]
         }

@@ -130,18 +130,14 @@ fn merged<'a>(mut sum: Latency, parts: impl Iterator<Item = &'a Latency>) -> Lat
 }
 
 fn merged_request<'a>(parts: impl Iterator<Item = &'a RequestPeriod> + Clone) -> RequestPeriod {
-    let sum = |of: fn(&RequestPeriod) -> u64| parts.clone().map(of).sum();
-    RequestPeriod {
+    let mut sum = RequestPeriod {
         response: merged(new_latency(), parts.clone().map(|p| &p.response)),
         service: merged(new_latency(), parts.clone().map(|p| &p.service)),
         phases: std::array::from_fn(|i| merged(new_phase(), parts.clone().map(|p| &p.phases[i]))),
-        passed: sum(|p| p.passed),
-        failed: std::array::from_fn(|i| parts.clone().map(|p| p.failed[i]).sum()),
-        status: std::array::from_fn(|i| parts.clone().map(|p| p.status[i]).sum()),
-        bytes_in: sum(|p| p.bytes_in),
-        bytes_out: sum(|p| p.bytes_out),
-        connects: sum(|p| p.connects),
-    }
+        ..RequestPeriod::new()
+    };
+    parts.for_each(|part| sum.add_counts(part));
+    sum
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub mod schedule;
 mod session;
 pub mod stages;
 mod start;
+mod stream;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

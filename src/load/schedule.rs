@@ -44,7 +44,9 @@ impl Schedule {
                 (*rate, vec![Stage { duration: *duration, to: *rate, hold: true }])
             }
             Executor::RampingArrivalRate { start, stages } => (*start, stages.clone()),
-            Executor::ConstantVus { .. } | Executor::RampingVus { .. } => return None,
+            Executor::ConstantConnections { .. }
+            | Executor::ConstantVus { .. }
+            | Executor::RampingVus { .. } => return None,
         };
         Some(Self::of_stages(start, &stages))
     }

@@ -2,12 +2,12 @@
 
 use std::task::{Context, Poll};
 
-use super::connect::Stream;
 use super::expect;
 use super::hit::{Hit, Problem};
 use super::http1::body::Body;
 use super::http1::conn::{Connection, Outgoing};
 use super::plan::{Plan, Template};
+use super::stream::Stream;
 use crate::time::RunTime;
 
 /// A connection, if one is open, and the buffers that every hit uses again.

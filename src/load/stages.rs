@@ -29,6 +29,10 @@ pub fn stages(executor: &Executor) -> Vec<StagePlan> {
             let stages: Vec<_> = stages.iter().map(|s| valued(s, s.to.0)).collect();
             described(start.0, &stages, rate)
         }
+        Executor::ConstantConnections { connections, duration } => {
+            let stage = Stage { duration: *duration, to: *connections as f64, hold: true };
+            described(*connections as f64, &[stage], |value| format!("{} connections", number(value)))
+        }
         Executor::ConstantVus { vus, duration, .. } => {
             described(*vus as f64, &[Stage { duration: *duration, to: *vus as f64, hold: true }], users)
         }

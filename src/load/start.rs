@@ -197,7 +197,9 @@ fn start_closed(
 ) -> Result<LoadHandle, LoadError> {
     let think_time = match &load.scenario.load.executor {
         Executor::ConstantVus { think_time, .. } | Executor::RampingVus { think_time, .. } => *think_time,
-        Executor::ConstantArrivalRate { .. } | Executor::RampingArrivalRate { .. } => Duration::ZERO,
+        Executor::ConstantConnections { .. }
+        | Executor::ConstantArrivalRate { .. }
+        | Executor::RampingArrivalRate { .. } => Duration::ZERO,
     };
     if plan.max_connections < shape.most() {
         return Err(LoadError::TooManyUsers { users: shape.most(), connections: plan.max_connections });

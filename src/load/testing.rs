@@ -10,24 +10,13 @@ use url::Url;
 
 use super::{LoadHandle, LoadOutcome, LoadPlan, start};
 use crate::run::period::{Failure, LoadPeriod, RequestPeriod};
-use crate::scenario::{Detect, Endpoint, Executor, Expectation, Load, Rate, Request, Scenario, Target};
+use crate::scenario::{Arrivals, Detect, Endpoint, Executor, Load, Rate, Request, Scenario, Target};
 use crate::time::RunClock;
 
 pub(crate) const RUN_ID: &str = "0123456789abcdef";
 
 pub(crate) fn request(path: &str) -> Request {
-    Request {
-        name: path.into(),
-        slug: "request".into(),
-        method: "GET".into(),
-        path: path.into(),
-        headers: vec![],
-        body: None,
-        weight: 1,
-        expect: Expectation::default(),
-        timeout: None,
-        thresholds: vec![],
-    }
+    Request { name: path.into(), slug: "request".into(), ..Request::new("GET", path) }
 }
 
 pub(crate) fn constant(rate: f64, millis: u64) -> Executor {
@@ -35,31 +24,20 @@ pub(crate) fn constant(rate: f64, millis: u64) -> Executor {
 }
 
 pub(crate) fn scenario(executor: Executor) -> Scenario {
-    Scenario {
-        name: "test".into(),
-        target: Target {
-            endpoint: Endpoint::Url(Url::parse("http://127.0.0.1").expect("valid")),
-            headers: vec![],
-            timeout: Duration::from_secs(5),
-            keep_alive: true,
-            ca: None,
-            allow: vec![],
-        },
-        load: Load {
-            executor,
-            warm_up: Duration::ZERO,
-            graceful_stop: Duration::from_secs(5),
-            max_connections: 64,
-            threads: 2,
-            seed: 1,
-            sampled: 0.01,
-        },
-        requests: vec![request("/")],
-        thresholds: vec![],
-        detect: Detect { period: Duration::from_millis(250), ..Detect::default() },
-        evidence: vec![],
-        expect: None,
-    }
+    let endpoint = Endpoint::Url(Url::parse("http://127.0.0.1").expect("valid"));
+    let target = Target { timeout: Duration::from_secs(5), ..Target::new(endpoint) };
+    let load = Load {
+        executor,
+        arrivals: Arrivals::Even,
+        warm_up: Duration::ZERO,
+        graceful_stop: Duration::from_secs(5),
+        max_connections: 64,
+        threads: 2,
+        seed: 1,
+        sampled: 0.01,
+    };
+    let detect = Detect { period: Duration::from_millis(250), ..Detect::default() };
+    Scenario { detect, ..Scenario::of_requests("test", target, load, vec![request("/")]) }
 }
 
 /// Everything a run gave.

@@ -67,7 +67,7 @@ fn an_authority_that_cannot_be_read_is_refused_by_name() {
     std::fs::write(&empty, "no certificate here").expect("writes");
     for path in [folder.path().join("missing.pem"), empty] {
         let mut scenario = scenario(constant(10.0, 100));
-        scenario.target.ca = Some(path.clone());
+        scenario.target.transport.ca = Some(path.clone());
         let error = refused(&scenario, "https://127.0.0.1/", RUN_ID);
         assert!(matches!(error, LoadError::Connect(ConnectError::Ca { .. })), "{error}");
         assert!(error.to_string().contains(&path.display().to_string()), "{error}");
@@ -144,7 +144,7 @@ fn serve_tls(config: Arc<ServerConfig>) -> u16 {
 
 fn https(executor: Executor, ca: &Path) -> Scenario {
     let mut scenario = scenario(executor);
-    scenario.target.ca = Some(ca.to_owned());
+    scenario.target.transport.ca = Some(ca.to_owned());
     scenario
 }
 

@@ -52,7 +52,9 @@ async fn ask_target(scenario: &Scenario, base: &Url) -> Result<TargetCheck, Stri
     // Only a GET may be sent without being asked for; any answer at all shows that somebody is there.
     let path = scenario.requests.iter().find(|r| r.method == "GET").map_or("/", |r| r.path.as_str());
     let target = &scenario.target;
-    check_target(base, path, PATIENCE, &target.headers, target.ca.as_deref()).await.map_err(|e| e.to_string())
+    check_target(base, path, PATIENCE, &target.headers, target.transport.ca.as_deref())
+        .await
+        .map_err(|e| e.to_string())
 }
 
 /// A name may lead to a public address: that needs the scenario's word.

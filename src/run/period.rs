@@ -90,6 +90,10 @@ pub struct RequestPeriod {
     pub bytes_out: u64,
     /// Hits that had to open a connection.
     pub connects: u64,
+    /// Redirects that were followed.
+    pub redirects: u64,
+    /// Answers that failed each named check of the request, in its order; empty where it has none.
+    pub checks: Vec<u64>,
 }
 
 impl RequestPeriod {
@@ -106,7 +110,24 @@ impl RequestPeriod {
             bytes_in: 0,
             bytes_out: 0,
             connects: 0,
+            redirects: 0,
+            checks: Vec::new(),
         }
+    }
+
+    /// Adds what another thread or period counted; histograms are left alone.
+    pub fn add_counts(&mut self, more: &Self) {
+        self.passed += more.passed;
+        self.failed.iter_mut().zip(more.failed).for_each(|(sum, n)| *sum += n);
+        self.status.iter_mut().zip(more.status).for_each(|(sum, n)| *sum += n);
+        self.bytes_in += more.bytes_in;
+        self.bytes_out += more.bytes_out;
+        self.connects += more.connects;
+        self.redirects += more.redirects;
+        if self.checks.len() < more.checks.len() {
+            self.checks.resize(more.checks.len(), 0);
+        }
+        self.checks.iter_mut().zip(&more.checks).for_each(|(sum, n)| *sum += n);
     }
 
     /// Hits that ended in this period.
@@ -187,13 +208,21 @@ pub enum Failure {
     Status,
     /// A body that was not as expected.
     Body,
+    /// A named check did not hold.
+    Check,
+    /// A value that later steps need was not in the answer.
+    Extract,
+    /// A value that the request needs was not there: no record left, or a record without that column.
+    Data,
+    /// More redirects than are followed, or one to where the load may not go.
+    Redirect,
     /// Never sent: the run ended while the arrival waited for a connection.
     Unsent,
 }
 
 impl Failure {
     /// All kinds, in a fixed order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Dns,
         Self::Connect,
         Self::Tls,
@@ -202,6 +231,10 @@ impl Failure {
         Self::Protocol,
         Self::Status,
         Self::Body,
+        Self::Check,
+        Self::Extract,
+        Self::Data,
+        Self::Redirect,
         Self::Unsent,
     ];
 
@@ -217,6 +250,10 @@ impl Failure {
             Self::Protocol => "protocol",
             Self::Status => "status",
             Self::Body => "body",
+            Self::Check => "check",
+            Self::Extract => "extract",
+            Self::Data => "data",
+            Self::Redirect => "redirect",
             Self::Unsent => "unsent",
         }
     }

@@ -12,9 +12,12 @@ mod overrides;
 mod parse;
 mod scalar;
 mod schema;
+pub mod script;
 mod secret;
 mod source;
 mod suggest;
+pub mod text;
+mod transport;
 mod units;
 mod wire;
 
@@ -32,12 +35,19 @@ pub use env::EnvPolicy;
 pub use error::{MAX_PROBLEMS, Origin, Problem, ScenarioError};
 pub use local::is_local;
 pub use schema::schema;
+pub use script::{
+    AtEnd, Auth, Check, Condition, Extract, Feeder, FeederFormat, Journey, Order, Pause,
+    Source as AnswerSource,
+};
 pub use secret::{MASK, looks_secret, mask_override};
+pub use transport::{Coding, HttpVersion, Transport};
 pub use units::{parse_duration, parse_rate};
 
 use parse::{MAX_FILE, Surroundings};
 use source::Source;
 
+/// Time limit of a request unless the scenario says otherwise.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Name under which the generator records its own metrics; no service may be called so.
 const GENERATOR_SERVICE: &str = "loadprof";
 
@@ -50,8 +60,16 @@ pub struct Scenario {
     pub target: Target,
     /// How much load, in which shape.
     pub load: Load,
-    /// What is sent, at least one.
+    /// What is sent, at least one: requests of their own, then the steps of journeys.
     pub requests: Vec<Request>,
+    /// Who sends what after what; every request is a step of exactly one journey.
+    pub journeys: Vec<Journey>,
+    /// Files of records.
+    pub feeders: Vec<Feeder>,
+    /// Requests sent once before the load, in order; what they extract is known to every journey.
+    pub setup: Vec<Request>,
+    /// Requests sent once after the load, in order, whatever became of it.
+    pub teardown: Vec<Request>,
     /// Limits of the whole run; each request may carry its own.
     pub thresholds: Vec<Threshold>,
     /// Settings of the anomaly detector.
@@ -63,6 +81,25 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// A scenario of independent requests: each is a journey of its own.
+    #[must_use]
+    pub fn of_requests(name: &str, target: Target, load: Load, requests: Vec<Request>) -> Self {
+        Self {
+            name: name.to_owned(),
+            target,
+            load,
+            journeys: Journey::single(&requests),
+            requests,
+            feeders: Vec::new(),
+            setup: Vec::new(),
+            teardown: Vec::new(),
+            thresholds: Vec::new(),
+            detect: Detect::default(),
+            evidence: Vec::new(),
+            expect: None,
+        }
+    }
+
     /// Reads, overrides and checks a scenario file. Also returns its text for the run folder: literal values
     /// of secret-looking headers are masked, and variables that shape the run are written out.
     ///
@@ -144,10 +181,28 @@ pub struct Target {
     pub timeout: Duration,
     /// Whether connections are used again.
     pub keep_alive: bool,
-    /// PEM file of an own certificate authority.
-    pub ca: Option<PathBuf>,
+    /// What connections are made of.
+    pub transport: Transport,
+    /// How every request proves who sends it, unless it says otherwise.
+    pub auth: Option<Auth>,
     /// Hosts besides loopback and private ones that load may go to.
     pub allow: Vec<String>,
+}
+
+impl Target {
+    /// A target with the settings that a file without others would give it.
+    #[must_use]
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            headers: Vec::new(),
+            timeout: DEFAULT_TIMEOUT,
+            keep_alive: true,
+            transport: Transport::default(),
+            auth: None,
+            allow: Vec::new(),
+        }
+    }
 }
 
 /// Where the target is.
@@ -177,6 +232,8 @@ pub struct Rate(pub f64);
 pub struct Load {
     /// Which executor, with its own settings.
     pub executor: Executor,
+    /// How the arrivals of the open model are spaced.
+    pub arrivals: Arrivals,
     /// Leading part of the run that is recorded but neither judged nor used as a reference.
     pub warm_up: Duration,
     /// How long requests still under way at the end may take.
@@ -191,7 +248,17 @@ pub struct Load {
     pub sampled: f64,
 }
 
-/// Executors, by k6's names.
+/// How arrivals are spaced in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Arrivals {
+    /// Evenly: as k6, vegeta and wrk2 do.
+    #[default]
+    Even,
+    /// A Poisson process of the same rate: independent users, bunched as real ones are.
+    Poisson,
+}
+
+/// Executors, by k6's names where k6 has them.
 #[derive(Clone, Debug)]
 pub enum Executor {
     /// Open model: a fixed rate.
@@ -207,6 +274,13 @@ pub enum Executor {
         start: Rate,
         /// Stages in order.
         stages: Vec<Stage<Rate>>,
+    },
+    /// Closed model: a fixed number of connections, each sending again as soon as it has its answer.
+    ConstantConnections {
+        /// Connections.
+        connections: usize,
+        /// For how long.
+        duration: Duration,
     },
     /// Closed model: a fixed number of virtual users.
     ConstantVus {
@@ -246,6 +320,7 @@ impl Executor {
         match self {
             Self::ConstantArrivalRate { .. } => "constant-arrival-rate",
             Self::RampingArrivalRate { .. } => "ramping-arrival-rate",
+            Self::ConstantConnections { .. } => "constant-connections",
             Self::ConstantVus { .. } => "constant-vus",
             Self::RampingVus { .. } => "ramping-vus",
         }
@@ -255,7 +330,9 @@ impl Executor {
     #[must_use]
     pub fn duration(&self) -> Duration {
         match self {
-            Self::ConstantArrivalRate { duration, .. } | Self::ConstantVus { duration, .. } => *duration,
+            Self::ConstantArrivalRate { duration, .. }
+            | Self::ConstantConnections { duration, .. }
+            | Self::ConstantVus { duration, .. } => *duration,
             Self::RampingArrivalRate { stages, .. } => stages.iter().map(|s| s.duration).sum(),
             Self::RampingVus { stages, .. } => stages.iter().map(|s| s.duration).sum(),
         }
@@ -277,20 +354,55 @@ pub struct Request {
     pub slug: String,
     /// Method, upper case.
     pub method: String,
-    /// Path and query, beginning with a slash.
+    /// Path and query, beginning with a slash; may hold variables.
     pub path: String,
-    /// Own headers, after those of the target.
+    /// Own headers, after those of the target; values may hold variables.
     pub headers: Vec<(String, String)>,
     /// Body, if any.
     pub body: Option<Vec<u8>>,
+    /// Whether variables in the body are replaced.
+    pub body_template: bool,
+    /// How the request proves who sends it; none: as the target says.
+    pub auth: Option<Auth>,
     /// Share of arrivals relative to the other requests.
     pub weight: u32,
     /// What makes an answer a success.
     pub expect: Expectation,
+    /// Named conditions besides.
+    pub checks: Vec<Check>,
+    /// Values that later steps use.
+    pub extract: Vec<Extract>,
+    /// Pause of the user after this step, if another follows.
+    pub think_time: Pause,
     /// Own time limit.
     pub timeout: Option<Duration>,
     /// Limits of this request.
     pub thresholds: Vec<Threshold>,
+}
+
+impl Request {
+    /// A request with nothing but a method and a path, named by both.
+    #[must_use]
+    pub fn new(method: &str, path: &str) -> Self {
+        let name = format!("{method} {}", path.split('?').next().unwrap_or_default());
+        Self {
+            slug: slug(&name),
+            name,
+            method: method.to_owned(),
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: None,
+            body_template: false,
+            auth: None,
+            weight: 1,
+            expect: Expectation::default(),
+            checks: Vec::new(),
+            extract: Vec::new(),
+            think_time: Pause::default(),
+            timeout: None,
+            thresholds: Vec::new(),
+        }
+    }
 }
 
 /// What makes an answer a success.

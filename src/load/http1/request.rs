@@ -179,34 +179,22 @@ fn is_token(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::scenario::{Endpoint, Expectation};
+    use crate::scenario::Endpoint;
 
     fn target(headers: &[(&str, &str)], keep_alive: bool) -> Target {
         Target {
-            endpoint: Endpoint::Url(Url::parse("http://unused").expect("valid")),
             headers: headers.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
-            timeout: Duration::from_secs(1),
             keep_alive,
-            ca: None,
-            allow: vec![],
+            ..Target::new(Endpoint::Url(Url::parse("http://unused").expect("valid")))
         }
     }
 
     fn request(method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Request {
         Request {
-            name: "r".into(),
-            slug: "r".into(),
-            method: method.into(),
-            path: path.into(),
             headers: headers.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
             body: body.map(Into::into),
-            weight: 1,
-            expect: Expectation::default(),
-            timeout: None,
-            thresholds: vec![],
+            ..Request::new(method, path)
         }
     }
 

@@ -52,7 +52,9 @@ impl Shape {
                 (*vus, vec![Stage { duration: *duration, to: *vus, hold: true }])
             }
             Executor::RampingVus { start, stages, .. } => (*start, stages.clone()),
-            Executor::ConstantArrivalRate { .. } | Executor::RampingArrivalRate { .. } => return None,
+            Executor::ConstantConnections { .. }
+            | Executor::ConstantArrivalRate { .. }
+            | Executor::RampingArrivalRate { .. } => return None,
         };
         let (mut users, mut end, mut segments) = (start as f64, 0_u64, Vec::new());
         for stage in &stages {

@@ -87,12 +87,13 @@ prop_compose! {
         service in any_latency(),
         phases in [(); 7].map(|()| any_phase()),
         passed in any_count(),
-        failed in [(); 9].map(|()| any_count()),
+        failed in prop::array::uniform13(any_count()),
         status in [(); 5].map(|()| any_count()),
         bytes in (any_count(), any_count(), any_count()),
     ) -> RequestPeriod {
         let (bytes_in, bytes_out, connects) = bytes;
-        RequestPeriod { response, service, phases, passed, failed, status, bytes_in, bytes_out, connects }
+        let counted = RequestPeriod { passed, failed, status, bytes_in, bytes_out, connects, ..RequestPeriod::new() };
+        RequestPeriod { response, service, phases, ..counted }
     }
 }
 
@@ -104,7 +105,7 @@ prop_compose! {
         lateness in any_latency(),
         counts in prop::array::uniform6(any_count()),
         slow in prop::collection::vec((0usize..2, 0.0..1.0f64, 0u64..1 << 40), 0..4),
-        failures in prop::collection::vec((0usize..2, 0.0..1.0f64, 0usize..9), 0..3),
+        failures in prop::collection::vec((0usize..2, 0.0..1.0f64, 0usize..13), 0..3),
     ) -> (u64, LoadPeriod) {
         let [offered, sent, backlog, in_flight, connections, vus] = counts;
         let at = |share: f64| RunTime::from_nanos((share * length as f64) as u64);

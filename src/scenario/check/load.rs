@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::scalar::{Checked, Placed, Span};
 use super::super::units::Time;
 use super::super::wire::{self, EXECUTORS};
-use super::super::{Executor, Load, Rate, Stage};
+use super::super::{Arrivals, Executor, Load, Rate, Stage};
 use super::Check;
 
 /// Connections at the most unless the scenario says otherwise: a target that hangs meets no more than this
@@ -50,7 +50,19 @@ impl Check<'_, '_> {
         }
         let warm_up = self.warm_up(warm_up, executor.duration(), period);
         let graceful_stop = Duration::ZERO;
-        Some((Load { executor, warm_up, graceful_stop, max_connections, threads, seed, sampled }, stop))
+        Some((
+            Load {
+                executor,
+                arrivals: Arrivals::default(),
+                warm_up,
+                graceful_stop,
+                max_connections,
+                threads,
+                seed,
+                sampled,
+            },
+            stop,
+        ))
     }
 
     fn executor(&mut self, wire: wire::Load, span: &Span) -> Option<Executor> {

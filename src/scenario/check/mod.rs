@@ -47,7 +47,13 @@ pub(super) fn scenario(
     let (target, (mut load, stop)) = (target?, load?);
     let slowest = requests.iter().filter_map(|r| r.timeout).fold(target.timeout, Duration::max);
     load.graceful_stop = stop.unwrap_or(slowest);
-    Some(Scenario { name, target, load, requests, thresholds, detect, evidence, expect })
+    Some(Scenario {
+        thresholds,
+        detect,
+        evidence,
+        expect,
+        ..Scenario::of_requests(&name, target, load, requests)
+    })
 }
 
 impl Check<'_, '_> {

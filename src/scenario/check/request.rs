@@ -20,7 +20,7 @@ impl Check<'_, '_> {
     pub(super) fn requests(&mut self, wire: Option<Vec<Placed<wire::Request>>>) -> Vec<Request> {
         let wire = wire.unwrap_or_default();
         if wire.is_empty() {
-            return vec![default_request()];
+            return vec![Request::new("GET", "/")];
         }
         if let Some(beyond) = wire.get(MAX_REQUESTS) {
             self.findings
@@ -68,9 +68,6 @@ impl Check<'_, '_> {
         };
         let request = Request {
             name,
-            slug: String::new(),
-            method: method.to_owned(),
-            path,
             headers,
             body,
             // At most MAX_WEIGHT.
@@ -78,6 +75,7 @@ impl Check<'_, '_> {
             expect,
             timeout,
             thresholds,
+            ..Request::new(method, &path)
         };
         Some((request, named_at))
     }
@@ -175,21 +173,6 @@ impl Check<'_, '_> {
 /// The reason; the lines above it draw the pattern, which our own message shows already.
 fn last_line(text: &str) -> &str {
     text.lines().last().unwrap_or_default().trim_start_matches("error: ")
-}
-
-fn default_request() -> Request {
-    Request {
-        name: "GET /".into(),
-        slug: "get".into(),
-        method: "GET".into(),
-        path: "/".into(),
-        headers: Vec::new(),
-        body: None,
-        weight: 1,
-        expect: Expectation::default(),
-        timeout: None,
-        thresholds: Vec::new(),
-    }
 }
 
 /// Names that differ only in punctuation get numbers.

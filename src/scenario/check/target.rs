@@ -5,11 +5,9 @@ use std::time::Duration;
 use url::Url;
 
 use super::super::scalar::{Checked, Placed, Span};
-use super::super::{DemoTarget, Endpoint, Target, is_local, wire};
+use super::super::{DEFAULT_TIMEOUT, DemoTarget, Endpoint, Target, Transport, is_local, wire};
 use super::Check;
 
-/// Time limit of a request unless the scenario says otherwise.
-const TIMEOUT: Duration = Duration::from_secs(10);
 /// Stands for an address that came from a variable which is not set any more; never resolves (RFC 2606).
 const UNFILLED: &str = "http://unknown.invalid/";
 
@@ -26,7 +24,7 @@ impl Check<'_, '_> {
         };
         let (wire, span) = wire.into_parts();
         let headers = self.headers(wire.headers);
-        let timeout = self.positive(wire.timeout).unwrap_or(TIMEOUT);
+        let timeout = self.positive(wire.timeout).unwrap_or(DEFAULT_TIMEOUT);
         let keep_alive = self.findings.take_or(wire.keep_alive, true);
         let ca = self.file(wire.ca).map(|(path, _)| path);
         let allow: Vec<String> =
@@ -46,7 +44,8 @@ impl Check<'_, '_> {
                 None
             }
         };
-        Some(Target { endpoint: endpoint?, headers, timeout, keep_alive, ca, allow })
+        let transport = Transport { ca, ..Transport::default() };
+        Some(Target { endpoint: endpoint?, headers, timeout, keep_alive, transport, auth: None, allow })
     }
 
     fn demo(&mut self, wire: Placed<wire::Demo>, duration: Option<Duration>) -> Option<DemoTarget> {
