@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
+use super::socket::Socket;
 use super::stream::Stream;
 use crate::time::nanos;
 
@@ -122,7 +123,7 @@ impl Connector {
         let tcp = self.tcp().await;
         let connected = Instant::now();
         times.connect = Some(nanos(connected - begun));
-        let tcp = tcp.map_err(OpenError::Connect)?;
+        let tcp = tcp.and_then(Socket::new).map_err(OpenError::Connect)?;
         let Some((connector, name)) = &self.tls else { return Ok(Stream::Plain(tcp)) };
         let stream = connector.connect(name.clone(), tcp).await;
         times.tls = Some(nanos(connected.elapsed()));

@@ -23,6 +23,7 @@ mod plan;
 mod recorder;
 pub mod schedule;
 mod session;
+mod socket;
 pub mod stages;
 mod start;
 mod stream;

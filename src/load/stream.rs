@@ -5,15 +5,36 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+
+use super::socket::Socket;
+
+/// A stream that can say how long ago its last bytes arrived.
+pub(crate) trait Arrivals {
+    /// Nanoseconds since the last byte that was read had arrived; 0 if that is not known.
+    fn age(&self) -> u64 {
+        0
+    }
+}
 
 /// A TCP or TLS stream.
 #[derive(Debug)]
 pub(crate) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
 }
+
+impl Arrivals for Stream {
+    fn age(&self) -> u64 {
+        match self {
+            Self::Plain(socket) => socket.age(),
+            Self::Tls(stream) => stream.get_ref().0.age(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Arrivals for tokio::io::DuplexStream {}
 
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

@@ -10,6 +10,7 @@ use super::HEAD_LIMIT;
 use super::body::Body;
 use super::error::{Cutoff, ExchangeError, ProtocolError};
 use super::parser::Parser;
+use crate::load::stream::Arrivals;
 use crate::time::{RunClock, RunTime};
 
 /// First size of the read buffer; it grows for long heads and for bodies that fill it.
@@ -53,7 +54,7 @@ pub(crate) struct Connection<S> {
     reusable: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Connection<S> {
     pub(crate) fn new(stream: S) -> Self {
         Self { stream, buffer: Buffer::default(), parser: Parser::new(), served: 0, reusable: true }
     }
@@ -126,12 +127,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if got == 0 {
                 return Poll::Ready(self.ended(clock, progress, writing));
             }
-            let now = clock.now();
-            progress.first_byte.get_or_insert(now);
+            // Not before the request was on its way: an answer may come while it is still being written.
+            let arrived = clock.now().minus(self.stream.age()).max(progress.written.unwrap_or_default());
+            progress.first_byte.get_or_insert(arrived);
             progress.bytes_in += got as u64;
             let done = self.parse(progress, body)?;
             if done {
-                progress.done = Some(now);
+                progress.done = Some(arrived);
                 return Poll::Ready(self.finish(progress.written.is_some()));
             }
         }

@@ -1,0 +1,134 @@
+//! A TCP socket that knows when its bytes arrived.
+//!
+//! The kernel stamps every segment as it arrives (`SO_TIMESTAMPNS`). A time of arrival taken from that stamp
+//! does not grow while the generator is busy with other connections, or sleeps until its next arrival is due:
+//! what is measured is the target and the network, not the generator's own scheduling.
+
+use std::io::{self, ErrorKind, IoSliceMut, Write};
+use std::mem::size_of;
+use std::net::TcpStream;
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::errno::Errno;
+use nix::sys::socket::sockopt::ReceiveTimestampns;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt};
+use nix::sys::time::TimeSpec;
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+
+use crate::time::{SECOND, nanos};
+
+/// Room for one control message: header, stamp, and what alignment may add.
+const CONTROL: usize = 64;
+
+/// A connected socket, registered with the current runtime.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    io: AsyncFd<TcpStream>,
+    /// When the last byte read had arrived, nanoseconds since 1970; 0 if the kernel did not say.
+    stamp: u64,
+}
+
+impl Socket {
+    /// Takes over a connected socket.
+    ///
+    /// # Errors
+    /// When the system has no more descriptors for the runtime.
+    pub(crate) fn new(tcp: tokio::net::TcpStream) -> io::Result<Self> {
+        let tcp = tcp.into_std()?;
+        // Without stamps the moment of reading is taken.
+        let _ = setsockopt(&tcp, ReceiveTimestampns, &true);
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe for types that may change their descriptor; a TcpStream does not"
+        )]
+        let io = AsyncFd::with_interest(tcp, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Self { io, stamp: 0 })
+    }
+
+    /// How long ago the last byte that was read had arrived, in nanoseconds; 0 if that is not known.
+    pub(crate) fn age(&self) -> u64 {
+        if self.stamp == 0 {
+            return 0;
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos);
+        now.saturating_sub(self.stamp)
+    }
+
+    /// One read with the stamp of what it gave.
+    fn receive(tcp: &TcpStream, space: &mut [u8]) -> io::Result<(usize, u64)> {
+        let mut control = [0_u8; CONTROL];
+        const { assert!(CONTROL >= size_of::<nix::libc::cmsghdr>() + size_of::<nix::libc::timespec>()) };
+        let mut pieces = [IoSliceMut::new(space)];
+        let got = recvmsg::<()>(tcp.as_raw_fd(), &mut pieces, Some(&mut control), MsgFlags::empty());
+        let message = got.map_err(|e: Errno| io::Error::from(e))?;
+        let stamp = message.cmsgs().ok().and_then(|mut all| {
+            all.find_map(|c| match c {
+                ControlMessageOwned::ScmTimestampns(at) => Some(unix_nanos(at)),
+                _ => None,
+            })
+        });
+        Ok((message.bytes, stamp.unwrap_or(0)))
+    }
+}
+
+fn unix_nanos(at: TimeSpec) -> u64 {
+    at.tv_sec().unsigned_abs() * SECOND + at.tv_nsec().unsigned_abs()
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            let mut guard = ready!(this.io.poll_read_ready(cx))?;
+            let space = buf.initialize_unfilled();
+            let room = space.len();
+            match Self::receive(this.io.get_ref(), space) {
+                Ok((n, stamp)) => {
+                    // Less than asked for: the queue is empty, and the next arrival is a new edge.
+                    if n > 0 && n < room {
+                        guard.clear_ready();
+                    }
+                    this.stamp = stamp;
+                    buf.advance(n);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => guard.clear_ready(),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Poll::Ready(Err(e)),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        loop {
+            // Tried before asking: an idle connection nearly always has room.
+            match this.io.get_ref().write(buf) {
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                done => return Poll::Ready(done),
+            }
+            let mut guard = ready!(this.io.poll_write_ready(cx))?;
+            guard.clear_ready();
+            match this.io.get_ref().write(buf) {
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.io.get_ref().shutdown(std::net::Shutdown::Write))
+    }
+}
