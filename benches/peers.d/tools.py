@@ -138,9 +138,10 @@ class Hey(Tool):
         # hey keeps the first million answers only; its rate counts all of them.
         requests = round(rate * total)
         errors = requests - good if good < 1_000_000 else 0
-        return asked(Result(requests, rate, 1e6 * float(found(r"50%+ in ([\d.]+) secs", output)),
-                            1e6 * float(found(r"99%+ in ([\d.]+) secs", output)), max(0, errors),
-                     remark="prints 0.1 ms steps"), load)
+        # The percentiles stop where there are too few answers for the next one.
+        times = {p: float(value) * 1e6 for p, value in re.findall(r"(\d+)%+ in ([\d.]+) secs", output)}
+        return asked(Result(requests, rate, times.get("50"), times.get("99"), max(0, errors),
+                            remark="prints 0.1 ms steps"), load)
 
     def version(self, binary):
         return package_version("hey")
