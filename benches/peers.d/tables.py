@@ -6,7 +6,6 @@ from statistics import median
 from sections import GOALS, Goal, Section
 
 OURS = "loadprof"
-FIGURES = ["rate", "cpu_us", "sent_asked", "p50", "p99", "late_p99", "server_busy", "foreign"]
 
 
 @dataclass
@@ -25,8 +24,8 @@ class Row:
         return median(values) if values else None
 
     def spread(self, figure: str) -> float | None:
-        middle = self.median(figure)
-        return (max(self.values(figure)) - min(self.values(figure))) / middle if middle else None
+        values, middle = self.values(figure), self.median(figure)
+        return (max(values) - min(values)) / middle if middle and len(values) > 1 else None
 
     def marked(self) -> bool:
         return bool(self.failures) or any(turn["errors"] for turn in self.turns)
@@ -91,7 +90,8 @@ def verdict(goal: Goal, index: dict) -> dict:
         values = []
     else:
         values = pairs(ours, theirs, goal.figure, goal.difference) if theirs else ours.values(goal.figure)
-    result = asdict(goal) | {"measured": None, "low": None, "high": None, "turns": len(values), "result": "not measured"}
+    result = asdict(goal) | {"measured": None, "low": None, "high": None, "turns": len(values)}
+    result["result"] = "not measured"
     if values:
         middle = median(values)
         judged = abs(middle) if goal.difference else middle
@@ -103,11 +103,14 @@ def verdict(goal: Goal, index: dict) -> dict:
     return result
 
 
-def print_verdicts(results: list[dict]) -> None:
+def print_verdicts(results: list[dict], rows: list[Row]) -> None:
     print(f"\n{'goal':<58}{'target':>9}{'measured':>10}{'from':>9}{'to':>9}  result")
     for r in results:
         sign = ">=" if r["at_least"] else "<="
         limit = f"{sign} {r['limit']:.4g}"
-        numbers = "".join(f"{shown(r[key], '.3g' if abs(r[key] or 0) < 100 else '.0f'):>{width}}"
+        numbers = "".join(f"{shown(r[key], '#.3g' if abs(r[key] or 0) < 100 else '.0f'):>{width}}"
                           for key, width in (("measured", 10), ("low", 9), ("high", 9)))
         print(f"{r['text']:<58}{limit:>9}{numbers}  {r['result']}")
+    paced = [f"{row.tool} {row.median('sent_asked'):.3f}" for row in rows if row.section == "pacing" and row.turns]
+    if paced:
+        print(f"sent/asked at 10,000/s: {', '.join(paced)}")
