@@ -98,6 +98,8 @@ def verdict(goal: Goal, index: dict) -> dict:
         reached = judged >= goal.limit if goal.at_least else judged <= goal.limit
         result |= {"measured": middle, "low": min(values), "high": max(values)}
         result["result"] = "reached" if reached else "missed"
+        if not goal.difference and min(values) < goal.limit < max(values):
+            result["result"] += ", not in every turn"
         if ours.marked() or (theirs and theirs.marked()):
             result["result"] += ", with errors"
     return result

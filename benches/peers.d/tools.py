@@ -134,13 +134,16 @@ class Hey(Tool):
     def read(self, output, place, load):
         rate = float(found(r"Requests/sec:\s+([\d.]+)", output))
         total = float(found(r"Total:\s+([\d.]+) secs", output))
-        good = sum(int(n) for n in re.findall(r"\[2\d\d\]\s+(\d+) responses", output))
-        # hey keeps the first million answers only; its rate counts all of them.
-        requests = round(rate * total)
-        errors = requests - good if good < 1_000_000 else 0
+        statuses = re.findall(r"\[(\d{3})\]\t(\d+) responses", output)
+        good = sum(int(count) for status, count in statuses if status.startswith("2"))
+        errors = sum(int(count) for _, count in statuses) - good
+        _, _, failures = output.partition("Error distribution:")
+        errors += sum(int(count) for count in re.findall(r"(?m)^\s*\[(\d+)\]\t", failures))
+        # hey lists the first million answers only; its rate counts all of them.
+        requests = good if good < 1_000_000 else round(rate * total)
         # The percentiles stop where there are too few answers for the next one.
         times = {p: float(value) * 1e6 for p, value in re.findall(r"(\d+)%+ in ([\d.]+) secs", output)}
-        return asked(Result(requests, rate, times.get("50"), times.get("99"), max(0, errors),
+        return asked(Result(requests, rate, times.get("50"), times.get("99"), errors,
                             remark="prints 0.1 ms steps"), load)
 
     def version(self, binary):
