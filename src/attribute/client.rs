@@ -27,20 +27,17 @@ pub(super) struct Client {
     pub in_flight: Vec<f64>,
     /// Mean number of requests that had arrived and the service had not read yet.
     pub service_unread: Measured,
-    /// Mean number of answers that had arrived and the generator had not read yet.
-    pub generator_unread: Measured,
 }
 
 const LOOKS: &str = "loadprof_socket_looks_total";
 const SERVICE: &str = "loadprof_service_unread_sockets_total";
-const GENERATOR: &str = "loadprof_generator_unread_sockets_total";
 
-/// Mean numbers of requests that the service, and of answers that the generator, had not read yet; zero where
-/// the target is on another machine.
-pub(super) fn unread(recording: &Recording, windows: &[Window]) -> (Measured, Measured) {
-    let wanted = [LOOKS, SERVICE, GENERATOR];
+/// Mean number of requests that had arrived and the service had not read yet; zero where the target is on
+/// another machine.
+pub(super) fn unread(recording: &Recording, windows: &[Window]) -> Measured {
+    let wanted = [LOOKS, SERVICE];
     let Ok(history) = recording.series(layout::GENERATOR, |_, s| wanted.contains(&&*s.name)) else {
-        return Default::default();
+        return Measured::default();
     };
     let points = |name: &str| history.named(name).next().map(|s| s.points.as_slice()).unwrap_or_default();
     let looks = points(LOOKS);
@@ -54,7 +51,7 @@ pub(super) fn unread(recording: &Recording, windows: &[Window]) -> (Measured, Me
             .collect();
         batch_mean(&per_period)
     };
-    (mean(SERVICE), mean(GENERATOR))
+    mean(SERVICE)
 }
 
 impl Client {
@@ -77,7 +74,6 @@ impl Client {
                 })
                 .collect(),
             service_unread: Measured::default(),
-            generator_unread: Measured::default(),
             in_flight: inside.iter().map(|p| (p.in_flight + p.backlog) as f64).collect(),
         }
     }

@@ -37,10 +37,7 @@ fn client_rows(side: &Side) -> Rows {
     let client = [
         (State::ClientQueue, sum(&[Phase::Queue])),
         (State::ClientConnect, sum(&[Phase::Dns, Phase::Connect, Phase::Tls])),
-        (
-            State::ClientTransfer,
-            sum(&[Phase::Send, Phase::Receive]).plus(side.client.generator_unread.times(each)),
-        ),
+        (State::ClientTransfer, sum(&[Phase::Send, Phase::Receive])),
         (State::Unread, side.client.service_unread.times(each)),
     ];
     client.into_iter().map(|(state, m)| ((state, String::new()), m)).collect()

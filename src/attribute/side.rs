@@ -48,7 +48,7 @@ impl Side {
         windows: &[Window],
     ) -> Self {
         let mut client = Client::of(periods, windows);
-        (client.service_unread, client.generator_unread) = unread(recording, windows);
+        client.service_unread = unread(recording, windows);
         Self {
             windows: windows.to_vec(),
             client,

@@ -53,8 +53,13 @@ impl Choice {
     }
 
     fn draw(&self, purpose: u64, n: u64) -> u64 {
-        mix(mix(self.seed ^ purpose).wrapping_add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+        draw(self.seed, purpose, n)
     }
+}
+
+/// The `n`th draw for a purpose: 64 even bits.
+pub(crate) const fn draw(seed: u64, purpose: u64, n: u64) -> u64 {
+    mix(mix(seed ^ purpose).wrapping_add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
 }
 
 /// The output function of SplitMix64 (Steele, Lea, Flood 2014): a bijection that passes BigCrush on counters.

@@ -6,7 +6,9 @@
 //! whole billionths of an arrival per second and compared in 192-bit integers: the answers do not depend on
 //! rounding, whatever the length of a run.
 
-use crate::scenario::{Executor, Rate, Stage};
+pub(crate) use super::poisson::Cursor;
+use super::poisson::Poisson;
+use crate::scenario::{Arrivals, Executor, Rate, Stage};
 use crate::time::{RunTime, SECOND, nanos};
 
 /// Parts of one arrival per second that rates are counted in.
@@ -22,6 +24,8 @@ pub struct Schedule {
     segments: Vec<Segment>,
     end: u64,
     total: u64,
+    /// The random process, where arrivals are not even.
+    poisson: Option<Poisson>,
 }
 
 /// A stretch of linear rate.
@@ -38,7 +42,7 @@ struct Segment {
 impl Schedule {
     /// The schedule of an open-model executor; none for a closed one.
     #[must_use]
-    pub fn new(executor: &Executor) -> Option<Self> {
+    pub fn new(executor: &Executor, arrivals: Arrivals, seed: u64) -> Option<Self> {
         let (start, stages) = match executor {
             Executor::ConstantArrivalRate { rate, duration } => {
                 (*rate, vec![Stage { duration: *duration, to: *rate, hold: true }])
@@ -48,7 +52,11 @@ impl Schedule {
             | Executor::ConstantVus { .. }
             | Executor::RampingVus { .. } => return None,
         };
-        Some(Self::of_stages(start, &stages))
+        let even = Self::of_stages(start, &stages);
+        Some(match arrivals {
+            Arrivals::Even => even,
+            Arrivals::Poisson => even.randomised(seed),
+        })
     }
 
     fn of_stages(start: Rate, stages: &[Stage<Rate>]) -> Self {
@@ -65,7 +73,17 @@ impl Schedule {
             (rate, at) = (to, at + len);
         }
         let total = u64::try_from(base2.div_ceil(ARRIVAL2)).unwrap_or(u64::MAX);
-        Self { segments, end: at, total }
+        Self { segments, end: at, total, poisson: None }
+    }
+
+    /// The same rates with the gaps of a Poisson process: unit-rate arrivals, mapped through the integral of
+    /// the rate (Cinlar 1975: inversion of the integrated rate).
+    fn randomised(self, seed: u64) -> Self {
+        let units = |s: &Segment| s.base2 + u128::from(s.len) * (u128::from(s.from) + u128::from(s.to));
+        // Twice the integral, in billionths of an arrival.
+        let whole = self.segments.last().map_or(0, units) / u128::from(2 * SECOND);
+        let poisson = Poisson::new(seed, u64::try_from(whole).unwrap_or(u64::MAX));
+        Self { total: poisson.total(), poisson: Some(poisson), ..self }
     }
 
     /// Number of arrivals.
@@ -83,10 +101,18 @@ impl Schedule {
     /// When arrival `n` (from 0) is due; none beyond the last. Never decreases with `n`.
     #[must_use]
     pub fn due(&self, n: u64) -> Option<RunTime> {
+        self.due_from(&mut Cursor::default(), n)
+    }
+
+    /// As [`Schedule::due`]; a cursor that was asked for the arrivals before makes it cheap.
+    pub(crate) fn due_from(&self, cursor: &mut Cursor, n: u64) -> Option<RunTime> {
         if n >= self.total {
             return None;
         }
-        let target2 = u128::from(n) * ARRIVAL2;
+        let target2 = match &self.poisson {
+            None => u128::from(n) * ARRIVAL2,
+            Some(poisson) => u128::from(poisson.units(cursor, n)) * u128::from(2 * SECOND),
+        };
         let after = self.segments.partition_point(|s| s.base2 <= target2);
         let segment = &self.segments[after.checked_sub(1)?];
         Some(RunTime::from_nanos(segment.start + segment.first_reaching(target2 - segment.base2)))
@@ -204,7 +230,8 @@ mod tests {
 
     fn constant(rate: f64, secs: f64) -> Schedule {
         let duration = Duration::from_secs_f64(secs);
-        Schedule::new(&Executor::ConstantArrivalRate { rate: Rate(rate), duration }).expect("open")
+        let executor = Executor::ConstantArrivalRate { rate: Rate(rate), duration };
+        Schedule::new(&executor, Arrivals::Even, 1).expect("open")
     }
 
     fn stage(secs: f64, to: f64, hold: bool) -> Stage<Rate> {
@@ -212,7 +239,8 @@ mod tests {
     }
 
     fn ramping(start: f64, stages: Vec<Stage<Rate>>) -> Schedule {
-        Schedule::new(&Executor::RampingArrivalRate { start: Rate(start), stages }).expect("open")
+        let executor = Executor::RampingArrivalRate { start: Rate(start), stages };
+        Schedule::new(&executor, Arrivals::Even, 1).expect("open")
     }
 
     fn due_ns(s: &Schedule, n: u64) -> u64 {

@@ -110,18 +110,21 @@ pub fn start(
     sink: impl FnMut(LoadPeriod) + Send + 'static,
 ) -> Result<LoadHandle, LoadError> {
     let executor = &plan.scenario.load.executor;
-    let (schedule, shape) = (Schedule::new(executor), Shape::new(executor));
+    let schedule = Schedule::new(executor, plan.scenario.load.arrivals, plan.scenario.load.seed);
+    let shape = Shape::new(executor);
     let empty = |schedule: &Schedule| schedule.total() == 0;
     if schedule.as_ref().is_some_and(empty) || shape.as_ref().is_some_and(|s| s.most() == 0) {
         return Err(LoadError::NoArrival);
     }
     let load = &plan.scenario.load;
-    let connections = shape.as_ref().map_or(load.max_connections, Shape::most);
+    let connections = match executor {
+        Executor::ConstantConnections { connections, .. } => *connections,
+        _ => shape.as_ref().map_or(load.max_connections, Shape::most),
+    };
     let shared = Arc::new(Plan::prepare(plan, connections, Arc::clone(&stop))?);
     match (schedule, shape) {
-        (Some(schedule), _) => start_open(shared, Arc::new(schedule), sink),
         (None, Some(shape)) => start_closed(plan, shared, shape, &stop, sink),
-        (None, None) => Err(LoadError::NoArrival),
+        (schedule, _) => start_threads(shared, schedule.map(Arc::new), sink),
     }
 }
 
@@ -157,9 +160,10 @@ impl Wiring {
     }
 }
 
-fn start_open(
+/// Load threads of our own: the open model, or connections that send as fast as they get answers.
+fn start_threads(
     plan: Arc<Plan>,
-    schedule: Arc<Schedule>,
+    schedule: Option<Arc<Schedule>>,
     sink: impl FnMut(LoadPeriod) + Send + 'static,
 ) -> Result<LoadHandle, LoadError> {
     let (ready, readiness) = mpsc::channel();
@@ -167,7 +171,7 @@ fn start_open(
     let mut starters = Vec::with_capacity(plan.threads);
     for k in 0..plan.threads {
         let (go, gate) = mpsc::channel::<Go>();
-        let (plan, schedule, ready) = (Arc::clone(&plan), Arc::clone(&schedule), ready.clone());
+        let (plan, schedule, ready) = (Arc::clone(&plan), schedule.clone(), ready.clone());
         let body = move || thread::main(plan, schedule, k, &ready, &gate);
         let spawned = std::thread::Builder::new().name(format!("load-{k}")).spawn(body);
         threads.push(spawned.map_err(LoadError::Thread)?);

@@ -81,7 +81,12 @@ impl<W: FnMut(&Progress)> Watch<W> {
             out,
             log,
             health: GeneratorHealth::new(),
-            unread: UnreadSockets::watch(target, scenario.load.seed),
+            // Only a breakdown needs them, and listing sockets takes milliseconds of a core.
+            unread: if scenario.evidence.is_empty() {
+                None
+            } else {
+                UnreadSockets::watch(target, scenario.load.seed)
+            },
             detector: None,
             triggers,
             healthy_due: Some(HEALTHY_AFTER),

@@ -24,6 +24,7 @@ mod threads;
 use procfs::process::{LimitValue, Process};
 use procfs::{CpuTime, CurrentSI, KernelStats};
 
+use sockets::Tables;
 use threads::Threads;
 
 /// One value.
@@ -51,6 +52,7 @@ impl HealthSample {
 #[derive(Debug, Default)]
 pub struct GeneratorHealth {
     threads: Threads,
+    tables: Tables,
 }
 
 impl GeneratorHealth {
@@ -69,7 +71,7 @@ impl GeneratorHealth {
             self.threads.sample(&process, &mut all);
         }
         of_host(&mut all);
-        sockets::sample(&mut all);
+        self.tables.sample(&mut all);
         all
     }
 }

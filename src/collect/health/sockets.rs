@@ -35,8 +35,30 @@ const COUNTERS: [(&str, &str, &str); 5] = [
     ("TcpExt", "TCPSynRetrans", "loadprof_tcp_syn_retransmissions_total"),
 ];
 
-pub(super) fn sample(all: &mut Vec<HealthSample>) {
-    of_tables(all);
+/// The kernel takes milliseconds to list its sockets, on the core of whoever asks: it is asked at every tenth
+/// sample, and its last answer holds in between.
+const EVERY: u32 = 10;
+
+/// Remembers the last listing.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    samples: u32,
+    last: Vec<HealthSample>,
+}
+
+impl Tables {
+    pub(super) fn sample(&mut self, all: &mut Vec<HealthSample>) {
+        if self.samples.is_multiple_of(EVERY) {
+            self.last.clear();
+            of_tables(&mut self.last);
+        }
+        self.samples = self.samples.wrapping_add(1);
+        all.extend(self.last.iter().cloned());
+        of_counters(all);
+    }
+}
+
+fn of_counters(all: &mut Vec<HealthSample>) {
     for path in ["/proc/self/net/snmp", "/proc/self/net/netstat"] {
         if let Ok(text) = fs::read_to_string(path) {
             counters(&text, all);

@@ -8,8 +8,10 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::task::{Context, Poll};
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::task::yield_now;
 
 use super::worker::{Stage, Worker};
+use crate::load::nap::Nap;
 use crate::load::plan::Plan;
 use crate::load::recorder::Recorder;
 use crate::load::schedule::Schedule;
@@ -39,7 +41,7 @@ pub(crate) struct Go {
 /// The body of a load thread: gets ready, says so, waits for the start, runs.
 pub(crate) fn main(
     plan: Arc<Plan>,
-    schedule: Arc<Schedule>,
+    schedule: Option<Arc<Schedule>>,
     thread: usize,
     ready: &Sender<io::Result<()>>,
     go: &Receiver<Go>,
@@ -52,9 +54,10 @@ pub(crate) fn main(
     ready.send(report).ok()?;
     let (runtime, timer) = set_up?;
     let Go { started, recorder } = go.recv().ok()?;
-    let end = started.plus(schedule.end().as_nanos());
+    let end = started.plus(plan.length);
     let worker = Rc::new(Worker::new(plan, schedule, thread, started, recorder));
-    let mut run = Run { grace: worker.plan.graceful_stop, worker, timer, end, stopped: None };
+    let nap = Nap::new(worker.plan.clock);
+    let mut run = Run { grace: worker.plan.graceful_stop, worker, timer, nap, end, stopped: None };
     runtime.block_on(run.finish());
     let (offered, sent) = run.worker.totals();
     Some(ThreadOutcome { offered, sent, stopped: run.stopped })
@@ -66,10 +69,20 @@ fn set_up(plan: &Plan) -> io::Result<(LocalRuntime, Timer)> {
     Ok((runtime, timer))
 }
 
+/// What the thread's own task does next.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    /// Sleep until then with the whole thread.
+    Nap(RunTime),
+    /// Nothing more.
+    Over,
+}
+
 /// The thread's own task.
 struct Run {
     worker: Rc<Worker>,
     timer: Timer,
+    nap: Nap,
     /// End of the schedule, or the moment of the stop.
     end: RunTime,
     grace: u64,
@@ -78,7 +91,13 @@ struct Run {
 
 impl Run {
     async fn finish(&mut self) {
-        poll_fn(|cx| self.poll_drained(cx)).await;
+        self.worker.begin();
+        while let Turn::Nap(until) = poll_fn(|cx| self.poll_turn(cx)).await {
+            // What is due is sent, and what came is looked at; then lanes that this woke run.
+            yield_now().await;
+            yield_now().await;
+            self.nap.until(until);
+        }
         self.worker.close();
         // Lanes that were cut off record their hits as soon as they run.
         poll_fn(|cx| self.poll_cut(cx)).await;
@@ -87,8 +106,8 @@ impl Run {
         self.worker.finish(now);
     }
 
-    /// Ready when the schedule is over and everything has ended, or when the grace is.
-    fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Over when the schedule is and everything has ended, or when the grace is.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         loop {
             let kicked = self.worker.take_kick(cx.waker());
             let now = self.worker.plan.clock.now();
@@ -97,8 +116,14 @@ impl Run {
                 self.stop(now);
             }
             let last = self.end.plus(self.grace);
+            if now >= self.end {
+                self.worker.end_of_plan(now);
+            }
             if (now >= self.end && self.worker.drained()) || now >= last {
-                return Poll::Ready(());
+                return Poll::Ready(Turn::Over);
+            }
+            if let Some(until) = self.worker.nap(now) {
+                return Poll::Ready(Turn::Nap(until));
             }
             let check = now.plus(STOP_CHECK).min(if now < self.end { self.end } else { last });
             let wake = self.worker.next_moment().min(check);

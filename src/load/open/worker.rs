@@ -13,7 +13,7 @@ use super::lane::{self, Lane};
 use crate::load::hit::{Hit, Problem};
 use crate::load::plan::Plan;
 use crate::load::recorder::{Gauges, Recorder};
-use crate::load::schedule::Schedule;
+use crate::load::schedule::{Cursor, Schedule};
 use crate::time::RunTime;
 
 /// A moment that never comes.
@@ -21,6 +21,12 @@ const NEVER: RunTime = RunTime::from_nanos(u64::MAX);
 /// Time between two looks for time limits that have passed, so that a look costs little however many
 /// requests are under way.
 const SWEEP: u64 = 1_000_000;
+
+/// Longest sleep of the whole thread; answers, time limits and stops are looked at this often at least.
+const LONGEST_NAP: u64 = 1_000_000;
+/// Arrivals that are due within this time are sent together: one wake-up of this thread, and mostly one of
+/// the target, instead of several. Their lateness is recorded and is part of their response times.
+const TOGETHER: u64 = 50_000;
 
 /// An arrival on its way to a lane.
 #[derive(Clone, Copy, Debug)]
@@ -43,9 +49,13 @@ pub(crate) enum Stage {
 /// One load thread's state, shared by its lanes.
 pub(crate) struct Worker {
     pub(crate) plan: Arc<Plan>,
-    schedule: Arc<Schedule>,
+    /// When arrivals are due; none in the closed model, where each lane makes its own.
+    schedule: Option<Arc<Schedule>>,
     started: RunTime,
     max_lanes: usize,
+    /// Where the schedule was asked last: for what is due next, and for the oldest of the backlog.
+    ahead: RefCell<Cursor>,
+    behind: RefCell<Cursor>,
     /// First arrival that was not offered yet, and when it is due.
     next: Cell<u64>,
     next_due: Cell<RunTime>,
@@ -70,7 +80,7 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn new(
         plan: Arc<Plan>,
-        schedule: Arc<Schedule>,
+        schedule: Option<Arc<Schedule>>,
         thread: usize,
         started: RunTime,
         recorder: Recorder,
@@ -85,6 +95,8 @@ impl Worker {
             lanes: RefCell::default(),
             ready: RefCell::default(),
             resting: RefCell::default(),
+            ahead: RefCell::default(),
+            behind: RefCell::default(),
             recorder: RefCell::new(recorder),
             in_flight: Cell::new(0),
             connections: Cell::new(0),
@@ -95,13 +107,29 @@ impl Worker {
             plan,
             schedule,
         };
-        worker.next_due.set(worker.due(thread as u64));
+        worker.next_due.set(worker.due(&worker.ahead, thread as u64));
         worker
     }
 
     /// When arrival `n` is due on the run clock.
-    fn due(&self, n: u64) -> RunTime {
-        self.schedule.due(n).map_or(NEVER, |due| self.started.plus(due.as_nanos()))
+    fn due(&self, cursor: &RefCell<Cursor>, n: u64) -> RunTime {
+        let due = self.schedule.as_ref().and_then(|s| s.due_from(&mut cursor.borrow_mut(), n));
+        due.map_or(NEVER, |due| self.started.plus(due.as_nanos()))
+    }
+
+    /// Lets the lanes of the closed model begin.
+    pub(crate) fn begin(self: &Rc<Self>) {
+        if self.schedule.is_none() {
+            while self.take_next().is_some_and(|first| self.hand_out(first)) {}
+        }
+    }
+
+    /// The time of the plan is over: the closed model begins nothing more.
+    pub(crate) fn end_of_plan(&self, now: RunTime) {
+        if self.schedule.is_none() && self.stage.get() == Stage::Running {
+            self.stage.set(Stage::Stopping);
+            self.limit.set(self.limit.get().max(now));
+        }
     }
 
     // ---- time ------------------------------------------------------------------------------------
@@ -124,6 +152,20 @@ impl Worker {
         }
     }
 
+    /// Until when the whole thread may sleep, deaf to its sockets: the next arrival, or a moment later if
+    /// one wake-up then serves several. None where something else would have to wait for it: a backlog, or
+    /// the next step of a journey.
+    pub(crate) fn nap(&self, now: RunTime) -> Option<RunTime> {
+        let due = self.next_due.get();
+        if !self.plan.naps || due > now.plus(LONGEST_NAP) || self.unsent.get() < self.next.get() {
+            return None;
+        }
+        let together = due.plus(TOGETHER);
+        let several = self.due(&self.ahead, self.after(self.next.get())) <= together;
+        let wake = if several { together } else { due };
+        Some(wake.min(self.recorder.borrow().period_end()).min(self.limit.get()))
+    }
+
     /// The next moment at which [`Worker::tick`] has something to do.
     pub(crate) fn next_moment(&self) -> RunTime {
         self.next_due.get().min(self.recorder.borrow().period_end()).min(self.limit.get())
@@ -138,7 +180,7 @@ impl Worker {
         while self.next_due.get() <= until {
             let (n, due) = (self.next.get(), self.next_due.get());
             self.next.set(self.after(n));
-            self.next_due.set(self.due(self.next.get()));
+            self.next_due.set(self.due(&self.ahead, self.next.get()));
             self.recorder.borrow_mut().offered(now.since(due));
             if self.unsent.get() == n && self.hand_out(Arrival { n, intended: due }) {
                 self.unsent.set(self.after(n));
@@ -195,13 +237,30 @@ impl Worker {
 
     /// The oldest arrival of the backlog.
     pub(crate) fn take_backlog(&self) -> Option<Arrival> {
+        if self.schedule.is_none() {
+            let next = self.take_next();
+            self.in_flight.set(self.in_flight.get() + u64::from(next.is_some()));
+            return next;
+        }
         let n = self.unsent.get();
         if n >= self.next.get() || self.stage.get() != Stage::Running {
             return None;
         }
         self.unsent.set(self.after(n));
         self.in_flight.set(self.in_flight.get() + 1);
-        Some(Arrival { n, intended: self.due(n) })
+        Some(Arrival { n, intended: self.due(&self.behind, n) })
+    }
+
+    /// The closed model's next arrival: now.
+    fn take_next(&self) -> Option<Arrival> {
+        if self.stage.get() != Stage::Running {
+            return None;
+        }
+        let n = self.next.get();
+        self.next.set(self.after(n));
+        self.unsent.set(self.next.get());
+        self.recorder.borrow_mut().begun();
+        Some(Arrival { n, intended: self.plan.clock.now() })
     }
 
     /// A lane has nothing to do.
@@ -299,7 +358,7 @@ impl Worker {
         let mut n = self.unsent.get();
         while n < self.next.get() {
             let request = self.plan.choice.request(n);
-            recorder.record(&Hit::unsent(n, request, self.due(n), now), None);
+            recorder.record(&Hit::unsent(n, request, self.due(&self.behind, n), now), None);
             n = self.after(n);
         }
         self.unsent.set(self.next.get());

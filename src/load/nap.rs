@@ -1,0 +1,42 @@
+//! Sleeping until an absolute moment with the whole thread.
+//!
+//! A load thread whose next arrival is due soon sleeps without listening to its sockets: answers that come
+//! meanwhile carry the kernel's stamp of their arrival, so reading them a little later changes no measured
+//! time, and saves a wake-up for each. A wake-up is the dearest thing a paced request costs.
+
+use std::num::NonZeroU64;
+
+use rustix::thread::{clock_nanosleep_absolute, set_current_timer_slack};
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+use crate::time::{RunClock, RunTime, SECOND};
+
+/// Sleeps on the run clock.
+#[derive(Debug)]
+pub(crate) struct Nap {
+    clock: RunClock,
+    /// `CLOCK_MONOTONIC` at the start of the run, in nanoseconds.
+    origin: u64,
+}
+
+impl Nap {
+    /// For the current thread, whose sleeps become exact: the kernel's default may add 50 us to each.
+    pub(crate) fn new(clock: RunClock) -> Self {
+        // Where the kernel refuses, sleeps are late, and lateness shows it.
+        let _ = set_current_timer_slack(NonZeroU64::new(1));
+        let run = clock.now();
+        let now = clock_gettime(ClockId::Monotonic);
+        let now = now.tv_sec.unsigned_abs() * SECOND + now.tv_nsec.unsigned_abs();
+        Self { clock, origin: now.saturating_sub(run.as_nanos()) }
+    }
+
+    /// Returns at `at` or later; sooner only if a signal came.
+    pub(crate) fn until(&self, at: RunTime) {
+        if at <= self.clock.now() {
+            return;
+        }
+        let nanos = self.origin.saturating_add(at.as_nanos());
+        let at = Timespec { tv_sec: (nanos / SECOND) as i64, tv_nsec: (nanos % SECOND) as i64 };
+        let _ = clock_nanosleep_absolute(ClockId::Monotonic, &at);
+    }
+}
