@@ -1,5 +1,8 @@
 //! Scenario files as people write them, right and wrong.
 
+mod script;
+mod transport;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -208,7 +211,7 @@ fn mistakes_outside_the_load_are_named_too() {
         ),
         (
             "[[request]]\nput = \"/\"\nbody = \"a\"\nbody-file = \"Cargo.toml\"",
-            "s.toml:9: request[0].body-file = \"Cargo.toml\": `body` is there too",
+            "s.toml:9: request[0].body-file = \"Cargo.toml\": a second body",
         ),
         ("[request]\nget = \"/\"", "s.toml:6: request: is a table, not an array"),
         ("[thresholds]\np99.9 = \"1s\"", "s.toml:7: thresholds.p99"),
