@@ -61,13 +61,13 @@ fn csv_columns(reader: &mut impl BufRead) -> Result<Vec<String>, String> {
 
 /// The next record of RFC 4180; none at the end of the file.
 fn csv_record(reader: &mut impl BufRead) -> Result<Option<Vec<String>>, String> {
-    let mut text = String::new();
+    let (mut text, mut quotes) = (String::new(), 0);
     // A quoted field goes on over line breaks: read lines until every quote is closed.
     loop {
         let line = line(reader)?;
-        let ended = line.is_empty();
+        quotes += line.matches('"').count();
         text.push_str(&line);
-        if ended || text.matches('"').count() % 2 == 0 {
+        if line.is_empty() || quotes.is_multiple_of(2) {
             break;
         }
         if text.len() as u64 > MAX_RECORD {

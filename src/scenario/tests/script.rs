@@ -137,7 +137,7 @@ fn what_is_extracted_is_known_from_then_on_and_nowhere_else() {
         "s.toml:9: journey[0].step[0].get = \"/b/${id}\": nothing gives ${id} here",
     );
     let other = format!("{}[[request]]\nget = \"/c/${{id}}\"", journey(gives, "get = \"/d\""));
-    expect_problem(&other, "s.toml:13: request[0].get = \"/c/${id}\": nothing gives ${id} here");
+    expect_problem(&other, "s.toml:14: request[0].get = \"/c/${id}\": nothing gives ${id} here");
     let setup = format!(
         "[[setup]]\n{gives}\n[[setup]]\nname = \"second\"\nget = \"/a/${{id}}\"\n[[request]]\nget = \"/${{id}}\"\n[[teardown]]\ndelete = \"/${{id}}\"\n"
     );
@@ -148,7 +148,7 @@ fn what_is_extracted_is_known_from_then_on_and_nowhere_else() {
     );
     expect_problem(
         &format!("{}[[teardown]]\nget = \"/${{id}}\"", journey(gives, "get = \"/d\"")),
-        "s.toml:13: teardown[0].get = \"/${id}\": nothing gives ${id} here",
+        "s.toml:14: teardown[0].get = \"/${id}\": nothing gives ${id} here",
     );
     // What follows from a mistake is not told: the extraction of a wrong request is known.
     let wrong = journey("get = \"a\"\nextract = { id = { json = \"$.id\" } }", "get = \"/b/${id}\"");

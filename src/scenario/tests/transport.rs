@@ -28,7 +28,7 @@ fn connections_are_as_written() {
 #[test]
 fn mistakes_in_connections_are_named() {
     for (text, expected) in [
-        ("http-version = \"3\"", "http-version = \"3\": Known are: 1.1, 2"),
+        ("http-version = \"3\"", "http-version = \"3\": did you mean \"2\"? Known are: 1.1, 2"),
         ("streams = 5", "streams = 5: HTTP/1.1 has no streams: write http-version = \"2\""),
         ("http-version = \"2\"\nstreams = 0", "streams = 0: must be a whole number from 1 to 1000"),
         ("resolve = \"127.0.0.1\"", "resolve = \"127.0.0.1\": is no address with a port"),
@@ -43,7 +43,7 @@ fn mistakes_in_connections_are_named() {
         ("server-name = \"a b\"", "server-name = \"a b\": is no host name"),
         ("client-key = \"Cargo.toml\"", "client-key = \"Cargo.toml\": needs `client-certificate` beside it"),
         ("client-certificate = \"Cargo.toml\"", "client-certificate = \"Cargo.toml\": needs `client-key`"),
-        ("compression = [\"gzip\", \"brotli\"]", "compression[1] = \"brotli\": did you mean \"br\"?"),
+        ("compression = [\"gzip\", \"brotli\"]", "compression[1] = \"brotli\": Known are: gzip, br, zstd"),
         ("compression = [\"gzip\", \"gzip\"]", "compression[1] = \"gzip\": is there already"),
         ("redirects = 21", "redirects = 21: must be a whole number from 0 to 20"),
         ("proxy = \"https://10.0.0.1\"", "proxy: only proxies that are spoken to by http"),
@@ -86,7 +86,7 @@ fn mistakes_in_connections_are_named() {
             "{TARGET}{text}{LOAD}[[request]]\nget = \"/\"\nheaders = {{ authorization = \"b\" }}\n{own}"
         );
         let found = problems(&text, &[]);
-        assert!(found.iter().any(|p| p.starts_with(&expected.replace("s.toml:9", "s.toml:9"))), "{found:#?}");
+        assert!(found.iter().any(|p| p.starts_with(expected)), "{found:#?}");
     }
 }
 
