@@ -7,12 +7,14 @@ use std::borrow::Cow;
 
 use super::load_log::ExtraSample;
 use super::period::{Failure, LoadPeriod, RequestPeriod};
-use crate::formats::openmetrics::{Family, Kind, Labels, Sample, encode, parse};
+use crate::formats::openmetrics::{Exposition, Family, Kind, Labels, Sample, encode, parse};
 
 /// Interval logs in the order of their line counters.
 pub(super) const LOGS: [&str; 3] = ["latency", "phases", "lateness"];
 /// Classes of status as labels.
 const STATUS: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/// Most checks of a request that are read back; scenarios have fewer.
+const MAX_CHECKS: usize = 1000;
 /// Values up to here are exact as floating-point numbers.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
@@ -24,6 +26,8 @@ const RESPONSES: &str = "loadprof_responses";
 const RECEIVED: &str = "loadprof_received_bytes";
 const TRANSMITTED: &str = "loadprof_transmitted_bytes";
 const CONNECTS: &str = "loadprof_connects";
+const REDIRECTS: &str = "loadprof_redirects";
+const CHECKS: &str = "loadprof_checks_failed";
 const LOG_LINES: &str = "loadprof_log_lines";
 const BACKLOG: &str = "loadprof_backlog";
 const IN_FLIGHT: &str = "loadprof_in_flight";
@@ -50,6 +54,9 @@ pub(super) struct RequestTotals {
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
     pub(super) connects: u64,
+    pub(super) redirects: u64,
+    /// By the index of the check.
+    pub(super) checks: Vec<u64>,
 }
 
 /// Values at the end of a period.
@@ -104,6 +111,11 @@ impl RequestTotals {
         self.bytes_in += r.bytes_in;
         self.bytes_out += r.bytes_out;
         self.connects += r.connects;
+        self.redirects += r.redirects;
+        if self.checks.len() < r.checks.len() {
+            self.checks.resize(r.checks.len(), 0);
+        }
+        self.checks.iter_mut().zip(&r.checks).for_each(|(sum, n)| *sum += n);
     }
 
     fn since(&self, earlier: &Self) -> Option<Self> {
@@ -118,7 +130,17 @@ impl RequestTotals {
             bytes_in: self.bytes_in.checked_sub(earlier.bytes_in)?,
             bytes_out: self.bytes_out.checked_sub(earlier.bytes_out)?,
             connects: self.connects.checked_sub(earlier.connects)?,
+            redirects: self.redirects.checked_sub(earlier.redirects)?,
+            checks: self.checks_since(&earlier.checks)?,
         })
+    }
+}
+
+impl RequestTotals {
+    /// A check that was not there earlier had not failed then.
+    fn checks_since(&self, earlier: &[u64]) -> Option<Vec<u64>> {
+        let earlier = earlier.iter().copied().chain(std::iter::repeat(0));
+        self.checks.iter().zip(earlier).map(|(later, earlier)| later.checked_sub(earlier)).collect()
     }
 }
 
@@ -167,6 +189,8 @@ fn own_families(totals: &Totals, gauges: Gauges) -> Vec<Family<'_>> {
     let mut received = counter(RECEIVED, "Bytes received, heads and bodies.");
     let mut transmitted = counter(TRANSMITTED, "Bytes sent, heads and bodies.");
     let mut connects = counter(CONNECTS, "Hits that had to open a connection.");
+    let mut redirects = counter(REDIRECTS, "Redirects that were followed.");
+    let mut checks = counter(CHECKS, "Answers that failed a named check, by the check's index.");
     let mut lines = counter(LOG_LINES, "Lines written to the interval logs.");
     (received.unit, transmitted.unit) = ("bytes".into(), "bytes".into());
     offered.push(Labels::new(), totals.offered as f64);
@@ -186,11 +210,32 @@ fn own_families(totals: &Totals, gauges: Gauges) -> Vec<Family<'_>> {
         received.push(label(None), r.bytes_in as f64);
         transmitted.push(label(None), r.bytes_out as f64);
         connects.push(label(None), r.connects as f64);
+        if r.redirects > 0 {
+            redirects.push(label(None), r.redirects as f64);
+        }
+        // Zeros too: a page says which checks there are.
+        for (i, n) in r.checks.iter().enumerate() {
+            let mut labels = label(None);
+            labels.push(("check".into(), i.to_string().into()));
+            checks.push(labels, *n as f64);
+        }
     }
     for (log, n) in LOGS.iter().zip(totals.log_lines) {
         lines.push(vec![("log".into(), (*log).into())], n as f64);
     }
-    let mut all = vec![offered, sent, passed, failed, responses, received, transmitted, connects, lines];
+    let mut all = vec![
+        offered,
+        sent,
+        passed,
+        failed,
+        responses,
+        received,
+        transmitted,
+        connects,
+        redirects,
+        checks,
+        lines,
+    ];
     for (name, value, help) in [
         (BACKLOG, gauges.backlog, "Arrivals that wait for a connection."),
         (IN_FLIGHT, gauges.in_flight, "Requests under way."),
@@ -243,6 +288,7 @@ pub(super) fn from_text(bytes: &[u8]) -> Result<(Totals, Gauges), String> {
         requests[i].status[class] = n;
         Some(())
     })?;
+    read_news(&page, &slugs, &mut totals.requests)?;
     let gauges = Gauges {
         backlog: single(BACKLOG)?,
         in_flight: single(IN_FLIGHT)?,
@@ -250,6 +296,24 @@ pub(super) fn from_text(bytes: &[u8]) -> Result<(Totals, Gauges), String> {
         vus: single(VUS)?,
     };
     Ok((totals, gauges))
+}
+
+/// What the first pages of format 1.0 did not have.
+fn read_news(page: &Exposition<'_>, slugs: &[String], requests: &mut [RequestTotals]) -> Result<(), String> {
+    if let Some(family) = page.family(REDIRECTS) {
+        let redirects = plain(family, "request", slugs)?;
+        requests.iter_mut().zip(redirects).for_each(|(r, n)| r.redirects = n);
+    }
+    let Some(family) = page.family(CHECKS) else { return Ok(()) };
+    each(family, "request", slugs, |i, sample, n| {
+        let check = sample.label("check")?.parse::<usize>().ok().filter(|check| *check < MAX_CHECKS)?;
+        let checks = &mut requests[i].checks;
+        if checks.len() <= check {
+            checks.resize(check + 1, 0);
+        }
+        checks[check] = n;
+        Some(())
+    })
 }
 
 fn label_values(family: &Family<'_>, label: &str) -> Vec<String> {

@@ -191,6 +191,8 @@ impl Entry {
             bytes_in: r.bytes_in,
             bytes_out: r.bytes_out,
             connects: r.connects,
+            redirects: r.redirects,
+            checks: r.checks.clone(),
             ..RequestPeriod::new()
         });
         LoadPeriod {

@@ -3,8 +3,9 @@
 use toml::de::DeValue;
 
 use super::findings::Findings;
-use super::secret::{MASK, looks_secret};
+use super::secret::{is_secret, masked_at};
 use super::source::{Source, Tree, each_string};
+use super::text::{has_variables, is_variable};
 
 /// What to do about `${NAME}` when the environment has no such variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,18 +30,19 @@ pub(super) fn fill(
     each_string(tree.get_mut(), &mut Vec::new(), &mut |path, value| {
         let span = value.span();
         let DeValue::String(text) = value.get_mut() else { return };
-        let secret = path.iter().any(|key| looks_secret(key));
-        let filled = expand(text, env);
+        let keys: Vec<&str> = path.iter().map(String::as_str).collect();
+        let filled = expand(text, env, is_template(&keys));
         if policy == EnvPolicy::Require {
             for name in &filled.missing {
                 findings.value(&span, missing(name));
             }
         }
-        if filled.used && is_fact(path) && !secret {
-            edits.push((span, toml::Value::String(filled.text.clone()).to_string()));
-        } else if secret && !filled.used && filled.missing.is_empty() {
-            edits.push((span, format!("\"{MASK}\"")));
-        }
+        let kept = if filled.used && is_fact(&keys) && !is_secret(keys.iter().copied()) {
+            Some(filled.text.clone())
+        } else {
+            masked_at(&keys, text)
+        };
+        edits.extend(kept.map(|kept| (span, toml::Value::String(kept).to_string())));
         *text = filled.text.into();
     });
     edits.retain(|(span, _)| source.in_file(span));
@@ -59,14 +61,46 @@ fn missing(name: &str) -> String {
 }
 
 /// Whether a value is a plain fact of the run and never a credential.
-fn is_fact(path: &[String]) -> bool {
-    let first = path.first().map_or("", String::as_str);
-    let last = path.last().map_or("", String::as_str);
+fn is_fact(path: &[&str]) -> bool {
+    const TARGET: [&str; 12] = [
+        "url",
+        "timeout",
+        "keep-alive",
+        "http-version",
+        "streams",
+        "resolve",
+        "server-name",
+        "insecure",
+        "compression",
+        "cookies",
+        "redirects",
+        "allow",
+    ];
+    const REQUEST: [&str; 10] =
+        ["name", "timeout", "weight", "think-time", "from", "to", "at-least", "at-most", "status", "exists"];
+    let (first, last) = (path.first().copied().unwrap_or(""), path.last().copied().unwrap_or(""));
     match first {
         "name" | "load" | "detect" | "thresholds" => true,
-        "target" => last == "url" || last == "timeout" || last == "keep-alive",
-        "request" => last == "timeout" || last == "weight" || path.iter().any(|k| k == "thresholds"),
-        "evidence" => !matches!(last, "url" | "ca") && !path.iter().any(|k| k == "headers"),
+        "feeder" => last != "file",
+        "target" => path.len() == 2 && TARGET.contains(&last),
+        "request" | "journey" | "setup" | "teardown" => {
+            !path.contains(&"headers") && (REQUEST.contains(&last) || path.contains(&"thresholds"))
+        }
+        "evidence" => !matches!(last, "url" | "ca") && !path.contains(&"headers"),
+        _ => false,
+    }
+}
+
+/// Whether variables of the run may stand in a value, so that `$${` is theirs to read.
+fn is_template(path: &[&str]) -> bool {
+    const TEXTS: [&str; 10] =
+        ["get", "post", "put", "patch", "delete", "head", "options", "body", "equals", "contains"];
+    let sent = path.contains(&"headers") || path.contains(&"auth");
+    match path.first() {
+        Some(&"target") => sent,
+        Some(&("request" | "journey" | "setup" | "teardown")) => {
+            sent || path.last().is_some_and(|key| TEXTS.contains(key))
+        }
         _ => false,
     }
 }
@@ -77,15 +111,16 @@ struct Filled {
     missing: Vec<String>,
 }
 
-/// Replaces `${NAME}` (upper case only: `${page}` belongs to data feeds); `$${` stands for `${`.
-fn expand(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Filled {
+/// Replaces `${NAME}` (upper case only: `${page}` is a variable of the run); `$${` stands for `${`. In a
+/// template, `$${page}` stays for those who read the template.
+fn expand(text: &str, env: &dyn Fn(&str) -> Option<String>, template: bool) -> Filled {
     let mut filled = Filled { text: String::with_capacity(text.len()), used: false, missing: Vec::new() };
     let mut rest = text;
     while let Some(at) = rest.find('$') {
         filled.text.push_str(&rest[..at]);
         rest = &rest[at..];
         if let Some(tail) = rest.strip_prefix("$${") {
-            filled.text.push_str("${");
+            filled.text.push_str(if template && begins_variable(tail) { "$${" } else { "${" });
             rest = tail;
             continue;
         }
@@ -97,7 +132,9 @@ fn expand(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Filled {
         match env(name) {
             Some(value) => {
                 filled.used = true;
-                filled.text.push_str(&value);
+                // What the environment says is no template.
+                let escape = template && has_variables(&value);
+                filled.text.push_str(&if escape { value.replace("${", "$${") } else { value });
             }
             None => {
                 filled.missing.push(name.to_owned());
@@ -108,6 +145,11 @@ fn expand(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Filled {
     }
     filled.text.push_str(rest);
     filled
+}
+
+/// Whether a text goes on as `page}...`.
+fn begins_variable(text: &str) -> bool {
+    text.split_once('}').is_some_and(|(name, _)| is_variable(name))
 }
 
 /// The name at the front of `${NAME}...` and what follows.
@@ -139,10 +181,19 @@ mod tests {
             ("${1A} $5 ${ $", "${1A} $5 ${ $"),
             ("caf\u{e9} ${HOST_1}", "caf\u{e9} shop"),
         ] {
-            let result = expand(text, &env);
+            let result = expand(text, &env, false);
             assert_eq!((result.text.as_str(), result.missing.len()), (filled, 0), "{text}");
         }
-        let result = expand("a ${NOT_SET} b", &env);
+        let odd = |_: &str| Some("a${page}".to_owned());
+        for (text, filled, template) in [
+            ("$${page} ${page}", "${page} ${page}", false),
+            ("$${page} ${page} $${X}", "$${page} ${page} ${X}", true),
+            ("${X}", "a${page}", false),
+            ("${X}", "a$${page}", true),
+        ] {
+            assert_eq!(expand(text, &odd, template).text, filled, "{text}");
+        }
+        let result = expand("a ${NOT_SET} b", &env, false);
         assert_eq!((result.text.as_str(), result.missing), ("a ${NOT_SET} b", vec!["NOT_SET".to_owned()]));
         assert!(has_reference("x${A}") && !has_reference("x${a}"));
     }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use super::error::{MAX_PROBLEMS, Origin, Problem, ScenarioError};
 use super::scalar::{Checked, Span};
-use super::secret::{looks_secret, mask_override};
+use super::secret::{is_secret, looks_secret, mask_override, mask_within};
 use super::source::{Place, Source, Tree, path_of};
 
 /// Characters of a found value that a message shows.
@@ -95,18 +95,20 @@ impl Finding {
             return Problem { origin, key: String::new(), found: String::new(), message: self.message };
         }
         let key = path_of(tree, &self.span);
-        let secret = key.split('.').any(looks_secret);
+        // A proxy's address that is not understood may hold credentials anywhere.
+        let secret = is_secret(key.split('.').map(|key| key.trim_matches('"'))) || key == "target.proxy";
         let origin = match source.place(&self.span) {
             Place::Override(text) => Origin::Override(mask_override(text)),
             Place::File { line, column, text, width } => {
                 // A line without a path (it is not TOML) or with several keys may hold a secret as well.
-                let text = if secret || looks_secret(text) { String::new() } else { text.to_owned() };
+                let hidden = secret || looks_secret(text) || mask_within(text) != text;
+                let text = if hidden { String::new() } else { text.to_owned() };
                 Origin::Line { file: source.file.clone(), line, column, width, text }
             }
         };
         // An override shows its value itself.
         let shows_value = self.about == About::Value && !secret && matches!(origin, Origin::Line { .. });
-        let found = if shows_value { shorten(source.slice(&self.span)) } else { String::new() };
+        let found = if shows_value { shorten(&mask_within(source.slice(&self.span))) } else { String::new() };
         Problem { origin, key, found, message: self.message }
     }
 }

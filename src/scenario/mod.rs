@@ -10,6 +10,7 @@ mod findings;
 mod local;
 mod overrides;
 mod parse;
+mod records;
 mod scalar;
 mod schema;
 pub mod script;

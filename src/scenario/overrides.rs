@@ -9,7 +9,7 @@ use super::source::{Source, Tree};
 use super::wire::EXECUTORS;
 
 /// Keys of executors that may be written without the executor's name: `load.rate`.
-const SHORT: [&str; 6] = ["rate", "for", "vus", "stages", "start", "think-time"];
+const SHORT: [&str; 7] = ["rate", "for", "connections", "vus", "stages", "start", "think-time"];
 
 /// A step of a path and where it stands in the override.
 #[derive(Clone, Debug)]

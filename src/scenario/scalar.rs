@@ -50,7 +50,8 @@ impl<'de> Deserialize<'de> for Raw {
     }
 }
 
-struct RawVisitor;
+/// Reads a [`Raw`]; also what other visitors leave to it.
+pub(super) struct RawVisitor;
 
 impl<'de> Visitor<'de> for RawVisitor {
     type Value = Raw;

@@ -1,20 +1,106 @@
 //! Keeps secrets out of run folders, reports and messages.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
 use toml::de::DeValue;
 
+use super::env::has_reference;
 use super::source::each_string_of;
+use super::text::has_variables;
 
-/// What stands in the place of a secret.
+/// What stands in the place of a secret value.
 pub const MASK: &str = "***";
+/// What stands in the place of a secret within an address; it must still be one.
+const MASK_WITHIN: &str = "masked";
+/// Keys below which variables, headers and cookies are named by what they hold, not by their secrets.
+const NAMING: [&str; 2] = ["extract", "check"];
 
 /// Whether a key names a secret, e.g. `authorization`, `x-api-key`, `db_password`.
 #[must_use]
 pub fn looks_secret(key: &str) -> bool {
-    const PARTS: [&str; 8] =
-        ["authorization", "token", "password", "passwd", "secret", "cookie", "apikey", "credential"];
+    const PARTS: [&str; 9] = [
+        "authorization",
+        "bearer",
+        "token",
+        "password",
+        "passwd",
+        "secret",
+        "cookie",
+        "apikey",
+        "credential",
+    ];
     let key = key.to_lowercase();
     PARTS.iter().any(|part| key.contains(part))
         || key.split(['-', '_', '.', '"', ' ']).any(|word| word == "key")
+}
+
+/// Whether the value at a path of keys, such as `request[0].headers.cookie`, is a secret.
+pub(super) fn is_secret<'k>(path: impl IntoIterator<Item = &'k str>) -> bool {
+    let path: Vec<&str> = path.into_iter().map(|key| key.split('[').next().unwrap_or_default()).collect();
+    if let ["target", "cookies" | "client-key"] = path.as_slice() {
+        return false;
+    }
+    let of_request = matches!(path.first(), Some(&("request" | "journey" | "setup" | "teardown")));
+    match path.iter().position(|key| NAMING.contains(key) || *key == "headers").filter(|_| of_request) {
+        // The place of a token is no token; what stands in for it may be one.
+        Some(at) if path[at] == "extract" => {
+            path.last() == Some(&"default") && path.get(at + 1).is_some_and(|name| looks_secret(name))
+        }
+        Some(at) if path[at] == "check" => false,
+        _ => path.iter().any(|key| looks_secret(key)),
+    }
+}
+
+/// Whether the value at a path of keys is sent as an address or a body, which may hold secrets by its own
+/// syntax.
+fn is_sent(path: &[&str]) -> bool {
+    const SENT: [&str; 10] =
+        ["get", "post", "put", "patch", "delete", "head", "options", "url", "proxy", "body"];
+    path.last().is_some_and(|key| SENT.contains(key)) && !path.contains(&"headers")
+}
+
+/// A text with the secrets that its syntax shows taken out: credentials of addresses, and parameters of
+/// queries and forms whose names look secret. Values that come from variables stay.
+pub(super) fn mask_within(text: &str) -> Cow<'_, str> {
+    static CREDENTIALS: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r#"://([^\s/?#"']*)@"#).expect("tested below"));
+    static PARAMETER: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r#"(^|[?&"'])([^\s=?&#"']+)=([^\s&#"']+)"#).expect("tested below"));
+    let masked = CREDENTIALS.replace_all(text, |found: &Captures<'_>| {
+        if is_plain(&found[1]) { format!("://{MASK_WITHIN}@") } else { found[0].to_owned() }
+    });
+    let parameter = |found: &Captures<'_>| {
+        if looks_secret(&found[2]) && is_plain(&found[3]) {
+            format!("{}{}={MASK_WITHIN}", &found[1], &found[2])
+        } else {
+            found[0].to_owned()
+        }
+    };
+    match masked {
+        Cow::Borrowed(text) => PARAMETER.replace_all(text, parameter),
+        Cow::Owned(text) => Cow::Owned(PARAMETER.replace_all(&text, parameter).into_owned()),
+    }
+}
+
+/// Whether a text holds no variable.
+pub(super) fn is_plain(text: &str) -> bool {
+    !has_variables(text) && !has_reference(text)
+}
+
+/// The text that may be kept of the value at a path of keys; none if it may be kept as it is.
+pub(super) fn masked_at(path: &[&str], text: &str) -> Option<String> {
+    if is_secret(path.iter().copied()) {
+        return is_plain(text).then(|| MASK.to_owned());
+    }
+    if !is_sent(path) {
+        return None;
+    }
+    match mask_within(text) {
+        Cow::Owned(masked) if masked != text => Some(masked),
+        _ => None,
+    }
 }
 
 /// An override as it may be written down: `key=value`, the value masked if its key looks secret. What comes
@@ -24,20 +110,23 @@ pub fn mask_override(text: &str) -> String {
     let Some((key, value)) = text.split_once('=') else {
         return if looks_secret(text) { MASK.to_owned() } else { text.to_owned() };
     };
-    if looks_secret(key) {
+    let keys: Vec<&str> = key.split('.').map(|key| key.trim_matches(['"', '\'', ' '])).collect();
+    if is_secret(keys.iter().copied()) {
         return format!("{key}={MASK}");
     }
-    let Ok(mut tree) = DeValue::parse(value) else { return text.to_owned() };
-    let mut spans = Vec::new();
+    let Ok(mut tree) = DeValue::parse(value) else {
+        return masked_at(&keys, value).map_or(text.to_owned(), |masked| format!("{key}={masked}"));
+    };
+    let mut edits = Vec::new();
     each_string_of(&mut tree, &mut |path, value| {
-        if path.iter().any(|key| looks_secret(key)) {
-            spans.push(value.span());
-        }
+        let text = value.get_ref().as_str().unwrap_or_default();
+        let path: Vec<&str> = keys.iter().copied().chain(path.iter().map(String::as_str)).collect();
+        edits.extend(masked_at(&path, text).map(|masked| (value.span(), masked)));
     });
-    spans.sort_by_key(|span| std::cmp::Reverse(span.start));
+    edits.sort_by_key(|(span, _)| std::cmp::Reverse(span.start));
     let mut masked = value.to_owned();
-    for span in spans {
-        masked.replace_range(span, &format!("\"{MASK}\""));
+    for (span, text) in edits {
+        masked.replace_range(span, &toml::Value::String(text).to_string());
     }
     format!("{key}={masked}")
 }
@@ -58,9 +147,30 @@ mod tests {
             ("target.keep-alive=false", "target.keep-alive=false"),
             ("load.rate=200/s", "load.rate=200/s"),
             ("my-token", "***"),
+            ("target.auth.bearer=abc", "target.auth.bearer=***"),
+            ("target.auth={ bearer = \"abc\" }", "target.auth={ bearer = \"***\" }"),
+            ("target.auth={ bearer = \"${T}\" }", "target.auth={ bearer = \"${T}\" }"),
+            ("target.proxy=http://a:b@10.0.0.1:1", "target.proxy=http://masked@10.0.0.1:1"),
+            ("request.0.get=/a?b=1&api_key=xyz", "request.0.get=/a?b=1&api_key=masked"),
+            ("request.0={ get = '/a?token=xyz' }", "request.0={ get = \"/a?token=masked\" }"),
+            ("request.0.extract.token.json=$.t", "request.0.extract.token.json=$.t"),
         ] {
             assert_eq!(mask_override(text), masked);
         }
+        for (text, masked) in [
+            ("/login?user=a&password=b&x=1#f", "/login?user=a&password=masked&x=1#f"),
+            ("/a?token=${token}&key=${KEY}", "/a?token=${token}&key=${KEY}"),
+            ("http://${U}:${P}@h/?a=b@c", "http://${U}:${P}@h/?a=b@c"),
+            ("http://u:p@h/?a=b@c", "http://masked@h/?a=b@c"),
+            ("password=b&a=c", "password=masked&a=c"),
+            ("/users/@me?page=2", "/users/@me?page=2"),
+        ] {
+            assert_eq!(mask_within(text), masked);
+        }
+        assert!(!is_secret(["target", "cookies"]) && !is_secret(["request", "check", "cookie"]));
+        assert!(!is_secret(["journey[0]", "step[1]", "extract", "token", "json"]));
+        assert!(is_secret(["setup[0]", "extract", "token", "default"]));
+        assert!(is_secret(["request[0]", "headers", "cookie"]) && is_secret(["target", "auth", "bearer"]));
         assert!(!looks_secret("keep-alive") && !looks_secret("monkey"));
     }
 }

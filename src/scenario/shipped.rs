@@ -14,7 +14,7 @@ fn shipped() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder()).expect("the folder of scenarios");
     let mut files: Vec<_> = entries.map(|e| e.expect("an entry").path()).collect();
     files.retain(|path| path.extension().is_some_and(|e| e == "toml"));
-    assert!(files.len() >= 6, "{files:?}");
+    assert!(files.len() >= 7, "{files:?}");
     files
 }
 
@@ -26,6 +26,19 @@ fn every_shipped_scenario_parses() {
         assert!(text.starts_with("#:schema ./scenario.schema.json\n"), "{}", path.display());
         assert_eq!(path.file_stem().and_then(|s| s.to_str()), Some(scenario.name.as_str()));
     }
+}
+
+#[test]
+fn the_data_of_the_shipped_journey_fits_it() {
+    use super::parse::{Surroundings, parse};
+
+    let path = folder().join("journey.toml");
+    let text = std::fs::read_to_string(&path).expect("a scenario");
+    let env = |name: &str| (name == "SHOP_PASSWORD").then(|| "hunter2".to_owned());
+    let around = Surroundings { base_dir: &folder(), policy: EnvPolicy::Require, env: &env };
+    let (scenario, copy) = parse(&super::source::Source::new("journey.toml", &text, &[]), &around)
+        .unwrap_or_else(|e| panic!("{e}"));
+    assert!(!scenario.feeders.is_empty() && !scenario.setup.is_empty() && !copy.contains("hunter2"));
 }
 
 #[test]
@@ -145,7 +158,7 @@ fn every_example_of_the_reference_parses() {
     let reference = include_str!("../../docs/scenario.md");
     let examples: Vec<&str> =
         reference.split("```toml\n").skip(1).filter_map(|part| part.split("```").next()).collect();
-    assert_eq!(examples.len(), 4);
+    assert_eq!(examples.len(), 5);
     for text in examples {
         let parsed = Scenario::parse(text, "docs/scenario.md", Path::new("."), &[], EnvPolicy::Keep);
         assert!(parsed.is_ok(), "{text}\n{}", parsed.expect_err("wrong"));

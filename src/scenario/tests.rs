@@ -1,5 +1,8 @@
 //! Scenario files as people write them, right and wrong.
 
+mod script;
+mod transport;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -66,10 +69,10 @@ fn every_key_reaches_its_place() {
     );
     assert_eq!((s.target.timeout, s.target.keep_alive), (Duration::from_millis(2500), false));
     assert_eq!(s.target.allow, ["shop.example.com"]);
-    let [list, add] = s.requests.as_slice() else { panic!("two requests") };
+    let [list, add, ..] = s.requests.as_slice() else { panic!("two requests") };
     assert_eq!(
         (list.slug.as_str(), list.weight, list.path.as_str()),
-        ("list-products", 3, "/products?page=${page}")
+        ("list-products", 3, "/products?page=${pages.page}")
     );
     assert_eq!(list.expect.status, [200, 404]);
     assert_eq!(list.expect.body_contains.as_deref(), Some("items"));
@@ -127,7 +130,7 @@ fn each_mistake_is_named_with_line_key_value_and_remedy() {
         ),
         (
             "[load]\nseed = 1",
-            "s.toml:3: load: has no executor: write one of [load.constant-arrival-rate], [load.ramping-arrival-rate], [load.constant-vus], [load.ramping-vus]",
+            "s.toml:3: load: has no executor: write one of [load.constant-arrival-rate], [load.ramping-arrival-rate], [load.constant-connections], [load.constant-vus], [load.ramping-vus]",
         ),
         (
             "[load.constant-vus]\nvus = 1\nfor = \"1m\"\n[load.ramping-vus]\nstages = []",
@@ -208,7 +211,7 @@ fn mistakes_outside_the_load_are_named_too() {
         ),
         (
             "[[request]]\nput = \"/\"\nbody = \"a\"\nbody-file = \"Cargo.toml\"",
-            "s.toml:9: request[0].body-file = \"Cargo.toml\": `body` is there too",
+            "s.toml:9: request[0].body-file = \"Cargo.toml\": a second body",
         ),
         ("[request]\nget = \"/\"", "s.toml:6: request: is a table, not an array"),
         ("[thresholds]\np99.9 = \"1s\"", "s.toml:7: thresholds.p99"),
@@ -259,7 +262,7 @@ fn targets_are_checked_before_anything_is_sent() {
         ("url = \"http://127.0.0.1/api\"", "s.toml:2: target.url = \"http://127.0.0.1/api\": has a path"),
         (
             "url = \"http://a:b@127.0.0.1\"",
-            "s.toml:2: target.url = \"http://a:b@127.0.0.1\": holds credentials",
+            "s.toml:2: target.url = \"http://masked@127.0.0.1\": holds credentials",
         ),
         (
             "url = \"http://8.8.8.8\"",
@@ -385,7 +388,7 @@ fn wrong_overrides_are_named_and_secrets_in_them_are_not() {
 #[test]
 fn variables_are_filled_and_missing_ones_named() {
     let text = "[target]\nurl = \"${URL}\"\nheaders = { authorization = \"Bearer ${TOKEN}\", x-api-key = \"literal\" }\n\
-                [load.constant-arrival-rate]\nrate = \"${RATE}/s\"\nfor = \"20s\"\n[[request]]\nget = \"/${page}\"\n";
+                [load.constant-arrival-rate]\nrate = \"${RATE}/s\"\nfor = \"20s\"\n[[request]]\nget = \"/${seq}\"\n";
     let env = |name: &str| match name {
         "URL" => Some("http://127.0.0.1:9".to_owned()),
         "TOKEN" => Some("s3cret".to_owned()),
@@ -394,7 +397,7 @@ fn variables_are_filled_and_missing_ones_named() {
     };
     let (s, copy) = with_env(text, &[], EnvPolicy::Require, &env).expect("a scenario");
     assert_eq!(s.target.headers[0].1, "Bearer s3cret");
-    assert_eq!(s.requests[0].path, "/${page}");
+    assert_eq!(s.requests[0].path, "/${seq}");
     assert!(copy.contains("rate = \"75/s\"") && copy.contains("url = \"http://127.0.0.1:9\""), "{copy}");
     assert!(copy.contains("Bearer ${TOKEN}") && copy.contains("x-api-key = \"***\""), "{copy}");
     let (again, _) = with_env(&copy, &[], EnvPolicy::Keep, &|_| None).expect("the copy is analysed anywhere");

@@ -82,7 +82,7 @@ fn any_count() -> impl Strategy<Value = u64> {
 }
 
 prop_compose! {
-    fn any_request()(
+    fn any_request(checks: usize)(
         response in any_latency(),
         service in any_latency(),
         phases in [(); 7].map(|()| any_phase()),
@@ -90,9 +90,13 @@ prop_compose! {
         failed in prop::array::uniform13(any_count()),
         status in [(); 5].map(|()| any_count()),
         bytes in (any_count(), any_count(), any_count()),
+        redirects in any_count(),
+        checks in prop::collection::vec(any_count(), checks),
     ) -> RequestPeriod {
         let (bytes_in, bytes_out, connects) = bytes;
-        let counted = RequestPeriod { passed, failed, status, bytes_in, bytes_out, connects, ..RequestPeriod::new() };
+        let counted = RequestPeriod {
+            passed, failed, status, bytes_in, bytes_out, connects, redirects, checks, ..RequestPeriod::new()
+        };
         RequestPeriod { response, service, phases, ..counted }
     }
 }
@@ -101,7 +105,7 @@ prop_compose! {
     fn any_period()(
         length in 1u64..3_000_000_000,
         gap in prop_oneof![Just(0u64), 0..10_000u64],
-        requests in [any_request(), any_request()],
+        requests in [any_request(12), any_request(0)],
         lateness in any_latency(),
         counts in prop::array::uniform6(any_count()),
         slow in prop::collection::vec((0usize..2, 0.0..1.0f64, 0u64..1 << 40), 0..4),
@@ -213,6 +217,40 @@ proptest! {
         prop_assert_eq!(&back[..], &periods[..back.len()]);
         prop_assert!(recording.partial.expect("it is partial").contains("incomplete"));
     }
+}
+
+#[test]
+fn pages_of_earlier_versions_have_neither_redirects_nor_checks() {
+    let scratch = scratch();
+    let mut periods = some_periods(2);
+    periods[0].requests[0].redirects = 3;
+    periods[0].requests[0].checks = vec![1, 0];
+    periods[1].requests[0].checks = vec![0, 4];
+    scratch.record(&periods);
+    assert_eq!(scratch.open().read_periods().expect("reads"), periods);
+    for end in ["000000000001000", "000000000002000"] {
+        let path = scratch.path(&format!("metrics/loadprof/{end}.om"));
+        let text = fs::read_to_string(&path).expect("was there");
+        assert!(text.contains("loadprof_checks_failed_total{request=\"list\",check=\"1\"}"), "{text}");
+        let news = |line: &str| line.contains("loadprof_redirects") || line.contains("loadprof_checks");
+        let old: String = text.lines().filter(|line| !news(line)).map(|line| format!("{line}\n")).collect();
+        fs::write(&path, old).expect("writes");
+    }
+    assert_eq!(scratch.open().read_periods().expect("reads"), some_periods(2));
+}
+
+#[test]
+fn a_check_with_an_absurd_index_costs_its_period_and_no_memory() {
+    let scratch = scratch();
+    let mut periods = some_periods(1);
+    periods[0].requests[0].checks = vec![1];
+    scratch.record(&periods);
+    let path = scratch.path("metrics/loadprof/000000000001000.om");
+    let text = fs::read_to_string(&path).expect("was there");
+    fs::write(&path, text.replace("check=\"0\"", "check=\"99999999999\"")).expect("writes");
+    let recording = scratch.open();
+    assert_eq!(recording.read_periods().expect("reads"), []);
+    assert!(recording.partial.expect("it is partial").contains("not understood"));
 }
 
 #[test]

@@ -36,7 +36,9 @@ impl Check<'_, '_> {
         let stop = self.findings.take(wire.graceful_stop.take()).map(|(time, _)| time.0);
         let warm_up = wire.warm_up.take();
         let connections = wire.max_connections.take();
+        let spacing = wire.arrivals.take();
         let executor = self.executor(wire, &span);
+        let arrivals = self.arrivals(spacing, executor.as_ref());
         let max_connections = self.connections(connections, executor.as_ref());
         let executor = executor?;
         if executor.duration() < period {
@@ -51,16 +53,7 @@ impl Check<'_, '_> {
         let warm_up = self.warm_up(warm_up, executor.duration(), period);
         let graceful_stop = Duration::ZERO;
         Some((
-            Load {
-                executor,
-                arrivals: Arrivals::default(),
-                warm_up,
-                graceful_stop,
-                max_connections,
-                threads,
-                seed,
-                sampled,
-            },
+            Load { executor, arrivals, warm_up, graceful_stop, max_connections, threads, seed, sampled },
             stop,
         ))
     }
@@ -69,6 +62,7 @@ impl Check<'_, '_> {
         let spans: Vec<Span> = [
             wire.constant_arrival_rate.as_ref().map(Placed::span),
             wire.ramping_arrival_rate.as_ref().map(Placed::span),
+            wire.constant_connections.as_ref().map(Placed::span),
             wire.constant_vus.as_ref().map(Placed::span),
             wire.ramping_vus.as_ref().map(Placed::span),
         ]
@@ -84,6 +78,9 @@ impl Check<'_, '_> {
         }
         if let Some(table) = wire.ramping_arrival_rate {
             return self.ramping_arrival_rate(table);
+        }
+        if let Some(table) = wire.constant_connections {
+            return self.constant_connections(table);
         }
         if let Some(table) = wire.constant_vus {
             return self.constant_vus(table);
@@ -109,6 +106,31 @@ impl Check<'_, '_> {
             return None;
         }
         Some(Executor::ConstantArrivalRate { rate, duration: duration? })
+    }
+
+    fn arrivals(&mut self, wire: Option<Checked<String>>, executor: Option<&Executor>) -> Arrivals {
+        let span = wire.as_ref().map(|arrivals| arrivals.span.clone());
+        let known = [("even", Arrivals::Even), ("poisson", Arrivals::Poisson)];
+        let arrivals = self.one_of(wire, &known).unwrap_or_default();
+        if let (Some(span), Some(executor)) = (span, executor.filter(|executor| !executor.is_open())) {
+            self.findings.value(
+                &span,
+                format_args!(
+                    "{} has no arrivals of its own, answers set its pace: remove it, or use an arrival rate",
+                    executor.name()
+                ),
+            );
+        }
+        arrivals
+    }
+
+    fn constant_connections(&mut self, wire: Placed<wire::ConstantConnections>) -> Option<Executor> {
+        let (wire, span) = wire.into_parts();
+        self.require(wire.connections.is_some(), &span, "connections", "connections = 64");
+        self.require(wire.r#for.is_some(), &span, "for", "for = \"30s\"");
+        let duration = self.positive(wire.r#for);
+        let connections = self.count_in(wire.connections, 1, MAX_USERS)?;
+        Some(Executor::ConstantConnections { connections, duration: duration? })
     }
 
     fn constant_vus(&mut self, wire: Placed<wire::ConstantVus>) -> Option<Executor> {
@@ -203,23 +225,18 @@ impl Check<'_, '_> {
         }
     }
 
-    fn require(&mut self, present: bool, span: &Span, key: &str, example: &str) {
-        if !present {
-            self.findings.place(span, format_args!("`{key}` is missing: write e.g. {example}"));
-        }
-    }
-
     fn time_or_zero(&mut self, time: Option<Checked<Time>>) -> Duration {
         self.findings.take_or(time, Time(Duration::ZERO)).0
     }
 
-    /// At least one connection per user: a user that waits for a connection is no user.
+    /// As many connections as the executor asks for, at least: a user that waits for one is no user.
     fn connections(
         &mut self,
         wire: Option<Checked<super::super::units::Count>>,
         executor: Option<&Executor>,
     ) -> usize {
         let users = match executor {
+            Some(Executor::ConstantConnections { connections, .. }) => *connections,
             Some(Executor::ConstantVus { vus, .. }) => *vus,
             Some(Executor::RampingVus { start, stages, .. }) => {
                 stages.iter().map(|s| s.to).fold(*start, usize::max)
@@ -231,10 +248,13 @@ impl Check<'_, '_> {
         let span = wire.span.clone();
         let connections = self.count_in(Some(wire), 1, MAX_USERS).unwrap_or(default);
         if connections < users {
-            self.findings.value(
-                &span,
-                format_args!("{users} users need {users} connections: raise it or leave it out"),
-            );
+            let wanted = match executor {
+                Some(Executor::ConstantConnections { .. }) => {
+                    format!("is less than the {users} connections of the executor")
+                }
+                _ => format!("{users} users need {users} connections"),
+            };
+            self.findings.value(&span, format_args!("{wanted}: raise it or leave it out"));
         }
         connections
     }

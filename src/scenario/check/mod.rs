@@ -1,10 +1,16 @@
 //! From the wire types to the checked scenario: everything that one value alone cannot tell.
 
+mod answer;
+mod auth;
 mod evidence;
+mod feeder;
 mod load;
 mod request;
+mod script;
 mod target;
 mod threshold;
+mod transport;
+mod variables;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,33 +32,57 @@ struct Check<'a, 'e> {
     source: &'a Source,
     around: &'a Surroundings<'e>,
     findings: &'a mut Findings,
+    /// Texts with variables that were met and not judged yet.
+    texts: Vec<variables::Text>,
+    /// What the target's settings add to every request.
+    target_sends: TargetSends,
+}
+
+/// What goes with every request because the target's settings say so.
+#[derive(Default)]
+struct TargetSends {
+    /// Whether its headers hold an `authorization`.
+    authorization: bool,
+    /// Whether it has an `auth`.
+    auth: bool,
+    header_texts: Vec<variables::Text>,
+    auth_texts: Vec<variables::Text>,
 }
 
 /// Checks a whole file. Nothing is returned where a part that has no default is wrong; the findings say why.
 pub(super) fn scenario(
-    file: wire::Scenario,
+    mut file: wire::Scenario,
     source: &Source,
     around: &Surroundings<'_>,
     findings: &mut Findings,
 ) -> Option<Scenario> {
-    let mut check = Check { source, around, findings };
-    let name = check.scenario_name(file.name);
-    let detect = check.detect(file.detect);
-    let load = check.load(file.load, detect.period);
-    let target = check.target(file.target, load.as_ref().map(|(load, _)| load.executor.duration()));
-    let requests = check.requests(file.request);
+    let mut check =
+        Check { source, around, findings, texts: Vec::new(), target_sends: TargetSends::default() };
+    let check = &mut check;
+    let name = check.scenario_name(file.name.take());
+    let detect = check.detect(file.detect.take());
+    let load = check.load(file.load.take(), detect.period);
+    let target = check.target(file.target.take(), load.as_ref().map(|(load, _)| load.executor.duration()));
+    let script = check.script(&mut file);
     let thresholds = check.thresholds(file.thresholds);
     let evidence = check.evidence(file.evidence);
     let expect = file.expect.and_then(|expect| check.expect(expect));
     let (target, (mut load, stop)) = (target?, load?);
-    let slowest = requests.iter().filter_map(|r| r.timeout).fold(target.timeout, Duration::max);
+    let slowest = script.requests.iter().filter_map(|r| r.timeout).fold(target.timeout, Duration::max);
     load.graceful_stop = stop.unwrap_or(slowest);
     Some(Scenario {
+        name,
+        target,
+        load,
+        requests: script.requests,
+        journeys: script.journeys,
+        feeders: script.feeders,
+        setup: script.setup,
+        teardown: script.teardown,
         thresholds,
         detect,
         evidence,
         expect,
-        ..Scenario::of_requests(&name, target, load, requests)
     })
 }
 
@@ -208,11 +238,24 @@ impl Check<'_, '_> {
                 .value(&span, "is no header value: line breaks and control characters are not allowed");
             return None;
         }
+        self.note_text(&value, &span);
         Some((name, value))
+    }
+
+    /// Notes a key that must be there.
+    fn require(&mut self, present: bool, span: &Span, key: &str, example: &str) {
+        if !present {
+            self.findings.place(span, format_args!("`{key}` is missing: write e.g. {example}"));
+        }
     }
 
     /// Whether a value is incomplete only because a variable of the run is missing now.
     fn is_unfilled(&self, text: &str) -> bool {
         self.around.policy == EnvPolicy::Keep && has_reference(text)
     }
+}
+
+/// Whether headers say who sends them.
+fn has_authorization(headers: &[(String, String)]) -> bool {
+    headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
 }

@@ -1,86 +1,106 @@
-//! `[[request]]`: method and path, names, bodies, expectations.
-
-use std::collections::HashMap;
+//! One request: method and path, name, body, expectations.
 
 use super::super::env::EnvPolicy;
-use super::super::scalar::{Checked, Placed, Span};
-use super::super::source::Place;
-use super::super::{Expectation, Request, slug, wire};
+use super::super::scalar::{Checked, Span};
+use super::super::text::has_variables;
+use super::super::{Expectation, Request, wire};
 use super::Check;
+use super::variables::Scope;
 
 /// Largest body that is read from a file.
 const MAX_BODY: u64 = 16 << 20;
-/// Largest weight; sums of weights stay inside 32 bits.
-const MAX_WEIGHT: u64 = 1_000_000;
-/// Most requests of a scenario.
-const MAX_REQUESTS: usize = 1000;
+
+/// A request that is checked but for its name.
+pub(super) struct Named {
+    pub(super) request: Request,
+    /// Where its name stands, if it was written.
+    pub(super) named_at: Option<Span>,
+}
+
+/// A method with its path, and the path as it was written, which is a name that holds no secret.
+struct Line {
+    method: &'static str,
+    path: String,
+    written: String,
+}
 
 impl Check<'_, '_> {
-    /// All requests; one `GET /` where none is written.
-    pub(super) fn requests(&mut self, wire: Option<Vec<Placed<wire::Request>>>) -> Vec<Request> {
-        let wire = wire.unwrap_or_default();
-        if wire.is_empty() {
-            return vec![Request::new("GET", "/")];
-        }
-        if let Some(beyond) = wire.get(MAX_REQUESTS) {
-            self.findings
-                .place(&beyond.span(), format_args!("more than {MAX_REQUESTS} requests: merge some"));
-        }
-        let mut requests = Vec::new();
-        let mut names: HashMap<String, String> = HashMap::new();
-        for (wire, span) in wire.into_iter().map(Placed::into_parts) {
-            let Some((mut request, named_at)) = self.request(wire, &span) else { continue };
-            let place = self.where_is(&span);
-            if let Some(first) = names.insert(request.name.clone(), place) {
-                let remedy = "give each request its own name";
-                let message = format!("a request of {first} is named {:?} too: {remedy}", request.name);
-                match named_at {
-                    Some(at) => self.findings.value(&at, message),
-                    None => self.findings.place(&span, message),
-                }
-            }
-            request.slug = unique_slug(&request.name, &requests);
-            requests.push(request);
-        }
-        requests
-    }
-
-    fn where_is(&self, span: &Span) -> String {
-        match self.source.place(span) {
-            Place::File { line, .. } => format!("line {line}"),
-            Place::Override(_) => "an override".into(),
-        }
-    }
-
-    /// The request and where its name stands.
-    fn request(&mut self, mut wire: wire::Request, span: &Span) -> Option<(Request, Option<Span>)> {
+    /// A request with the keys that all have. Its variables are judged by what `scope` knows; what it
+    /// extracts is known afterwards. `journey` stands before a name that is made up.
+    pub(super) fn request(
+        &mut self,
+        mut wire: wire::Common,
+        span: &Span,
+        scope: &mut Scope<'_>,
+        journey: Option<&str>,
+    ) -> Option<Named> {
+        self.texts.clear();
         let name = self.name(wire.name.take());
         let headers = self.headers(wire.headers.take());
-        let body = self.body(wire.body.take(), wire.body_file.take());
-        let weight = self.count_in(wire.weight.take(), 1, MAX_WEIGHT).unwrap_or(1);
+        let auth = self.auth(wire.auth.take());
+        self.one_authorization(&headers, auth.as_ref().map(|(_, at)| at), span);
+        let body = self.body(&mut wire);
         let expect = self.expectation(wire.expect.take());
+        let checks = self.checks(wire.check.take());
+        let extract = self.extracts(wire.extract.take());
         let timeout = self.positive(wire.timeout.take());
-        let thresholds = self.thresholds(wire.thresholds.take());
-        let (method, path) = self.method(wire, span)?;
-        let (name, named_at) = match name {
-            Some((name, at)) => (name, Some(at)),
-            None => (format!("{method} {}", path.split('?').next().unwrap_or_default()), None),
+        let line = self.line(wire, span);
+        let texts = std::mem::take(&mut self.texts);
+        self.judge(&texts, scope, None);
+        let shown = name.as_ref().map(|(name, _)| name.clone()).or(line.as_ref().map(Line::name));
+        self.judge_targets_texts(scope, shown.as_deref().unwrap_or("a request"), auth.is_some());
+        // Also of a request that is wrong elsewhere: nothing follows from that.
+        scope.extracted.extend(extract.iter().map(|e| e.variable.clone()));
+        let line = line?;
+        let (name, named_at) = match (name, journey) {
+            (Some((name, at)), _) => (name, Some(at)),
+            (None, Some(journey)) => (format!("{journey}: {}", line.name()), None),
+            (None, None) => (line.name(), None),
         };
+        let (body, body_template) = body.map_or((None, false), |(body, template)| (Some(body), template));
         let request = Request {
             name,
             headers,
             body,
-            // At most MAX_WEIGHT.
-            weight: u32::try_from(weight).unwrap_or(1),
+            body_template,
+            auth: auth.map(|(auth, _)| auth),
             expect,
+            checks,
+            extract,
             timeout,
-            thresholds,
-            ..Request::new(method, &path)
+            ..Request::new(line.method, &line.path)
         };
-        Some((request, named_at))
+        Some(Named { request, named_at })
     }
 
-    fn method(&mut self, wire: wire::Request, span: &Span) -> Option<(&'static str, String)> {
+    /// Two `authorization` headers would leave it to the target which one counts.
+    fn one_authorization(&mut self, headers: &[(String, String)], auth: Option<&Span>, span: &Span) {
+        let own = super::has_authorization(headers);
+        match auth {
+            Some(at) if own || self.target_sends.authorization => {
+                let whose = if own { "its headers have" } else { "the target's headers have" };
+                self.findings
+                    .place(at, format_args!("{whose} an `authorization` as well: remove one of the two"));
+            }
+            None if own && self.target_sends.auth => self.findings.place(
+                span,
+                "has a header `authorization`, and target.auth makes another: write auth = {..} here instead",
+            ),
+            _ => {}
+        }
+    }
+
+    /// Texts of the target go with every request.
+    pub(super) fn judge_targets_texts(&mut self, scope: &Scope<'_>, name: &str, own_auth: bool) {
+        let texts = self.target_sends.header_texts.clone();
+        self.judge(&texts, scope, Some(name));
+        if !own_auth {
+            let texts = self.target_sends.auth_texts.clone();
+            self.judge(&texts, scope, Some(name));
+        }
+    }
+
+    fn line(&mut self, wire: wire::Common, span: &Span) -> Option<Line> {
         let given: Vec<(&'static str, Checked<String>)> = [
             ("GET", wire.get),
             ("POST", wire.post),
@@ -103,7 +123,19 @@ impl Check<'_, '_> {
             return None;
         };
         let (path, span) = self.findings.take(Some(path))?;
-        self.path(path, &span).map(|path| (method, path))
+        let written = self.as_written(&span);
+        let path = self.path(path, &span)?;
+        self.note_text(&path, &span);
+        Some(Line { method, path, written })
+    }
+
+    /// A string as it stands in the file, before the environment filled it.
+    fn as_written(&self, span: &Span) -> String {
+        let slice = self.source.slice(span);
+        let parsed = toml::de::DeValue::parse(slice).ok();
+        let text = parsed.as_ref().and_then(|value| value.get_ref().as_str());
+        // Overrides need no quotes.
+        text.unwrap_or(slice).to_owned()
     }
 
     fn path(&mut self, path: String, span: &Span) -> Option<String> {
@@ -128,22 +160,42 @@ impl Check<'_, '_> {
         }
     }
 
-    fn body(&mut self, text: Option<Checked<String>>, file: Option<Checked<String>>) -> Option<Vec<u8>> {
-        if let (Some(_), Some(file)) = (&text, &file) {
+    /// The body, and whether variables in it are replaced.
+    fn body(&mut self, wire: &mut wire::Common) -> Option<(Vec<u8>, bool)> {
+        let (text, file, template) = (wire.body.take(), wire.body_file.take(), wire.body_template.take());
+        let given: Vec<&Checked<String>> = [&text, &file, &template].into_iter().flatten().collect();
+        if let Some(second) = given.iter().map(|given| &given.span).max_by_key(|span| span.start)
+            && given.len() > 1
+        {
             self.findings
-                .value(&file.span, "`body` is there too: a request has one body, remove one of the two");
+                .value(second, "a second body: a request has one of body, body-file and body-template");
         }
-        if let Some((text, _)) = self.findings.take(text) {
-            return Some(text.into_bytes());
+        if let Some((text, span)) = self.findings.take(text) {
+            self.note_text(&text, &span);
+            let template = has_variables(&text);
+            return Some((text.into_bytes(), template));
         }
-        let (path, span) = self.file(file)?;
+        if let Some(file) = file {
+            return self.body_file(file).map(|(bytes, _)| (bytes, false));
+        }
+        let (bytes, span) = self.body_file(template?)?;
+        let Ok(text) = String::from_utf8(bytes) else {
+            self.findings.value(&span, "is not UTF-8: convert it, or use body-file to send it as it is");
+            return None;
+        };
+        self.note_text(&text, &span);
+        Some((text.into_bytes(), true))
+    }
+
+    fn body_file(&mut self, file: Checked<String>) -> Option<(Vec<u8>, Span)> {
+        let (path, span) = self.file(Some(file))?;
         if self.around.policy == EnvPolicy::Keep {
             // Nothing is sent any more, and the file may be gone.
-            return Some(Vec::new());
+            return Some((Vec::new(), span));
         }
         let size = path.metadata().map(|m| m.len());
         match size.and_then(|size| if size > MAX_BODY { Ok(None) } else { std::fs::read(&path).map(Some) }) {
-            Ok(Some(bytes)) => return Some(bytes),
+            Ok(Some(bytes)) => return Some((bytes, span)),
             Ok(None) => self.findings.value(&span, "is larger than 16 MiB: use a smaller body"),
             Err(e) => self.findings.value(&span, format_args!("cannot be read: {e}")),
         }
@@ -157,28 +209,14 @@ impl Check<'_, '_> {
             status.extend(self.count_in(Some(code), 100, 599).and_then(|code| u16::try_from(code).ok()));
         }
         let body_contains = self.findings.take(wire.body_contains).map(|(text, _)| text);
-        let pattern = self.findings.take(wire.body_matches);
-        let body_matches = pattern.and_then(|(pattern, span)| match regex::bytes::Regex::new(&pattern) {
-            Ok(regex) => Some(regex),
-            Err(e) => {
-                self.findings
-                    .value(&span, format_args!("is no regular expression: {}", last_line(&e.to_string())));
-                None
-            }
-        });
+        let body_matches = self.pattern(wire.body_matches);
         Expectation { status, body_contains, body_matches }
     }
 }
 
-/// The reason; the lines above it draw the pattern, which our own message shows already.
-fn last_line(text: &str) -> &str {
-    text.lines().last().unwrap_or_default().trim_start_matches("error: ")
-}
-
-/// Names that differ only in punctuation get numbers.
-fn unique_slug(name: &str, others: &[Request]) -> String {
-    let plain = slug(name);
-    let taken = |slug: &str| others.iter().any(|r| r.slug == slug);
-    let numbered = (2..).map(|n| format!("{plain}-{n}"));
-    std::iter::once(plain.clone()).chain(numbered).find(|slug| !taken(slug)).unwrap_or(plain)
+impl Line {
+    /// The name of a request that has none.
+    fn name(&self) -> String {
+        format!("{} {}", self.method, self.written.split('?').next().unwrap_or_default())
+    }
 }

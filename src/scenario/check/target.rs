@@ -5,11 +5,11 @@ use std::time::Duration;
 use url::Url;
 
 use super::super::scalar::{Checked, Placed, Span};
-use super::super::{DEFAULT_TIMEOUT, DemoTarget, Endpoint, Target, Transport, is_local, wire};
-use super::Check;
+use super::super::{DEFAULT_TIMEOUT, DemoTarget, Endpoint, Target, is_local, wire};
+use super::{Check, TargetSends};
 
 /// Stands for an address that came from a variable which is not set any more; never resolves (RFC 2606).
-const UNFILLED: &str = "http://unknown.invalid/";
+pub(super) const UNFILLED: &str = "http://unknown.invalid/";
 
 impl Check<'_, '_> {
     /// `duration` is that of the load, if it is known.
@@ -22,15 +22,38 @@ impl Check<'_, '_> {
             self.findings.file("[target] is missing: write [target] with url = \"http://127.0.0.1:8080\"");
             return None;
         };
-        let (wire, span) = wire.into_parts();
-        let headers = self.headers(wire.headers);
-        let timeout = self.positive(wire.timeout).unwrap_or(DEFAULT_TIMEOUT);
-        let keep_alive = self.findings.take_or(wire.keep_alive, true);
-        let ca = self.file(wire.ca).map(|(path, _)| path);
+        let (mut wire, span) = wire.into_parts();
+        self.texts.clear();
+        let headers = self.headers(wire.headers.take());
+        let header_texts = std::mem::take(&mut self.texts);
+        let auth = self.auth(wire.auth.take());
+        let auth_texts = std::mem::take(&mut self.texts);
+        let authorization = super::has_authorization(&headers);
+        if let (true, Some((_, at))) = (authorization, &auth) {
+            self.findings
+                .place(at, "the target's headers have an `authorization` as well: remove one of the two");
+        }
+        self.target_sends = TargetSends { authorization, auth: auth.is_some(), header_texts, auth_texts };
+        let timeout = self.positive(wire.timeout.take()).unwrap_or(DEFAULT_TIMEOUT);
+        let keep_alive = self.findings.take_or(wire.keep_alive.take(), true);
         let allow: Vec<String> =
-            wire.allow.into_iter().flatten().filter_map(|host| self.allowed_host(host)).collect();
-        let endpoint = match (wire.url, wire.demo) {
-            (Some(url), None) => self.target_url(url, &allow).map(Endpoint::Url),
+            wire.allow.take().into_iter().flatten().filter_map(|host| self.allowed_host(host)).collect();
+        let endpoint = self.endpoint(wire.url.take(), wire.demo.take(), &span, &allow, duration);
+        let transport = self.transport(wire, endpoint.as_ref(), &allow);
+        let auth = auth.map(|(auth, _)| auth);
+        Some(Target { endpoint: endpoint?, headers, timeout, keep_alive, transport, auth, allow })
+    }
+
+    fn endpoint(
+        &mut self,
+        url: Option<Checked<String>>,
+        demo: Option<Placed<wire::Demo>>,
+        span: &Span,
+        allow: &[String],
+        duration: Option<Duration>,
+    ) -> Option<Endpoint> {
+        match (url, demo) {
+            (Some(url), None) => self.target_url(url, allow).map(Endpoint::Url),
             (None, Some(demo)) => self.demo(demo, duration).map(Endpoint::Demo),
             (Some(url), Some(_)) => {
                 self.findings.value(
@@ -40,12 +63,10 @@ impl Check<'_, '_> {
                 None
             }
             (None, None) => {
-                self.findings.place(&span, "has no address: write url = \"http://127.0.0.1:8080\"");
+                self.findings.place(span, "has no address: write url = \"http://127.0.0.1:8080\"");
                 None
             }
-        };
-        let transport = Transport { ca, ..Transport::default() };
-        Some(Target { endpoint: endpoint?, headers, timeout, keep_alive, transport, auth: None, allow })
+        }
     }
 
     fn demo(&mut self, wire: Placed<wire::Demo>, duration: Option<Duration>) -> Option<DemoTarget> {
@@ -85,17 +106,28 @@ impl Check<'_, '_> {
                 .value(&span, "has a path: write only scheme, host and port; paths belong to the requests");
             return None;
         }
-        if may_go_to(&url, allow) {
-            return Some(url);
-        }
+        self.may_go_to(&url, &span, allow).then_some(url)
+    }
+
+    /// Names other than `localhost` are looked up before the run, when their addresses can be judged.
+    pub(super) fn may_go_to(&mut self, url: &Url, span: &Span, allow: &[String]) -> bool {
+        let local = match url.host() {
+            Some(url::Host::Ipv4(ip)) => is_local(ip.into()),
+            Some(url::Host::Ipv6(ip)) => is_local(ip.into()),
+            Some(url::Host::Domain(_)) => true,
+            None => false,
+        };
         let host = url.host_str().unwrap_or_default();
-        self.findings.value(
-            &span,
-            format_args!(
-                "{host} is neither this machine nor a private address: if you may send load there, write allow = [\"{host}\"]"
-            ),
-        );
-        None
+        let may = local || allow.iter().any(|allowed| allowed == host);
+        if !may {
+            self.findings.value(
+                span,
+                format_args!(
+                    "{host} is neither this machine nor a private address: if you may send load there, write allow = [\"{host}\"]"
+                ),
+            );
+        }
+        may
     }
 
     /// An absolute `http` or `https` address without credentials.
@@ -111,7 +143,7 @@ impl Check<'_, '_> {
                 )
             }
             Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-                "holds credentials: write a header such as authorization = \"Basic ${CREDENTIALS}\" instead"
+                "holds credentials: write auth = { basic = { user = \"..\", password = \"${PASSWORD}\" } } instead"
                     .to_owned()
             }
             Ok(url) => return Some((url, span)),
@@ -119,15 +151,4 @@ impl Check<'_, '_> {
         self.findings.value(&span, problem);
         None
     }
-}
-
-/// Names other than `localhost` are looked up before the run, when their addresses can be judged.
-fn may_go_to(url: &Url, allow: &[String]) -> bool {
-    let local = match url.host() {
-        Some(url::Host::Ipv4(ip)) => is_local(ip.into()),
-        Some(url::Host::Ipv6(ip)) => is_local(ip.into()),
-        Some(url::Host::Domain(_)) => true,
-        None => false,
-    };
-    local || allow.iter().any(|host| url.host_str() == Some(host))
 }
