@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use url::Url;
 
-use super::connect::{ConnectError, Connector, OpenError, OpenTimes};
+use super::connect::{ConnectError, Connector, OpenError, OpenTimes, ProxyError};
 use super::http1::once;
 use super::http1::request::{Prepared, RequestError};
 use crate::scenario::{HttpVersion, Request, Target};
@@ -53,7 +53,10 @@ pub enum AskError {
 /// # Errors
 /// [`AskError`] if there is no answer within `limit` after the look-up of the name.
 pub async fn ask(target: &Target, base: &Url, path: &str, limit: Duration) -> Result<Answered, AskError> {
-    let question = Prepared::new(base, target, &Request::new("GET", path), 0)?;
+    // A trace of its own, of number 1: all zeros would be no valid one.
+    let question = Prepared::new(base, target, &Request::new("GET", path), 1)?;
+    let mut head = question.head.clone();
+    question.patch(&mut head, 1, 1, false);
     let connector = connector(target, base).await?;
     let begun = Instant::now();
     let exchange = async {
@@ -61,14 +64,21 @@ pub async fn ask(target: &Target, base: &Url, path: &str, limit: Duration) -> Re
         let mut stream = stream.map_err(|e| AskError::Open(format!("{e}{}", remedy(&e))))?;
         match target.transport.http {
             HttpVersion::Http1 => {
-                let answer = once::ask(&mut stream, &question.head).await;
-                answer.map(|answer| Some(answer.status)).map_err(|e| AskError::Exchange(e.to_string()))
+                let answer = once::ask(&mut stream, &head).await;
+                let status = answer.map_err(|e| AskError::Exchange(e.to_string()))?.status;
+                refused(base, target, status).map_or(Ok(Some(status)), Err)
             }
             HttpVersion::Http2 { .. } => settings(&mut stream).await.map(|()| None),
         }
     };
     let status = tokio::time::timeout(limit, exchange).await.map_err(|_| AskError::Timeout(limit))??;
     Ok(Answered { status, took: begun.elapsed() })
+}
+
+/// The only status that no target gives, but a proxy before it: every request of the load would fail.
+fn refused(base: &Url, target: &Target, status: u16) -> Option<AskError> {
+    let by_proxy = base.scheme() == "http" && target.transport.proxy.is_some() && status == 407;
+    by_proxy.then(|| AskError::Open(ProxyError::Refused(status).to_string()))
 }
 
 /// Prepared and allowed, on a thread where looking a name up may block.
@@ -89,8 +99,10 @@ async fn settings<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> Result<(
         stream.flush().await?;
         stream.read_exact(&mut head).await
     };
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     exchange.await.map_err(|e| match e.kind() {
-        std::io::ErrorKind::UnexpectedEof => AskError::NoHttp2,
+        // What an HTTP/1.1 server does that cannot make sense of the preface.
+        UnexpectedEof | ConnectionReset | BrokenPipe => AskError::NoHttp2,
         _ => AskError::Exchange(e.to_string()),
     })?;
     let [_, _, _, kind, flags, stream_id @ ..] = head;

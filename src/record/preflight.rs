@@ -66,8 +66,12 @@ async fn ask_target(scenario: &Scenario, base: &Url) -> Result<TargetCheck, Stri
     let plain = |path: &&str| !text::has_variables(path);
     let mut paths = scenario.requests.iter().filter(|r| r.method == "GET").map(|r| r.path.as_str());
     let path = paths.find(plain).unwrap_or("/");
-    let url = masked(&base.join(path).unwrap_or_else(|_| base.clone()));
-    match load::ask(&scenario.target, base, path, PATIENCE).await {
+    let whole = format!("{}{path}", base.as_str().trim_end_matches('/'));
+    let url = masked(&Url::parse(&whole).unwrap_or_else(|_| base.clone()));
+    let mut target = scenario.target.clone();
+    // Nobody has given them a value yet; an answer of 401 will do.
+    target.headers.retain(|(_, value)| !text::has_variables(value));
+    match load::ask(&target, base, path, PATIENCE).await {
         Ok(answer) => Ok(TargetCheck { url, status: answer.status, took: answer.took }),
         Err(e) => Err(format!("{url}: {e}")),
     }

@@ -24,6 +24,7 @@ use crate::time::nanos;
 
 pub use error::ConnectError;
 pub(crate) use error::OpenError;
+pub(crate) use proxy::ProxyError;
 pub(crate) use reason::reason;
 
 use proxy::Tunnel;

@@ -16,7 +16,7 @@ use crate::scenario::{HttpVersion, Transport};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProxyError {
     /// It answered CONNECT with another status than 2xx.
-    #[error("the proxy refused: status {0}{}", remedy(*.0))]
+    #[error("the proxy refused: status {}{}", .0, remedy(*.0))]
     Refused(u16),
     /// It gave no answer that can be read.
     #[error("asking the proxy failed: {0}")]

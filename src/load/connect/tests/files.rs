@@ -57,7 +57,7 @@ fn an_identity_that_cannot_be_used_is_refused_by_name_and_shows_no_key() {
         (files.write("other.key", &other.key.serialize_pem()), "is not the key of the certificate in"),
         (files.write("encrypted.key", encrypted), "is encrypted (decrypt it"),
         (files.write("bad.key", &section("=hunter2=hunter2=")), "is no valid PEM"),
-        (files.write("odd.key", &section(secret)), "cannot be used"),
+        (files.write("odd.key", &section("hunter2hunter2AA")), "cannot be used"),
         (files.write("line.key", &format!("-----BEGIN {secret}\n{secret}")), "is no valid PEM"),
     ] {
         let error = refused(HTTPS, &of(&certificate, &path));

@@ -8,11 +8,11 @@ mod secure;
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use url::Url;
@@ -38,7 +38,11 @@ struct Leaf {
 
 impl Authority {
     fn new() -> Self {
+        static MADE: AtomicU64 = AtomicU64::new(0);
         let mut params = CertificateParams::new(vec![]).expect("valid");
+        // Authorities of one name would be taken for one that changed its key.
+        let name = format!("authority {}", MADE.fetch_add(1, Ordering::Relaxed));
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("key");
         let pem = params.self_signed(&key).expect("signs").pem();

@@ -98,7 +98,7 @@ fn origin_form(asked: &Asked) -> String {
     let (line, rest) = asked.head.split_once("\r\n").expect("a head");
     let path = line.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]));
     let kept: Vec<_> = rest.lines().filter(|l| !l.starts_with("proxy-authorization")).collect();
-    format!("GET {}\r\n{}\r\n", path.expect("absolute-form"), kept.join("\r\n") + "\r\n")
+    format!("GET {}\r\n{}\r\n", path.expect("absolute-form"), kept.join("\r\n"))
 }
 
 /// `me:hunter2 %`.
@@ -158,6 +158,14 @@ fn a_proxy_that_wants_other_credentials_is_a_named_failure() {
     fails(&insecure(scenario.clone()), "https://shop.invalid", Failure::Connect, words);
     // To http it is an answer like any other.
     fails(&scenario, "http://shop.invalid", Failure::Status, "407");
+    // Before a run it is told as what it is.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    for scheme in ["http", "https"] {
+        let base = Url::parse(&format!("{scheme}://shop.invalid")).expect("valid");
+        let target = &insecure(scenario.clone()).target;
+        let asked = runtime.block_on(crate::load::ask(target, &base, "/", Duration::from_secs(2)));
+        assert_eq!(asked.expect_err("refused").to_string(), words);
+    }
 }
 
 fn insecure(mut scenario: Scenario) -> Scenario {

@@ -165,9 +165,9 @@ async fn http2_is_asked_for_its_settings() {
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         std::thread::spawn(move || {
             for mut stream in listener.incoming().map_while(Result::ok) {
-                let mut preface = [0; 24];
+                let mut preface = [0; 33];
                 std::io::Read::read_exact(&mut stream, &mut preface).expect("a preface");
-                assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+                assert!(preface.starts_with(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
                 let _ = stream.write_all(bytes);
             }
         });

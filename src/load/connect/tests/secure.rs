@@ -206,7 +206,6 @@ fn http2_is_chosen_by_alpn_or_its_absence_is_named() {
         assert_eq!(error.to_string(), "server does not speak HTTP/2 (ALPN gave nothing)");
         fails(&ten(transport.clone()), &url, Failure::Tls, "server does not speak HTTP/2");
     }
-    // One that answers by itself what nobody offered is no server of TLS.
     let other = Transport { http: HttpVersion::Http1, ..transport };
     let error = open(&server(&[b"h2"]), &other).expect_err("no HTTP/1.1").to_string();
     assert!(error.contains("does not speak the version of HTTP"), "{error}");
@@ -220,8 +219,10 @@ fn plain_text_in_place_of_tls_is_a_tls_failure() {
     let port = listener.local_addr().expect("bound").port();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
-            let _ = stream.write_all(b"220 mail.example ESMTP\r\n");
-            std::thread::sleep(Duration::from_millis(200));
+            std::thread::spawn(move || {
+                let _ = stream.write_all(b"220 mail.example ESMTP\r\n");
+                std::thread::sleep(Duration::from_millis(500));
+            });
         }
     });
     let words = "what the server sent is no TLS: check scheme and port";
