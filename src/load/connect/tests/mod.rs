@@ -83,11 +83,13 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
+/// What a client asked for: the name in SNI, and the head of a request.
+type Seen = (Option<String>, String);
+
 /// An HTTP/1.1 server over TLS with a thread per connection.
 struct TlsServer {
     address: SocketAddr,
-    /// What clients asked for: name in SNI and head, one for each request.
-    seen: Arc<Mutex<Vec<(Option<String>, String)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl TlsServer {

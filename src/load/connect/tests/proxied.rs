@@ -121,7 +121,7 @@ fn https_goes_through_a_tunnel_and_the_proxy_finds_the_name() {
         let scenario = allowing(ten(transport));
         let ran = run(&scenario, "https://shop.invalid");
         assert_eq!(ran.passed(), 10, "{:?}", ran.details());
-        assert!(ran.all[0].phases[Phase::Connect as usize].len() >= 1);
+        assert!(!ran.all[0].phases[Phase::Connect as usize].is_empty());
         let lines = proxy.lines();
         assert!(lines.iter().all(|line| line == "CONNECT shop.invalid:443 HTTP/1.1"), "{lines:?}");
     }
