@@ -19,9 +19,9 @@ pub(super) fn check(args: &ScenarioArgs) -> Result<Exit, Failure> {
 fn words(checked: &Preflight) -> String {
     let target = match &checked.target {
         Ok(answer) => format!(
-            "target: {} answers with status {} in {:.1} ms",
+            "target: {} answers {} in {:.1} ms",
             answer.url,
-            answer.status,
+            answer.status.map_or("in HTTP/2".into(), |status| format!("with status {status}")),
             answer.took.as_secs_f64() * 1e3
         ),
         Err(problem) => format!("target: {problem}"),

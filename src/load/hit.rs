@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use super::connect::{OpenError, OpenTimes};
+use super::connect::{OpenError, OpenTimes, reason};
 use super::expect::Unexpected;
 use super::http1::conn::Progress;
 use super::http1::error::ExchangeError;
@@ -79,8 +79,7 @@ impl Problem {
     /// The kind it counts as.
     pub(crate) fn failure(&self) -> Failure {
         match self {
-            Self::Open(OpenError::Connect(_)) => Failure::Connect,
-            Self::Open(OpenError::Tls(_)) => Failure::Tls,
+            Self::Open(e) => e.failure(),
             Self::Exchange(ExchangeError::Protocol(_)) => Failure::Protocol,
             // rustls reports broken records this way; a plain socket never does.
             Self::Exchange(ExchangeError::Io { kind, .. }) if kind.kind() == io::ErrorKind::InvalidData => {
@@ -96,8 +95,11 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Open(OpenError::Connect(e)) => write!(f, "connecting failed: {e}"),
-            Self::Open(OpenError::Tls(e)) => write!(f, "TLS handshake failed: {e}"),
+            Self::Open(e) => e.fmt(f),
+            // In TLS 1.3 a server refuses the client's certificate only now.
+            Self::Exchange(ExchangeError::Io { during, kind }) if self.failure() == Failure::Tls => {
+                write!(f, "TLS failed while {during}: {}", reason(kind))
+            }
             Self::Exchange(e) => e.fmt(f),
             Self::Unexpected(e) => e.fmt(f),
             Self::Cut(what) => f.write_str(what),

@@ -8,9 +8,11 @@
 //! - [`schedule`]: when arrivals are due, a pure function.
 //! - `open`: the open model, one runtime per load thread. `vus`: the closed model, users kept by goose.
 //! - `session`: one user of one connection, the same for both; `http1` and `connect` below it.
+//! - `ask`: one question before a run, on a connection made as those of the load.
 //! - `recorder` and `aggregate`: thread-local histograms, merged once a period, given to the caller's sink.
 
 mod aggregate;
+mod ask;
 mod choice;
 mod connect;
 mod error;
@@ -36,6 +38,7 @@ mod tests;
 mod timer;
 mod vus;
 
+pub use ask::{Answered, AskError, ask};
 pub use connect::ConnectError;
 pub use error::LoadError;
 pub use http1::request::RequestError;

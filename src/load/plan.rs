@@ -59,7 +59,8 @@ impl Plan {
         let scenario = plan.scenario;
         let run = run_number(plan.run_id)?;
         let templates = templates(plan, run)?;
-        let connector = Connector::prepare(&plan.base, scenario.target.transport.ca.as_deref())?;
+        let connector = Connector::prepare(&plan.base, &scenario.target.transport)?;
+        connector.allowed(&plan.base, &scenario.target)?;
         let load = &scenario.load;
         let threads = load.threads.max(1);
         Ok(Self {

@@ -31,7 +31,7 @@ use crate::time::RunClock;
 
 pub use error::RecordError;
 pub use live::{Alarm, Progress};
-pub use preflight::{Preflight, Problem, preflight};
+pub use preflight::{Preflight, Problem, TargetCheck, preflight};
 
 use live::Watch;
 use target::Target;

@@ -7,9 +7,11 @@ use std::time::Duration;
 use url::Url;
 
 use super::RecordError;
-use crate::collect::preflight::{SourceCheck, TargetCheck, check_all, check_target};
+use crate::collect::mask::masked;
+use crate::collect::preflight::{SourceCheck, check_all};
+use crate::load;
 use crate::run::manifest::SourceFacts;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, text};
 
 /// The target must begin to answer within this time.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -23,6 +25,17 @@ pub struct Preflight {
     pub sources: Vec<SourceCheck>,
     /// Facts of the sources by `service/kind`, for the manifest.
     pub facts: BTreeMap<String, SourceFacts>,
+}
+
+/// An answer of the target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetCheck {
+    /// What was asked, secrets masked.
+    pub url: String,
+    /// Its status; any is an answer. None for HTTP/2, where the server's settings are the answer.
+    pub status: Option<u16>,
+    /// From connecting to the head of the answer.
+    pub took: Duration,
 }
 
 /// Something that cannot be used.
@@ -47,33 +60,21 @@ pub async fn preflight(scenario: &Scenario, base: &Url) -> Preflight {
     Preflight { target, sources, facts }
 }
 
+/// Through the load's own connections: whatever stands in their way, stands in the way of this question too.
 async fn ask_target(scenario: &Scenario, base: &Url) -> Result<TargetCheck, String> {
-    allowed(scenario, base).await?;
     // Only a GET may be sent without being asked for; any answer at all shows that somebody is there.
-    let path = scenario.requests.iter().find(|r| r.method == "GET").map_or("/", |r| r.path.as_str());
-    let target = &scenario.target;
-    check_target(base, path, PATIENCE, &target.headers, target.transport.ca.as_deref())
-        .await
-        .map_err(|e| e.to_string())
-}
-
-/// A name may lead to a public address: that needs the scenario's word.
-async fn allowed(scenario: &Scenario, base: &Url) -> Result<(), String> {
-    let host = base.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let port = base.port_or_known_default().unwrap_or(80);
-    let addresses = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(|e| format!("{host} cannot be resolved ({e}): check target.url"))?;
-    for address in addresses {
-        if !scenario.target.allows(host, address.ip()) {
-            return Err(format!(
-                "{host} is {}, neither loopback nor private: load goes there only with \
-                 allow = [\"{host}\"] in [target]",
-                address.ip()
-            ));
-        }
+    let plain = |path: &&str| !text::has_variables(path);
+    let mut paths = scenario.requests.iter().filter(|r| r.method == "GET").map(|r| r.path.as_str());
+    let path = paths.find(plain).unwrap_or("/");
+    let whole = format!("{}{path}", base.as_str().trim_end_matches('/'));
+    let url = masked(&Url::parse(&whole).unwrap_or_else(|_| base.clone()));
+    let mut target = scenario.target.clone();
+    // Nobody has given them a value yet; an answer of 401 will do.
+    target.headers.retain(|(_, value)| !text::has_variables(value));
+    match load::ask(&target, base, path, PATIENCE).await {
+        Ok(answer) => Ok(TargetCheck { url, status: answer.status, took: answer.took }),
+        Err(e) => Err(format!("{url}: {e}")),
     }
-    Ok(())
 }
 
 impl Preflight {

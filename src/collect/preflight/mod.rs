@@ -1,10 +1,9 @@
-//! Asks every evidence source, and the target, before any load is sent: what it gives, what is switched
+//! Asks every evidence source before any load is sent: what it gives, what is switched
 //! off, and the line that switches it on.
 
 mod go_pprof;
 mod pprof;
 mod prometheus;
-mod target;
 
 use std::time::{Duration, Instant};
 
@@ -18,8 +17,6 @@ use super::sources::{endpoint, key, resolve};
 use crate::formats::pprof::Profile;
 use crate::run::manifest::{SourceFacts, SwitchedOff};
 use crate::scenario::{EvidenceKind, EvidenceSource};
-
-pub use target::{TargetCheck, TargetError, check_target};
 
 /// Time that the check of one source may take in all.
 const BUDGET: Duration = Duration::from_secs(5);

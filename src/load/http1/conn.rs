@@ -119,9 +119,10 @@ impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Connection<S> {
             let got = match ready!(self.poll_fill(cx)) {
                 Ok(got) => got,
                 Err(e) => {
-                    return Poll::Ready(Err(writing
-                        .error()
-                        .unwrap_or(ExchangeError::Io { during: "reading", kind: e })));
+                    // What TLS says of the end explains more than the write that failed for it.
+                    let told = e.kind() == io::ErrorKind::InvalidData;
+                    let read = ExchangeError::Io { during: "reading", kind: e };
+                    return Poll::Ready(Err(writing.error().filter(|_| !told).unwrap_or(read)));
                 }
             };
             if got == 0 {

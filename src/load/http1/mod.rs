@@ -1,7 +1,7 @@
 //! An HTTP/1.1 client codec of our own: strict, bounded, without allocation per request.
 //!
 //! [`parser`] is a pure state machine over bytes (RFC 9112), [`conn`] moves bytes between it and a stream,
-//! [`request`] builds a request once and patches the trace id in place. Nothing here retries, follows
+//! [`request`] builds a request once and patches the trace id in place, [`once`] asks outside of load. Nothing here retries, follows
 //! redirects or decompresses: what the wire says is what is recorded.
 
 pub(crate) mod body;
@@ -9,6 +9,7 @@ pub(crate) mod chunked;
 pub(crate) mod conn;
 pub(crate) mod error;
 pub(crate) mod head;
+pub(crate) mod once;
 pub(crate) mod parser;
 pub(crate) mod request;
 #[cfg(test)]

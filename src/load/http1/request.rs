@@ -58,7 +58,7 @@ impl Prepared {
         run: u64,
     ) -> Result<Self, RequestError> {
         let body = request.body.as_deref().unwrap_or_default();
-        let mut text = request_line(base, request)?;
+        let mut text = request_line(base, target, request)?;
         for (name, value) in headers(base, target, request)? {
             let _ = write!(text, "{name}: {value}\r\n");
         }
@@ -95,7 +95,12 @@ fn hex(out: &mut [u8], value: u64) {
     }
 }
 
-fn request_line(base: &Url, request: &Request) -> Result<String, RequestError> {
+/// The proxy that requests are sent to; with https they go through its tunnel, and it never sees them.
+fn proxy<'a>(base: &Url, target: &'a Target) -> Option<&'a Url> {
+    target.transport.proxy.as_ref().filter(|_| base.scheme() == "http")
+}
+
+fn request_line(base: &Url, target: &Target, request: &Request) -> Result<String, RequestError> {
     if request.method.is_empty() || !request.method.bytes().all(is_token) {
         return Err(RequestError::Method);
     }
@@ -103,7 +108,9 @@ fn request_line(base: &Url, request: &Request) -> Result<String, RequestError> {
     if !path.starts_with('/') || !path.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(RequestError::Path);
     }
-    Ok(format!("{} {}{path} HTTP/1.1\r\n", request.method, base.path().trim_end_matches('/')))
+    // RFC 9112, section 3.2.2: a proxy is told the whole address.
+    let origin = proxy(base, target).map(|_| format!("http://{}", authority(base))).unwrap_or_default();
+    Ok(format!("{} {origin}{}{path} HTTP/1.1\r\n", request.method, base.path().trim_end_matches('/')))
 }
 
 /// All headers in order: defaults that nobody set, the target's unless the request sets them too, and the
@@ -113,8 +120,11 @@ fn headers(base: &Url, target: &Target, request: &Request) -> Result<Vec<(String
         let mut all = target.headers.iter().chain(&request.headers);
         all.any(|(n, _)| n.eq_ignore_ascii_case(name))
     };
-    let mut out: Vec<_> =
-        defaults(base).into_iter().filter(|(n, _)| !given(n)).map(|(n, v)| (n.to_owned(), v)).collect();
+    let mut out: Vec<_> = defaults(base, target)
+        .into_iter()
+        .filter(|(n, _)| !given(n))
+        .map(|(n, v)| (n.to_owned(), v))
+        .collect();
     let replaced = |name: &str| request.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
     out.extend(target.headers.iter().filter(|(n, _)| !replaced(n)).cloned());
     out.extend(request.headers.iter().cloned());
@@ -122,21 +132,29 @@ fn headers(base: &Url, target: &Target, request: &Request) -> Result<Vec<(String
     Ok(out)
 }
 
-fn defaults(base: &Url) -> Vec<(&'static str, String)> {
-    let mut host = base.host_str().unwrap_or_default().to_owned();
-    if let Some(port) = base.port() {
-        let _ = write!(host, ":{port}");
-    }
+fn defaults(base: &Url, target: &Target) -> Vec<(&'static str, String)> {
     let agent = concat!("loadprof/", env!("CARGO_PKG_VERSION")).to_owned();
-    let mut out = vec![("host", host), ("user-agent", agent), ("accept", "*/*".to_owned())];
-    if !base.username().is_empty() {
-        let mut pair = percent_decoded(base.username());
-        pair.push(b':');
-        pair.extend(percent_decoded(base.password().unwrap_or_default()));
-        let encoded = base64::engine::general_purpose::STANDARD.encode(pair);
-        out.push(("authorization", format!("Basic {encoded}")));
-    }
+    let mut out = vec![("host", authority(base)), ("user-agent", agent), ("accept", "*/*".to_owned())];
+    out.extend(basic(base).map(|value| ("authorization", value)));
+    out.extend(proxy(base, target).and_then(basic).map(|value| ("proxy-authorization", value)));
     out
+}
+
+/// Host, in brackets if it is an IPv6 address, and port unless it is the scheme's own.
+fn authority(base: &Url) -> String {
+    let host = base.host_str().unwrap_or_default();
+    base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// A URL's user and password as a header's value (RFC 7617); none if it has no user.
+pub(crate) fn basic(url: &Url) -> Option<String> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let mut pair = percent_decoded(url.username());
+    pair.push(b':');
+    pair.extend(percent_decoded(url.password().unwrap_or_default()));
+    Some(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)))
 }
 
 /// The bytes that a part of a URL stands for.

@@ -1,0 +1,180 @@
+//! From a URL to an open stream: names are looked up once before the run; then TCP, a proxy's tunnel and TLS,
+//! each timed.
+
+mod error;
+mod lookup;
+mod proxy;
+mod reason;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+use url::{Host, Url};
+
+use super::socket::Socket;
+use super::stream::Stream;
+use crate::scenario::{Target, Transport};
+use crate::time::nanos;
+
+pub use error::ConnectError;
+pub(crate) use error::OpenError;
+pub(crate) use proxy::ProxyError;
+pub(crate) use reason::reason;
+
+use proxy::Tunnel;
+use tls::Tls;
+
+/// Opens connections to the one target of a run.
+pub(crate) struct Connector {
+    /// Whom the addresses belong to: the target or its proxy.
+    host: String,
+    addresses: Vec<SocketAddr>,
+    /// Index of the address that answered last: tried first.
+    preferred: AtomicUsize,
+    /// Whether the addresses are a proxy's.
+    proxied: bool,
+    tunnel: Option<Tunnel>,
+    tls: Option<Tls>,
+    lookup: Duration,
+}
+
+impl fmt::Debug for Connector {
+    /// Without the tunnel's request, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Connector");
+        out.field("addresses", &self.addresses).field("proxied", &self.proxied);
+        out.field("tls", &self.tls.as_ref().map(Tls::name)).finish_non_exhaustive()
+    }
+}
+
+/// What opening a connection took, in nanoseconds; a phase that did not take place is none.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OpenTimes {
+    /// TCP, and the tunnel if there is a proxy.
+    pub(crate) connect: Option<u64>,
+    pub(crate) tls: Option<u64>,
+}
+
+impl Connector {
+    /// Resolves the host (or the proxy's) and reads what TLS needs; blocks for the look-up.
+    ///
+    /// # Errors
+    /// [`ConnectError`], before any load is sent.
+    pub(crate) fn prepare(base: &Url, transport: &Transport) -> Result<Self, ConnectError> {
+        let refused = || ConnectError::Url(without_credentials(base));
+        if base.host().is_none() {
+            return Err(refused());
+        }
+        let tls = match base.scheme() {
+            "http" => None,
+            "https" => Some(Tls::prepare(base, transport)?),
+            _ => return Err(refused()),
+        };
+        let proxy = proxy::checked(base, transport)?;
+        let tunnel = proxy.filter(|_| tls.is_some()).and_then(|proxy| Tunnel::new(base, proxy));
+        let begun = Instant::now();
+        let (of, to) = proxy.map_or(("target", base), |proxy| ("proxy", proxy));
+        let looked_up = transport.resolve.is_empty() && matches!(to.host(), Some(Host::Domain(_)));
+        let addresses = match transport.resolve.is_empty() {
+            true => lookup::addresses(of, to)?.ok_or_else(refused)?,
+            false => transport.resolve.clone(),
+        };
+        Ok(Self {
+            host: lookup::host(to).to_owned(),
+            addresses,
+            preferred: AtomicUsize::new(0),
+            proxied: proxy.is_some(),
+            tunnel,
+            tls,
+            lookup: if looked_up { begun.elapsed() } else { Duration::ZERO },
+        })
+    }
+
+    /// Whether load may go where this connects to: a name may lead to a public address, and that needs the
+    /// scenario's word. Behind a proxy the target's own name is looked up here as well; may block for that.
+    ///
+    /// # Errors
+    /// [`ConnectError::NotAllowed`], [`ConnectError::Unseen`].
+    pub(crate) fn allowed(&self, base: &Url, target: &Target) -> Result<(), ConnectError> {
+        all_allowed(target, &self.host, &self.addresses)?;
+        let host = lookup::host(base);
+        if !self.proxied || target.allow.iter().any(|allowed| allowed.eq_ignore_ascii_case(host)) {
+            return Ok(());
+        }
+        let Ok(Some(addresses)) = lookup::addresses("target", base) else {
+            return Err(ConnectError::Unseen(host.to_owned()));
+        };
+        all_allowed(target, host, &addresses)
+    }
+
+    /// How long the look-up took; zero for an IP address.
+    pub(crate) const fn lookup(&self) -> Duration {
+        self.lookup
+    }
+
+    /// Opens a connection; `times` says how long each phase took, also when the next one fails.
+    pub(crate) async fn open(&self, times: &mut OpenTimes) -> Result<Stream, OpenError> {
+        let begun = Instant::now();
+        let tcp = self.way().await;
+        let connected = Instant::now();
+        times.connect = Some(nanos(connected - begun));
+        let tcp = Socket::new(tcp?).map_err(OpenError::Connect)?;
+        let Some(tls) = &self.tls else { return Ok(Stream::Plain(tcp)) };
+        let stream = tls.open(tcp).await;
+        times.tls = Some(nanos(connected.elapsed()));
+        Ok(Stream::Tls(Box::new(stream?)))
+    }
+
+    /// Bytes written to it reach the target, or the proxy that is asked to pass requests on.
+    async fn way(&self) -> Result<TcpStream, OpenError> {
+        let mut tcp = self.tcp().await.map_err(|e| match self.proxied {
+            true => OpenError::ProxyConnect(e),
+            false => OpenError::Connect(e),
+        })?;
+        if let Some(tunnel) = &self.tunnel {
+            tunnel.open(&mut tcp).await.map_err(OpenError::Proxy)?;
+        }
+        Ok(tcp)
+    }
+
+    /// TCP to the first address that accepts, beginning with the one that did so last.
+    async fn tcp(&self) -> io::Result<TcpStream> {
+        let first = self.preferred.load(Ordering::Relaxed);
+        let mut result = Err(io::ErrorKind::AddrNotAvailable.into());
+        for i in 0..self.addresses.len() {
+            let index = (first + i) % self.addresses.len();
+            result = TcpStream::connect(self.addresses[index]).await;
+            if let Ok(stream) = &result {
+                if i > 0 {
+                    self.preferred.store(index, Ordering::Relaxed);
+                }
+                stream.set_nodelay(true)?;
+                break;
+            }
+        }
+        result
+    }
+}
+
+fn all_allowed(target: &Target, host: &str, addresses: &[SocketAddr]) -> Result<(), ConnectError> {
+    match addresses.iter().find(|address| !target.allows(host, address.ip())) {
+        Some(address) => Err(ConnectError::NotAllowed { host: host.to_owned(), ip: address.ip() }),
+        None => Ok(()),
+    }
+}
+
+/// A URL as messages may show it.
+fn without_credentials(url: &Url) -> String {
+    let mut shown = url.clone();
+    // Refused only for URLs without a host, which have no credentials either.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.to_string()
+}
