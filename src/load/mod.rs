@@ -8,6 +8,7 @@
 //! - [`schedule`]: when arrivals are due, a pure function.
 //! - `open`: the open model, one runtime per load thread. `vus`: the closed model, users kept by goose.
 //! - `session`: one user of one connection, the same for both; `http1` and `connect` below it.
+//! - `script`: journeys, variables and checks, without sockets.
 //! - `recorder` and `aggregate`: thread-local histograms, merged once a period, given to the caller's sink.
 
 mod aggregate;
@@ -22,6 +23,8 @@ mod open;
 mod plan;
 mod recorder;
 pub mod schedule;
+#[allow(dead_code, unused_imports, reason = "the session takes it up next")]
+mod script;
 mod session;
 pub mod stages;
 mod start;
@@ -37,6 +40,7 @@ pub use connect::ConnectError;
 pub use error::LoadError;
 pub use http1::request::RequestError;
 pub use plan::StopFlag;
+pub use script::{BadPath, FeederError, ScriptError};
 pub use start::{LoadHandle, LoadOutcome, start};
 
 use url::Url;

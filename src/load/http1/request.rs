@@ -95,7 +95,7 @@ fn hex(out: &mut [u8], value: u64) {
     }
 }
 
-fn request_line(base: &Url, request: &Request) -> Result<String, RequestError> {
+pub(crate) fn request_line(base: &Url, request: &Request) -> Result<String, RequestError> {
     if request.method.is_empty() || !request.method.bytes().all(is_token) {
         return Err(RequestError::Method);
     }
@@ -108,7 +108,11 @@ fn request_line(base: &Url, request: &Request) -> Result<String, RequestError> {
 
 /// All headers in order: defaults that nobody set, the target's unless the request sets them too, and the
 /// request's.
-fn headers(base: &Url, target: &Target, request: &Request) -> Result<Vec<(String, String)>, RequestError> {
+pub(crate) fn headers(
+    base: &Url,
+    target: &Target,
+    request: &Request,
+) -> Result<Vec<(String, String)>, RequestError> {
     let given = |name: &str| {
         let mut all = target.headers.iter().chain(&request.headers);
         all.any(|(n, _)| n.eq_ignore_ascii_case(name))
