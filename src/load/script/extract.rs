@@ -28,7 +28,7 @@ pub struct BadPath {
 pub(crate) enum Place {
     /// Names and indices only, walked without any memory of its own.
     Plain(Vec<Step>),
-    Query(JpQuery),
+    Query(Query),
     Regex(Regex),
     Header(String),
     Cookie(String),
@@ -56,7 +56,7 @@ impl Place {
                     reason: e.to_string().split_whitespace().collect::<Vec<_>>().join(" "),
                 };
                 let query = parse_json_path(path).map_err(reason)?;
-                plain(&query).map_or(Self::Query(query), Self::Plain)
+                plain(&query).map_or_else(|| Self::Query(Query::new(path, query)), Self::Plain)
             }
             AnswerSource::Regex(regex) => Self::Regex(regex.clone()),
             AnswerSource::Header(name) => Self::Header(name.clone()),
@@ -88,6 +88,65 @@ fn plain(query: &JpQuery) -> Option<Vec<Step>> {
     query.segments.iter().map(step).collect()
 }
 
+/// What a search through JSON may cost: the library writes the path of every place that it passes, so a body of
+/// 1 MiB with one long name high up could take hundreds of GB.
+const MAX_SEARCH: u64 = 256 << 20;
+
+/// A JSONPath that searches: wildcards, slices, filters, descendants.
+#[derive(Clone, Debug)]
+pub(crate) struct Query {
+    query: JpQuery,
+    /// Parts that may each pass every place below a place: `..` and filters.
+    deep: u32,
+    /// Parts that begin again at the root.
+    whole: u32,
+}
+
+impl Query {
+    fn new(path: &str, query: JpQuery) -> Self {
+        // Those in quoted names count too: rather a limit too strict than none.
+        let count = |part: &str| path.matches(part).count() as u32;
+        Self { query, deep: count("..") + count("?"), whole: count("$").saturating_sub(1) }
+    }
+
+    fn first<'v>(&self, json: &'v Value) -> Result<Option<&'v Value>, Absent> {
+        let mut size = Size::default();
+        size.add(json, 1, 1);
+        let below = size.depth.saturating_pow(self.deep.saturating_sub(1));
+        let cost = size.paths.saturating_mul(below).saturating_mul(size.places.saturating_pow(self.whole));
+        if cost > MAX_SEARCH {
+            return Err(Absent::TooWide);
+        }
+        let found = js_path_process(&self.query, json).map_err(|_| Absent::Nothing)?;
+        Ok(found.first().map(|first| first.val))
+    }
+}
+
+/// How much there is to search.
+#[derive(Default)]
+struct Size {
+    places: u64,
+    depth: u64,
+    /// Bytes of the paths of all places together.
+    paths: u64,
+}
+
+impl Size {
+    /// Recurses no deeper than what serde_json has read.
+    fn add(&mut self, value: &Value, depth: u64, path: u64) {
+        self.places += 1;
+        self.depth = self.depth.max(depth);
+        self.paths += path;
+        match value {
+            Value::Array(items) => items.iter().for_each(|v| self.add(v, depth + 1, path + 8)),
+            Value::Object(members) => {
+                members.iter().for_each(|(k, v)| self.add(v, depth + 1, path + k.len() as u64 + 4));
+            }
+            _ => {}
+        }
+    }
+}
+
 /// An answer under inspection: its body is parsed as JSON once, when something first asks for it.
 #[derive(Debug)]
 pub(crate) struct Looked<'a> {
@@ -111,10 +170,7 @@ impl<'a> Looked<'a> {
                 let walked = steps.iter().try_fold(self.json()?, walk);
                 walked.map(json_text).ok_or(Absent::Nothing)
             }
-            Place::Query(query) => {
-                let found = js_path_process(query, self.json()?).map_err(|_| Absent::Nothing)?;
-                found.first().map(|first| json_text(first.val)).ok_or(Absent::Nothing)
-            }
+            Place::Query(query) => query.first(self.json()?)?.map(json_text).ok_or(Absent::Nothing),
             Place::Regex(regex) => {
                 let found = first_group(regex, answer.body);
                 let nothing = if answer.cut { Absent::NothingInPart } else { Absent::Nothing };
@@ -172,6 +228,8 @@ pub(crate) enum Absent {
     NoJson,
     #[error("the body is longer than 1048576 bytes, too long for JSON to be read from it")]
     CutJson,
+    #[error("the JSON is too deep and wide to be searched; name the members on the way")]
+    TooWide,
     #[error("the value is longer than 65536 bytes")]
     TooLong,
 }
@@ -343,6 +401,24 @@ mod tests {
         let cut = Looked::new(Answer { cut: true, body: b"{\"a\":", ..Answer::default() });
         assert_eq!(cut.find(&json("$.a")), Err(Absent::CutJson));
         assert_eq!(cut.find(&Place::Regex(Regex::new("b").expect("valid"))), Err(Absent::NothingInPart));
+    }
+
+    #[test]
+    fn searches_are_bounded() {
+        let long = "k".repeat(400_000);
+        let wide = format!("{{\"{long}\":[{}1]}}", "1,".repeat(200_000));
+        for path in ["$..id", "$.*[*]", "$[*][?@ > 1]"] {
+            assert_eq!(looked(&wide).find(&json(path)), Err(Absent::TooWide), "{path}");
+        }
+        let deep = format!("{}{}1{}", "[".repeat(120), "1,".repeat(100_000), "]".repeat(120));
+        assert_eq!(looked(&deep).find(&json("$..*..id")), Err(Absent::TooWide));
+        let many = format!("[{}]", vec![r#"{"id":7,"name":"a","tags":["x","y"]}"#; 25_000].join(","));
+        for path in ["$..id", "$[*].id", "$[?@.name == 'a'].id", "$[?@.tags[?@ == 'y']].id"] {
+            assert_eq!(looked(&many).find(&json(path)).as_deref(), Ok("7"), "{path}");
+        }
+        let looked = looked(&many);
+        let crossed = looked.find(&json("$[?@.id == $[0].id].id"));
+        assert_eq!(crossed, Err(Absent::TooWide), "each record against the whole body");
     }
 
     #[test]

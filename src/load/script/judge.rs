@@ -43,12 +43,12 @@ impl Fault {
 #[derive(Debug, Default)]
 pub(crate) struct Tools {
     pub(crate) decoder: Decoder,
-    pub(crate) bench: Bench,
+    pub(crate) scratch: Scratch,
 }
 
 /// The buffers of checks, apart from the decoder's, whose output they look at.
 #[derive(Debug, Default)]
-pub(crate) struct Bench {
+pub(crate) struct Scratch {
     failed: Vec<usize>,
     room: Vec<u8>,
 }
@@ -119,14 +119,14 @@ impl Judge {
         tools: &'t mut Tools,
     ) -> Judged<'t> {
         if !self.in_body {
-            return self.judge_decoded(answer, values, context, &mut tools.bench);
+            return self.judge_decoded(answer, values, context, &mut tools.scratch);
         }
         match tools.decoder.decode(answer) {
-            Ok(answer) => self.judge_decoded(answer, values, context, &mut tools.bench),
+            Ok(answer) => self.judge_decoded(answer, values, context, &mut tools.scratch),
             Err(error) => {
                 // What lies in the head is judged nevertheless; the cause comes before its consequences.
                 let bodiless = Answer { body: b"", ..answer };
-                let Judged { failed, .. } = self.judge_decoded(bodiless, values, context, &mut tools.bench);
+                let Judged { failed, .. } = self.judge_decoded(bodiless, values, context, &mut tools.scratch);
                 Judged { failed, fault: Some(error.into()) }
             }
         }
@@ -139,9 +139,9 @@ impl Judge {
         answer: Answer<'_>,
         values: &mut Values,
         context: &Context,
-        bench: &'t mut Bench,
+        scratch: &'t mut Scratch,
     ) -> Judged<'t> {
-        let Bench { failed, room } = bench;
+        let Scratch { failed, room } = scratch;
         failed.clear();
         if self.is_empty() {
             return Judged { failed, fault: None };

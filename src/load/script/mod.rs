@@ -33,7 +33,7 @@ pub(crate) use answer::Answer;
 pub(crate) use cookies::{Jar, Site};
 pub(crate) use decode::{DecodeError, Decoder};
 pub use extract::BadPath;
-pub(crate) use judge::{Bench, Fault, Judge, Judged, Tools};
+pub(crate) use judge::{Fault, Judge, Judged, Scratch, Tools};
 pub(crate) use recipe::{Recipe, Rendered};
 pub use records::FeederError;
 pub(crate) use values::{Begin, Context, Globals, Missing, Values};
