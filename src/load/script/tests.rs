@@ -233,6 +233,7 @@ fn journeys_and_pauses_are_drawn_evenly_and_repeat() {
 
 /// Printed, not judged: what a step with three variables and one extraction costs.
 #[test]
+#[expect(clippy::print_stdout, reason = "a figure to look at")]
 fn the_cost_of_a_step_is_shown() {
     let file = file("name\nann\n");
     let mut scenario = shop(&file);
