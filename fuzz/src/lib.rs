@@ -2,5 +2,12 @@
 
 pub mod checks;
 pub mod formats;
+#[allow(dead_code, reason = "only what reads bytes from outside is called")]
+mod load;
+#[allow(dead_code, reason = "only what reads bytes from outside is called")]
+mod run;
+#[allow(dead_code, unused_imports, reason = "only what reads bytes from outside is called")]
+mod scenario;
+pub mod script_checks;
 #[path = "../../src/time.rs"]
 pub mod time;

@@ -3,7 +3,7 @@
 use crate::scenario::Request;
 
 /// Keeps the draws for different purposes apart.
-const REQUEST: u64 = 0x7265_7175_6573_7401;
+pub(crate) const REQUEST: u64 = 0x7265_7175_6573_7401;
 const SAMPLED: u64 = 0x7361_6d70_6c65_6402;
 const SPAN: u64 = 0x7370_616e_5f69_6403;
 
@@ -37,8 +37,7 @@ impl Choice {
         if self.sums.len() < 2 {
             return 0;
         }
-        // Multiply and shift: a fair draw below `total` without a division (Lemire 2019).
-        let draw = ((u128::from(self.draw(REQUEST, n)) * u128::from(total)) >> 64) as u64;
+        let draw = below(self.draw(REQUEST, n), total);
         self.sums.partition_point(|sum| *sum <= draw).min(self.sums.len() - 1)
     }
 
@@ -52,18 +51,23 @@ impl Choice {
         self.draw(SPAN, n).max(1)
     }
 
-    fn draw(&self, purpose: u64, n: u64) -> u64 {
+    const fn draw(&self, purpose: u64, n: u64) -> u64 {
         draw(self.seed, purpose, n)
     }
 }
 
-/// The `n`th draw for a purpose: 64 even bits.
+/// Draw `n` for one purpose; repeats with the seed.
 pub(crate) const fn draw(seed: u64, purpose: u64, n: u64) -> u64 {
     mix(mix(seed ^ purpose).wrapping_add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
 }
 
+/// A draw as a whole number below `total`, fair without a division: multiply and shift (Lemire 2019).
+pub(crate) const fn below(draw: u64, total: u64) -> u64 {
+    ((draw as u128 * total as u128) >> 64) as u64
+}
+
 /// The output function of SplitMix64 (Steele, Lea, Flood 2014): a bijection that passes BigCrush on counters.
-const fn mix(mut z: u64) -> u64 {
+pub(crate) const fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)

@@ -9,6 +9,7 @@
 //! - `open`: the open model, one runtime per load thread. `vus`: the closed model, users kept by goose.
 //! - `session`: one user of one connection, the same for both; `http1` and `connect` below it.
 //! - `ask`: one question before a run, on a connection made as those of the load.
+//! - `script`: journeys, variables and checks, without sockets.
 //! - `recorder` and `aggregate`: thread-local histograms, merged once a period, given to the caller's sink.
 
 mod aggregate;
@@ -26,6 +27,8 @@ mod plan;
 mod poisson;
 mod recorder;
 pub mod schedule;
+#[allow(dead_code, unused_imports, reason = "the session takes it up next")]
+mod script;
 mod session;
 mod socket;
 pub mod stages;
@@ -43,6 +46,7 @@ pub use connect::ConnectError;
 pub use error::LoadError;
 pub use http1::request::RequestError;
 pub use plan::StopFlag;
+pub use script::{BadPath, FeederError, ScriptError};
 pub use start::{LoadHandle, LoadOutcome, start};
 
 use url::Url;

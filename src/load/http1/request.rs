@@ -100,7 +100,7 @@ fn proxy<'a>(base: &Url, target: &'a Target) -> Option<&'a Url> {
     target.transport.proxy.as_ref().filter(|_| base.scheme() == "http")
 }
 
-fn request_line(base: &Url, target: &Target, request: &Request) -> Result<String, RequestError> {
+pub(crate) fn request_line(base: &Url, target: &Target, request: &Request) -> Result<String, RequestError> {
     if request.method.is_empty() || !request.method.bytes().all(is_token) {
         return Err(RequestError::Method);
     }
@@ -115,7 +115,11 @@ fn request_line(base: &Url, target: &Target, request: &Request) -> Result<String
 
 /// All headers in order: defaults that nobody set, the target's unless the request sets them too, and the
 /// request's.
-fn headers(base: &Url, target: &Target, request: &Request) -> Result<Vec<(String, String)>, RequestError> {
+pub(crate) fn headers(
+    base: &Url,
+    target: &Target,
+    request: &Request,
+) -> Result<Vec<(String, String)>, RequestError> {
     let given = |name: &str| {
         let mut all = target.headers.iter().chain(&request.headers);
         all.any(|(n, _)| n.eq_ignore_ascii_case(name))
