@@ -1,13 +1,11 @@
 //! What arrival `n` does: pure functions of the seed and `n`, the same on any number of threads.
 
-use crate::scenario::Request;
-
 /// Keeps the draws for different purposes apart.
 pub(crate) const REQUEST: u64 = 0x7265_7175_6573_7401;
 const SAMPLED: u64 = 0x7361_6d70_6c65_6402;
 const SPAN: u64 = 0x7370_616e_5f69_6403;
 
-/// Draws requests by weight, the sampled flag by share, and span ids.
+/// Draws journeys by weight, the sampled flag by share, and span ids.
 #[derive(Clone, Debug)]
 pub(crate) struct Choice {
     seed: u64,
@@ -18,21 +16,18 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
-    pub(crate) fn new(seed: u64, requests: &[Request], sampled: f64) -> Self {
-        let mut sum = 0;
-        let sums = requests
-            .iter()
-            .map(|r| {
-                sum += u64::from(r.weight);
-                sum
-            })
-            .collect();
+    pub(crate) fn new(seed: u64, weights: impl Iterator<Item = u32>, sampled: f64) -> Self {
+        let running = weights.scan(0, |sum, weight| {
+            *sum += u64::from(weight);
+            Some(*sum)
+        });
+        let sums = running.collect();
         let sampled = (sampled < 1.0).then(|| (sampled.max(0.0) * 2_f64.powi(64)) as u64);
         Self { seed, sums, sampled }
     }
 
-    /// Index of the request of arrival `n`.
-    pub(crate) fn request(&self, n: u64) -> usize {
+    /// Index of the journey of arrival `n`.
+    pub(crate) fn journey(&self, n: u64) -> usize {
         let total = self.sums.last().copied().unwrap_or(0);
         if self.sums.len() < 2 {
             return 0;
@@ -76,35 +71,32 @@ pub(crate) const fn mix(mut z: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::testing::request;
-
-    fn weighted(weights: &[u32]) -> Vec<Request> {
-        weights.iter().map(|w| Request { weight: *w, ..request("/") }).collect()
+    fn weighted(seed: u64, weights: &[u32], sampled: f64) -> Choice {
+        Choice::new(seed, weights.iter().copied(), sampled)
     }
 
     #[test]
-    fn requests_are_drawn_by_weight_and_repeat_with_the_seed() {
-        let requests = weighted(&[3, 1, 0, 6]);
-        let choice = Choice::new(7, &requests, 0.01);
+    fn journeys_are_drawn_by_weight_and_repeat_with_the_seed() {
+        let weights = [3, 1, 0, 6];
+        let choice = weighted(7, &weights, 0.01);
         let mut counts = [0_u32; 4];
-        (0..100_000).for_each(|n| counts[choice.request(n)] += 1);
+        (0..100_000).for_each(|n| counts[choice.journey(n)] += 1);
         // Standard deviation of a count is at most 158.
         for (count, expected) in counts.iter().zip([30_000_i64, 10_000, 0, 60_000]) {
             assert!((i64::from(*count) - expected).abs() < 800, "{counts:?}");
         }
         assert_eq!(counts[2], 0);
-        let again = Choice::new(7, &requests, 0.01);
-        assert!((0..1000).all(|n| again.request(n) == choice.request(n) && again.span(n) == choice.span(n)));
-        let other = Choice::new(8, &requests, 0.01);
-        assert!((0..1000).any(|n| other.request(n) != choice.request(n)));
+        let again = weighted(7, &weights, 0.01);
+        assert!((0..1000).all(|n| again.journey(n) == choice.journey(n) && again.span(n) == choice.span(n)));
+        let other = weighted(8, &weights, 0.01);
+        assert!((0..1000).any(|n| other.journey(n) != choice.journey(n)));
     }
 
     #[test]
     fn the_sampled_share_is_kept() {
-        let requests = weighted(&[1]);
-        let share = |s| (0..100_000).filter(|n| Choice::new(1, &requests, s).sampled(*n)).count();
+        let share = |s| (0..100_000).filter(|n| weighted(1, &[1], s).sampled(*n)).count();
         assert_eq!((share(0.0), share(1.0)), (0, 100_000));
         assert!((share(0.01) as i64 - 1000).abs() < 160);
-        assert_eq!(Choice::new(1, &requests, 0.5).request(99), 0);
+        assert_eq!(weighted(1, &[1], 0.5).journey(99), 0);
     }
 }

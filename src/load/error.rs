@@ -3,7 +3,7 @@
 use std::io;
 
 use super::connect::ConnectError;
-use super::http1::request::RequestError;
+use super::script::ScriptError;
 
 /// Why a load cannot start; nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -11,13 +11,16 @@ pub enum LoadError {
     /// The target cannot be reached by any request.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// A request of the scenario cannot be written as HTTP/1.1.
-    #[error("request `{name}`: {source}")]
-    Request {
+    /// Journeys, data or checks of the scenario cannot be prepared.
+    #[error(transparent)]
+    Script(#[from] ScriptError),
+    /// A setup request failed; no load was sent.
+    #[error("setup request `{name}` failed: {problem}; no load was sent")]
+    Setup {
         /// Name of the request.
         name: String,
-        /// What is wrong with it.
-        source: RequestError,
+        /// Why.
+        problem: String,
     },
     /// No request has a weight above 0.
     #[error("no request has a weight above 0: there is nothing to send")]

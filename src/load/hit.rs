@@ -7,6 +7,8 @@ use super::connect::{OpenError, OpenTimes, reason};
 use super::expect::Unexpected;
 use super::http1::conn::Progress;
 use super::http1::error::ExchangeError;
+use super::redirect::RedirectError;
+use super::script::Fault;
 use crate::run::period::{Failure, Phase};
 use crate::time::RunTime;
 
@@ -31,6 +33,10 @@ pub(crate) struct Hit {
     pub(crate) done: RunTime,
     /// Why it failed.
     pub(crate) failure: Option<Failure>,
+    /// Redirects that were followed.
+    pub(crate) redirects: u8,
+    /// Named checks that failed: a bit for each, in the request's order.
+    pub(crate) failed_checks: u128,
 }
 
 impl Hit {
@@ -71,6 +77,8 @@ pub(crate) enum Problem {
     Open(OpenError),
     Exchange(ExchangeError),
     Unexpected(Unexpected),
+    Script(Fault),
+    Redirect(RedirectError),
     /// Cut off at the time limit or at the end of the run.
     Cut(&'static str),
 }
@@ -87,6 +95,8 @@ impl Problem {
             }
             Self::Exchange(_) => Failure::Closed,
             Self::Unexpected(unexpected) => unexpected.failure(),
+            Self::Script(fault) => fault.failure(),
+            Self::Redirect(_) => Failure::Redirect,
             Self::Cut(_) => Failure::Timeout,
         }
     }
@@ -102,6 +112,8 @@ impl fmt::Display for Problem {
             }
             Self::Exchange(e) => e.fmt(f),
             Self::Unexpected(e) => e.fmt(f),
+            Self::Script(e) => e.fmt(f),
+            Self::Redirect(e) => e.fmt(f),
             Self::Cut(what) => f.write_str(what),
         }
     }

@@ -22,18 +22,21 @@ mod hit;
 mod http1;
 mod limits;
 mod nap;
+mod once;
 mod open;
+mod person;
 mod plan;
 mod poisson;
 mod recorder;
+mod redirect;
 pub mod schedule;
-#[allow(dead_code, unused_imports, reason = "the session takes it up next")]
 mod script;
 mod session;
 mod socket;
 pub mod stages;
 mod start;
 mod stream;
+mod template;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

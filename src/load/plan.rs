@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+
+use url::Url;
 
 use super::LoadPlan;
 use super::choice::Choice;
 use super::connect::Connector;
 use super::error::LoadError;
-use super::expect;
-use super::http1::request::Prepared;
+use super::http1::request;
 use super::limits;
-use crate::scenario::{Expectation, Request, Scenario};
+use super::script::{Script, Step};
+use super::template::{Common, Template};
+use crate::scenario::{Executor, Request};
 use crate::time::{RunClock, nanos};
 
 /// A stop asked for from outside; set once, never cleared by the load.
@@ -22,8 +24,23 @@ pub type StopFlag = Arc<AtomicBool>;
 pub(crate) struct Plan {
     pub(crate) clock: RunClock,
     pub(crate) connector: Connector,
+    /// The scenario's requests, in order.
     pub(crate) templates: Vec<Template>,
+    /// Requests before the load, and after it.
+    pub(crate) setup: Vec<Template>,
+    pub(crate) teardown: Vec<Template>,
+    pub(crate) script: Script,
+    /// Which journeys need a person to make them: they use data, or keep cookies.
+    pub(crate) personal: Vec<bool>,
     pub(crate) choice: Choice,
+    pub(crate) base: Url,
+    /// As in [`request::Line::origin`].
+    pub(crate) origin: String,
+    pub(crate) seed: u64,
+    /// Whether users keep cookies.
+    pub(crate) cookies: bool,
+    /// Redirects that a hit follows.
+    pub(crate) redirects: usize,
     /// First 16 hex digits of every trace id.
     pub(crate) run: u64,
     pub(crate) keep_alive: bool,
@@ -37,16 +54,8 @@ pub(crate) struct Plan {
     /// Length of the executor's plan.
     pub(crate) length: u64,
     stop: StopFlag,
-}
-
-/// A request of the scenario, ready to be sent.
-#[derive(Debug)]
-pub(crate) struct Template {
-    pub(crate) prepared: Prepared,
-    pub(crate) expect: Expectation,
-    pub(crate) needs_body: bool,
-    /// Nanoseconds from sending to the last byte.
-    pub(crate) timeout: u64,
+    /// A feeder that ends the run has no record left.
+    out_of_data: AtomicBool,
 }
 
 impl Plan {
@@ -58,16 +67,43 @@ impl Plan {
     ) -> Result<Self, LoadError> {
         let scenario = plan.scenario;
         let run = run_number(plan.run_id)?;
-        let templates = templates(plan, run)?;
+        if scenario.journeys.iter().all(|j| j.weight == 0) {
+            return Err(LoadError::NoRequest);
+        }
+        let load = &scenario.load;
+        let script = Script::compile(scenario, &plan.base)?;
+        let closed = matches!(load.executor, Executor::ConstantVus { .. } | Executor::RampingVus { .. });
+        let keeps = |j| script.keeps_cookies(j, closed);
+        let cookies = (0..scenario.journeys.len()).any(keeps);
+        let personal = |(i, j): (usize, &crate::scenario::Journey)| {
+            keeps(i) || j.steps.clone().any(|step| !script.steps[step].is_plain())
+        };
+        let personal: Vec<bool> = scenario.journeys.iter().enumerate().map(personal).collect();
+        let origin = request::origin(&plan.base, &scenario.target);
+        let redirects = scenario.target.transport.redirects;
+        let common =
+            Common { target: &scenario.target, origin: &origin, run, heads: cookies || redirects > 0 };
+        let values = script.values();
+        let compiled = |requests: &[Request], steps: &[Step]| -> Vec<Template> {
+            requests.iter().zip(steps).map(|(r, s)| Template::new(r, s, &values, common)).collect()
+        };
         let connector = Connector::prepare(&plan.base, &scenario.target.transport)?;
         connector.allowed(&plan.base, &scenario.target)?;
-        let load = &scenario.load;
         let threads = load.threads.max(1);
         Ok(Self {
             clock: plan.clock,
             connector,
-            templates,
-            choice: Choice::new(load.seed, &scenario.requests, load.sampled),
+            templates: compiled(&scenario.requests, &script.steps),
+            setup: compiled(&scenario.setup, &script.setup.0),
+            teardown: compiled(&scenario.teardown, &script.teardown.0),
+            script,
+            personal,
+            choice: Choice::new(load.seed, scenario.journeys.iter().map(|j| j.weight), load.sampled),
+            base: plan.base.clone(),
+            origin,
+            seed: load.seed,
+            cookies,
+            redirects,
             run,
             keep_alive: scenario.target.keep_alive,
             threads,
@@ -77,7 +113,18 @@ impl Plan {
             period: nanos(scenario.detect.period).max(1_000_000),
             length: nanos(load.executor.duration()),
             stop,
+            out_of_data: AtomicBool::new(false),
         })
+    }
+
+    /// A feeder that ends the run has no record left: no journey begins any more.
+    pub(crate) fn end_of_data(&self) {
+        self.out_of_data.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the data is at its end.
+    pub(crate) fn out_of_data(&self) -> bool {
+        self.out_of_data.load(Ordering::Relaxed)
     }
 
     /// Whether the run was asked to stop.
@@ -95,22 +142,4 @@ fn run_number(run_id: &str) -> Result<u64, LoadError> {
     let valid = run_id.len() == 16 && run_id.bytes().all(|b| b.is_ascii_hexdigit());
     let number = u64::from_str_radix(run_id, 16).ok().filter(|n| valid && *n != 0);
     number.ok_or_else(|| LoadError::RunId(run_id.chars().take(40).collect()))
-}
-
-fn templates(plan: &LoadPlan<'_>, run: u64) -> Result<Vec<Template>, LoadError> {
-    let Scenario { requests, target, .. } = plan.scenario;
-    if requests.iter().all(|r| r.weight == 0) {
-        return Err(LoadError::NoRequest);
-    }
-    let template = |request: &Request| {
-        let prepared = Prepared::new(&plan.base, target, request, run)
-            .map_err(|source| LoadError::Request { name: request.name.clone(), source })?;
-        Ok(Template {
-            prepared,
-            expect: request.expect.clone(),
-            needs_body: expect::needs_body(&request.expect),
-            timeout: nanos(request.timeout.unwrap_or(target.timeout).max(Duration::from_millis(1))),
-        })
-    };
-    requests.iter().map(template).collect()
 }

@@ -64,7 +64,8 @@ impl Share {
             r.service.reset();
             r.phases.iter_mut().for_each(Latency::reset);
             (r.passed, r.failed, r.status) = (0, [0; Failure::ALL.len()], [0; 5]);
-            (r.bytes_in, r.bytes_out, r.connects) = (0, 0, 0);
+            (r.bytes_in, r.bytes_out, r.connects, r.redirects) = (0, 0, 0, 0);
+            r.checks.fill(0);
         }
         self.lateness.reset();
         (self.offered, self.sent, self.gauges) = (0, 0, Gauges::default());
@@ -95,6 +96,10 @@ impl Share {
         r.bytes_in += hit.progress.bytes_in;
         r.bytes_out += hit.progress.bytes_out;
         r.connects += u64::from(hit.open.connect.is_some());
+        r.redirects += u64::from(hit.redirects);
+        if hit.failed_checks != 0 {
+            count_checks(&mut r.checks, hit.failed_checks);
+        }
     }
 
     /// Keeps the hit if it is among the slowest of the period.
@@ -190,6 +195,12 @@ impl Recorder {
         self.totals.offered += 1;
     }
 
+    /// An arrival that turned out not to be one: the data was at its end.
+    pub(crate) fn withdrawn(&mut self) {
+        self.share.offered = self.share.offered.saturating_sub(1);
+        self.totals.offered = self.totals.offered.saturating_sub(1);
+    }
+
     /// A request is being written.
     pub(crate) fn sent(&mut self) {
         self.share.sent += 1;
@@ -235,6 +246,17 @@ impl Recorder {
         let share = std::mem::replace(&mut self.share, empty);
         // Fails only if the aggregator is gone, which the join of its thread reports.
         let _ = self.out.send(Finished { thread: self.thread, share, ended });
+    }
+}
+
+/// Counts the checks whose bits are set.
+fn count_checks(counts: &mut Vec<u64>, failed: u128) {
+    let used = (u128::BITS - failed.leading_zeros()) as usize;
+    if counts.len() < used {
+        counts.resize(used, 0);
+    }
+    for (check, count) in counts.iter_mut().enumerate() {
+        *count += u64::from(failed >> check & 1 == 1);
     }
 }
 

@@ -2,13 +2,21 @@
 
 use std::task::{Context, Poll};
 
-use super::expect;
+use super::connect::OpenTimes;
 use super::hit::{Hit, Problem};
 use super::http1::body::Body;
-use super::http1::conn::{Connection, Outgoing};
-use super::plan::{Plan, Template};
+use super::http1::conn::{Connection, Outgoing, Progress};
+use super::http1::request::{Line, Own, Prepared, content_length, patch_trace, write_head};
+use super::person::{self, Person};
+use super::plan::Plan;
+use super::redirect::{self, RedirectError};
+use super::script::{Answer, Begin, Fault, Rendered, Values};
 use super::stream::Stream;
+use super::template::Template;
 use crate::time::RunTime;
+
+/// Bits of a hit's number below those that tell the steps of a journey apart.
+const STEP_SHIFT: u32 = 52;
 
 /// A connection, if one is open, and the buffers that every hit uses again.
 #[derive(Debug, Default)]
@@ -17,9 +25,26 @@ pub(crate) struct Session {
     /// The request as it goes on the wire: a copy of the template in `head_of`.
     head: Vec<u8>,
     head_of: Option<usize>,
+    /// Where the trace of `head` begins.
+    trace_at: usize,
     body: Body,
     hit: Hit,
     problem: Option<Problem>,
+    /// Who the journey is made by, where that matters.
+    person: Option<Box<Person>>,
+}
+
+/// The number of step `step` of journey `n`: unique in the run.
+pub(crate) const fn hit_number(n: u64, step: usize) -> u64 {
+    n ^ ((step as u64) << STEP_SHIFT)
+}
+
+/// Which hit of the run: its number, its request, and when it was due.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Due {
+    pub(crate) n: u64,
+    pub(crate) request: usize,
+    pub(crate) intended: RunTime,
 }
 
 impl Session {
@@ -38,25 +63,69 @@ impl Session {
         self.problem.as_ref()
     }
 
-    /// Begins arrival `n`: draws its request and writes its trace context. Gives its time limit in ns.
-    pub(crate) fn begin(
-        &mut self,
-        plan: &Plan,
-        n: u64,
-        request: usize,
-        intended: RunTime,
-        now: RunTime,
-    ) -> u64 {
-        let template = &plan.templates[request];
-        if self.head_of != Some(request) {
-            self.head.clear();
-            self.head.extend_from_slice(&template.prepared.head);
-            self.head_of = Some(request);
+    /// What this user has extracted, if it ever began a journey that extracts.
+    pub(crate) fn values(&self) -> Option<&Values> {
+        self.person.as_deref().map(Person::values)
+    }
+
+    /// Begins journey `seq` of a user `vu`, or of nobody in particular. A journey without data needs nothing.
+    pub(crate) fn begin_journey(&mut self, plan: &Plan, journey: usize, seq: u64, vu: Option<u64>) -> Begin {
+        if !plan.personal[journey] {
+            return Begin::Ready;
         }
-        template.prepared.patch(&mut self.head, n, plan.choice.span(n), plan.choice.sampled(n));
+        self.person(plan).begin(&plan.script.journeys[journey].feeders, seq, vu)
+    }
+
+    /// Who makes the requests; made when first needed.
+    pub(crate) fn person(&mut self, plan: &Plan) -> &mut Person {
+        self.person.get_or_insert_with(|| Box::new(Person::new(plan)))
+    }
+
+    /// Begins a hit: writes its request and its trace context. Gives its time limit in ns, or none if the
+    /// request lacks a value: the hit is over then.
+    pub(crate) fn begin(&mut self, plan: &Plan, template: &Template, due: Due, now: RunTime) -> Option<u64> {
+        let Due { n, request, intended } = due;
         self.problem = None;
         self.hit = Hit { n, request, intended, start: Some(now), ..Hit::default() };
-        template.timeout
+        let written = match (&template.fixed, &mut self.person) {
+            (None, None) => None,
+            (None, Some(person)) => Some(person.write(plan, template, &mut self.head)),
+            (Some(_), Some(person)) if plan.cookies => Some(person.write(plan, template, &mut self.head)),
+            (Some(fixed), _) => {
+                self.copy(fixed, request);
+                fixed.patch(&mut self.head, n, plan.choice.span(n), plan.choice.sampled(n));
+                return Some(template.timeout);
+            }
+        };
+        self.head_of = None;
+        match written {
+            Some(Ok(at)) => {
+                self.trace_at = at;
+                patch_trace(&mut self.head, at, n, plan.choice.span(n), plan.choice.sampled(n));
+                Some(template.timeout)
+            }
+            Some(Err(missing)) => {
+                self.fail(Problem::Script(Fault::Data(missing)), now);
+                None
+            }
+            // A request with values belongs to a journey that somebody makes.
+            None => None,
+        }
+    }
+
+    fn copy(&mut self, fixed: &Prepared, request: usize) {
+        if self.head_of != Some(request) {
+            self.head.clear();
+            self.head.extend_from_slice(&fixed.head);
+            self.head_of = Some(request);
+        }
+    }
+
+    /// A hit that cannot be sent: it fails where it stands, and an open connection stays open.
+    pub(crate) fn refuse(&mut self, due: Due, problem: Problem, now: RunTime) {
+        let Due { n, request, intended } = due;
+        self.hit = Hit { n, request, intended, start: Some(now), ..Hit::default() };
+        self.fail(problem, now);
     }
 
     /// Opens a connection; false if that failed and the hit is over.
@@ -74,27 +143,119 @@ impl Session {
     }
 
     /// Sends the request at `sent` and reads the answer. The hit is over then, passed or failed.
-    pub(crate) async fn exchange(&mut self, plan: &Plan, sent: RunTime) {
-        let Some(connection) = &mut self.connection else { return };
-        let template = &plan.templates[self.hit.request];
-        self.body.reset(template.needs_body);
+    pub(crate) async fn exchange(&mut self, plan: &Plan, template: &Template, sent: RunTime) {
         self.hit.sent = Some(sent);
-        let Template { prepared, .. } = template;
-        let request = Outgoing { head: &self.head, body: &prepared.body, no_body: prepared.no_body };
-        let result = connection.exchange(request, &plan.clock, &mut self.hit.progress, &mut self.body).await;
+        let no_body = template.step.recipe.method() == "HEAD";
+        let result = self.send(plan, template, no_body, false).await;
+        let result = match result {
+            Ok(()) if plan.redirects > 0 && redirect::redirects(self.hit.progress.status) => {
+                self.follow(plan, template).await
+            }
+            other => other,
+        };
         self.hit.done = self.hit.progress.done.unwrap_or_else(|| plan.clock.now());
         match result {
-            Err(e) => self.end(Problem::Exchange(e), self.hit.done),
-            Ok(()) => {
-                if let Err(e) = expect::check(&template.expect, self.hit.progress.status, &self.body) {
-                    let problem = Problem::Unexpected(e);
-                    self.hit.failure = Some(problem.failure());
-                    self.problem = Some(problem);
-                }
-                if !plan.keep_alive || self.connection.as_ref().is_some_and(|c| !c.reusable()) {
-                    self.connection = None;
-                }
+            Err(problem) => self.end(problem, self.hit.done),
+            Ok(()) => self.judge(plan, template),
+        }
+    }
+
+    /// One request and its answer over the open connection.
+    async fn send(
+        &mut self,
+        plan: &Plan,
+        template: &Template,
+        no_body: bool,
+        followed: bool,
+    ) -> Result<(), Problem> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        self.body.reset(template.keep);
+        let body = match (&template.fixed, &self.person) {
+            _ if followed => &[][..],
+            (Some(fixed), _) if self.head_of.is_some() => &fixed.body,
+            (_, Some(person)) => person.body(template),
+            _ => &[],
+        };
+        let request = Outgoing { head: &self.head, body, no_body };
+        let exchange = connection.exchange(request, &plan.clock, &mut self.hit.progress, &mut self.body);
+        exchange.await.map_err(Problem::Exchange)?;
+        if !plan.keep_alive || self.connection.as_ref().is_some_and(|c| !c.reusable()) {
+            self.connection = None;
+        }
+        Ok(())
+    }
+
+    /// Follows redirects until there is another answer. The time of all of them is the hit's.
+    async fn follow(&mut self, plan: &Plan, template: &Template) -> Result<(), Problem> {
+        let recipe = &template.step.recipe;
+        let mut path = self.person.as_ref().map_or_else(Vec::new, |p| p.rendered().path.clone());
+        if path.is_empty() {
+            path = first_path(template);
+        }
+        let mut method = recipe.method().to_owned();
+        while redirect::redirects(self.hit.progress.status) {
+            if usize::from(self.hit.redirects) >= plan.redirects {
+                return Err(Problem::Redirect(RedirectError::TooMany(plan.redirects)));
             }
+            self.take_cookies(plan, Some(&path));
+            let answer = Answer { head: self.body.head(), ..Answer::default() };
+            let Some(location) = answer.header("location") else { return Ok(()) };
+            path = redirect::leads_to(&plan.base, &path, location).map_err(Problem::Redirect)?.into_bytes();
+            method = redirect::method(self.hit.progress.status, &method).to_owned();
+            self.hit.redirects += 1;
+            self.write_redirected(plan, template, &method, &path);
+            self.reopen(plan).await?;
+            let before = std::mem::take(&mut self.hit.progress);
+            let result = self.send(plan, template, method == "HEAD", true).await;
+            self.hit.progress = joined(before, self.hit.progress);
+            result?;
+        }
+        self.take_cookies(plan, Some(&path));
+        Ok(())
+    }
+
+    /// The head of the request that follows a redirect; it keeps its body only if it keeps its method.
+    fn write_redirected(&mut self, plan: &Plan, template: &Template, method: &str, path: &[u8]) {
+        let recipe = &template.step.recipe;
+        let nobody = Rendered::default();
+        let rendered = self.person.as_ref().map_or(&nobody, |p| p.rendered());
+        let body = recipe.body(rendered).filter(|_| method == recipe.method());
+        let line = Line { method, origin: &plan.origin, path };
+        let own =
+            Own { run: plan.run, keep_alive: plan.keep_alive, content_length: content_length(method, body) };
+        self.head.clear();
+        self.head_of = None;
+        self.trace_at = write_head(&mut self.head, line, recipe.headers(rendered), own);
+        self.head.extend_from_slice(body.unwrap_or_default());
+        let n = self.hit.n;
+        patch_trace(&mut self.head, self.trace_at, n, plan.choice.span(n), plan.choice.sampled(n));
+    }
+
+    /// Another connection in the middle of a hit, if the last answer closed the one it came over.
+    async fn reopen(&mut self, plan: &Plan) -> Result<(), Problem> {
+        if self.connection.is_none() {
+            let mut times = OpenTimes::default();
+            let stream = plan.connector.open(&mut times).await.map_err(Problem::Open)?;
+            self.connection = Some(Connection::new(stream));
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, plan: &Plan, template: &Template) {
+        if self.hit.redirects == 0 {
+            self.take_cookies(plan, None);
+        }
+        let status = self.hit.progress.status;
+        let (failed, problem) = person::judge(template, self.person.as_deref_mut(), status, &self.body);
+        self.hit.failed_checks = failed;
+        self.hit.failure = problem.as_ref().map(Problem::failure);
+        self.problem = problem;
+    }
+
+    /// `path`: what the answer answers, if not the hit's own request.
+    fn take_cookies(&mut self, plan: &Plan, path: Option<&[u8]>) {
+        if let (true, Some(person)) = (plan.cookies, &mut self.person) {
+            person.take_cookies(plan, path, self.hit.progress.status, &self.body);
         }
     }
 
@@ -110,8 +271,13 @@ impl Session {
         self.end(Problem::Cut(why), now);
     }
 
+    /// The hit and its connection are over.
     fn end(&mut self, problem: Problem, now: RunTime) {
         self.connection = None;
+        self.fail(problem, now);
+    }
+
+    fn fail(&mut self, problem: Problem, now: RunTime) {
         self.hit.failure = Some(problem.failure());
         self.hit.done = now;
         self.problem = Some(problem);
@@ -126,5 +292,21 @@ impl Session {
             self.connection = None;
         }
         stale
+    }
+}
+
+/// The path of a request without variables.
+fn first_path(template: &Template) -> Vec<u8> {
+    let head = template.fixed.as_ref().map_or(&[][..], |f| &f.head);
+    head.split(|b| *b == b' ').nth(1).unwrap_or_default().to_vec()
+}
+
+/// A hit's progress over a redirect: sent with the first request, answered by the last.
+fn joined(first: Progress, last: Progress) -> Progress {
+    Progress {
+        written: first.written,
+        bytes_in: first.bytes_in + last.bytes_in,
+        bytes_out: first.bytes_out + last.bytes_out,
+        ..last
     }
 }

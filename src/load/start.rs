@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::LoadPlan;
 use super::aggregate::Aggregator;
 use super::error::LoadError;
+use super::once;
 use super::open::thread::{self, Go, ThreadOutcome};
 use super::plan::{Plan, StopFlag};
 use super::recorder::{Finished, Recorder, Share};
@@ -34,7 +35,7 @@ pub struct LoadHandle {
 }
 
 /// What a load came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadOutcome {
     /// Start of the schedule and of the first period.
     pub started: RunTime,
@@ -48,6 +49,8 @@ pub struct LoadOutcome {
     pub sent: u64,
     /// Whether the run was stopped before the end of its schedule.
     pub interrupted: bool,
+    /// Teardown requests that failed: index in the scenario, and why.
+    pub teardown_failures: Vec<(usize, String)>,
 }
 
 impl LoadHandle {
@@ -84,6 +87,7 @@ impl LoadHandle {
         let outcomes: Vec<_> = self.threads.into_iter().filter_map(joined).collect();
         let ended = joined(self.aggregator);
         let stopped = outcomes.iter().filter_map(|o| o.stopped).max();
+        let teardown_failures = once::tear_down(&self.plan);
         LoadOutcome {
             started: self.started,
             ended,
@@ -91,6 +95,7 @@ impl LoadHandle {
             offered: outcomes.iter().map(|o| o.offered).sum(),
             sent: outcomes.iter().map(|o| o.sent).sum(),
             interrupted: stopped.is_some(),
+            teardown_failures,
         }
     }
 }
@@ -121,7 +126,10 @@ pub fn start(
         Executor::ConstantConnections { connections, .. } => *connections,
         _ => shape.as_ref().map_or(load.max_connections, Shape::most),
     };
-    let shared = Arc::new(Plan::prepare(plan, connections, Arc::clone(&stop))?);
+    let mut prepared = Plan::prepare(plan, connections, Arc::clone(&stop))?;
+    let names: Vec<String> = plan.scenario.setup.iter().map(|r| r.name.clone()).collect();
+    once::set_up(&mut prepared, &names)?;
+    let shared = Arc::new(prepared);
     match (schedule, shape) {
         (None, Some(shape)) => start_closed(plan, shared, shape, &stop, sink),
         (schedule, _) => start_threads(shared, schedule.map(Arc::new), sink),
@@ -208,7 +216,7 @@ fn start_closed(
     if plan.max_connections < shape.most() {
         return Err(LoadError::TooManyUsers { users: shape.most(), connections: plan.max_connections });
     }
-    let weights: Vec<_> = load.scenario.requests.iter().map(|r| r.weight).collect();
+    let weights: Vec<_> = load.scenario.journeys.iter().map(|j| j.weight).collect();
     let users = Arc::new(Users::new(Arc::clone(&plan), shape));
     let attack = attack::attack(&users, &load.base, &weights, think_time, stop)
         .map_err(|e| LoadError::Users(e.to_string()))?;

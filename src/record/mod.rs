@@ -145,6 +145,11 @@ fn run_load<W: FnMut(&Progress) + Send + 'static>(
     if stop.load(Ordering::Relaxed) {
         out.event(EventKind::Interrupted);
     }
+    for (index, problem) in &outcome.teardown_failures {
+        let name = plan.scenario.teardown.get(*index).map_or("teardown", |r| r.name.as_str());
+        let (request, detail) = (name.to_owned(), problem.clone());
+        out.event(EventKind::Failure { request, kind: "teardown".to_owned(), detail });
+    }
     out.event(EventKind::LoadEnded);
     Ok(outcome)
 }

@@ -63,7 +63,7 @@ impl Parser {
     pub(crate) fn feed(&mut self, input: &[u8], body: &mut Body) -> Result<Step, ProtocolError> {
         let mut at = 0;
         while let State::Head(seen) = self.state {
-            let Some(len) = self.head(&input[at..], seen)? else {
+            let Some(len) = self.head(&input[at..], seen, body)? else {
                 return Ok(Step { consumed: at, done: false });
             };
             at += len;
@@ -81,7 +81,7 @@ impl Parser {
     }
 
     /// One head, interim or final; gives its length, or none while it is not whole.
-    fn head(&mut self, input: &[u8], seen: usize) -> Result<Option<usize>, ProtocolError> {
+    fn head(&mut self, input: &[u8], seen: usize, body: &mut Body) -> Result<Option<usize>, ProtocolError> {
         // The first look parses at once; later ones wait for the end of the head, so that a head that
         // comes byte by byte is not parsed again for each byte.
         if seen > 0 && input.len() < HEAD_LIMIT && !ends_head(&input[seen.saturating_sub(3)..]) {
@@ -104,6 +104,7 @@ impl Parser {
                 Ok(Some(head.len))
             };
         }
+        body.push_head(&input[..head.len]);
         (self.status, self.keep_alive) = (head.status, head.keep_alive);
         self.state = match head.framing {
             Framing::Empty | Framing::Length(0) => State::Done,

@@ -1,6 +1,6 @@
 //! Requests as bytes, built once; only the trace context differs from one sending to the next.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -34,16 +34,75 @@ pub enum RequestError {
     OwnHeader(String),
 }
 
-/// A request ready to be sent.
+/// A request whose bytes are the same for every hit.
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     /// Head, and the body if it is short.
     pub(crate) head: Vec<u8>,
     /// A body too long to be copied for every connection.
     pub(crate) body: Arc<[u8]>,
-    /// Whether the method is HEAD.
-    pub(crate) no_body: bool,
     trace_at: usize,
+}
+
+/// What a request says before its headers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line<'a> {
+    pub(crate) method: &'a str,
+    /// Scheme and authority where a proxy must be told the whole address; else empty.
+    pub(crate) origin: &'a str,
+    /// Path and query.
+    pub(crate) path: &'a [u8],
+}
+
+/// What the engine itself adds to every head.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Own {
+    /// First 16 hex digits of every trace id.
+    pub(crate) run: u64,
+    /// Whether the connection is used again.
+    pub(crate) keep_alive: bool,
+    /// Length of the body, where there is one or the method wants one.
+    pub(crate) content_length: Option<usize>,
+}
+
+/// Writes a head; gives where the changing part of its trace id begins.
+pub(crate) fn write_head<'h>(
+    out: &mut Vec<u8>,
+    line: Line<'_>,
+    headers: impl Iterator<Item = (&'h str, &'h [u8])>,
+    own: Own,
+) -> usize {
+    for part in [line.method.as_bytes(), b" ", line.origin.as_bytes(), line.path, b" HTTP/1.1\r\n"] {
+        out.extend_from_slice(part);
+    }
+    for (name, value) in headers {
+        for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    }
+    if !own.keep_alive {
+        out.extend_from_slice(b"connection: close\r\n");
+    }
+    if let Some(length) = own.content_length {
+        // Writing to a vector cannot fail.
+        let _ = write!(out, "content-length: {length}\r\n");
+    }
+    let trace_at = out.len() + "traceparent: 00-".len() + 16;
+    let _ = write!(out, "traceparent: 00-{:016x}{:016x}-{:016x}-00\r\n\r\n", own.run, 0, 0);
+    trace_at
+}
+
+/// Length to be told of a body: where there is one, or where the method means one.
+pub(crate) fn content_length(method: &str, body: Option<&[u8]>) -> Option<usize> {
+    let wanted = body.is_some() || matches!(method, "POST" | "PUT" | "PATCH");
+    wanted.then(|| body.map_or(0, <[u8]>::len))
+}
+
+/// Writes the sequence number, span id and sampled flag into a head whose trace begins at `at`.
+pub(crate) fn patch_trace(head: &mut [u8], at: usize, n: u64, span: u64, sampled: bool) {
+    hex(&mut head[at..at + 16], n);
+    hex(&mut head[at + 17..at + 33], span);
+    head[at + 35] = if sampled { b'1' } else { b'0' };
 }
 
 impl Prepared {
@@ -57,34 +116,37 @@ impl Prepared {
         request: &Request,
         run: u64,
     ) -> Result<Self, RequestError> {
-        let body = request.body.as_deref().unwrap_or_default();
-        let mut text = request_line(base, target, request)?;
-        for (name, value) in headers(base, target, request)? {
-            let _ = write!(text, "{name}: {value}\r\n");
-        }
-        if !target.keep_alive {
-            text.push_str("connection: close\r\n");
-        }
-        if request.body.is_some() || matches!(request.method.as_str(), "POST" | "PUT" | "PATCH") {
-            let _ = write!(text, "content-length: {}\r\n", body.len());
-        }
-        let trace_at = text.len() + "traceparent: 00-".len() + 16;
-        let _ = write!(text, "traceparent: 00-{run:016x}{:016x}-{:016x}-00\r\n\r\n", 0, 0);
-        let mut head = text.into_bytes();
+        check_line(request)?;
+        let path = format!("{}{}", base.path().trim_end_matches('/'), request.path);
+        let origin = origin(base, target);
+        let line = Line { method: &request.method, origin: &origin, path: path.as_bytes() };
+        let headers = headers(base, target, request)?;
+        let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        Ok(Self::of(line, headers, request.body.as_deref(), (run, target.keep_alive)))
+    }
+
+    /// The bytes of a request that was checked.
+    pub(crate) fn of<'h>(
+        line: Line<'_>,
+        headers: impl Iterator<Item = (&'h str, &'h [u8])>,
+        body: Option<&[u8]>,
+        (run, keep_alive): (u64, bool),
+    ) -> Self {
+        let mut head = Vec::new();
+        let content_length = content_length(line.method, body);
+        let trace_at = write_head(&mut head, line, headers, Own { run, keep_alive, content_length });
+        let body = body.unwrap_or_default();
         let inline = body.len() <= INLINE_BODY;
         if inline {
             head.extend_from_slice(body);
         }
         let body = if inline { Arc::default() } else { Arc::from(body) };
-        Ok(Self { head, body, no_body: request.method == "HEAD", trace_at })
+        Self { head, body, trace_at }
     }
 
     /// Writes the sequence number, span id and sampled flag into a copy of [`Prepared::head`].
     pub(crate) fn patch(&self, head: &mut [u8], n: u64, span: u64, sampled: bool) {
-        let at = self.trace_at;
-        hex(&mut head[at..at + 16], n);
-        hex(&mut head[at + 17..at + 33], span);
-        head[at + 35] = if sampled { b'1' } else { b'0' };
+        patch_trace(head, self.trace_at, n, span, sampled);
     }
 }
 
@@ -100,17 +162,20 @@ fn proxy<'a>(base: &Url, target: &'a Target) -> Option<&'a Url> {
     target.transport.proxy.as_ref().filter(|_| base.scheme() == "http")
 }
 
-pub(crate) fn request_line(base: &Url, target: &Target, request: &Request) -> Result<String, RequestError> {
+/// What a request line says before the path: a proxy is told the whole address (RFC 9112, section 3.2.2).
+pub(crate) fn origin(base: &Url, target: &Target) -> String {
+    proxy(base, target).map(|_| format!("http://{}", authority(base))).unwrap_or_default()
+}
+
+/// Whether method and path can stand in a request line.
+pub(crate) fn check_line(request: &Request) -> Result<(), RequestError> {
     if request.method.is_empty() || !request.method.bytes().all(is_token) {
         return Err(RequestError::Method);
     }
-    let path = &request.path;
-    if !path.starts_with('/') || !path.bytes().all(|b| b.is_ascii_graphic()) {
+    if !request.path.starts_with('/') || !request.path.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(RequestError::Path);
     }
-    // RFC 9112, section 3.2.2: a proxy is told the whole address.
-    let origin = proxy(base, target).map(|_| format!("http://{}", authority(base))).unwrap_or_default();
-    Ok(format!("{} {origin}{}{path} HTTP/1.1\r\n", request.method, base.path().trim_end_matches('/')))
+    Ok(())
 }
 
 /// All headers in order: defaults that nobody set, the target's unless the request sets them too, and the
@@ -237,7 +302,7 @@ mod tests {
             env!("CARGO_PKG_VERSION")
         );
         assert_eq!(String::from_utf8(head).expect("ascii"), expected);
-        assert!(!prepared.no_body && prepared.body.is_empty());
+        assert!(prepared.body.is_empty());
     }
 
     #[test]

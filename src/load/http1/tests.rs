@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-use super::body::Body;
+use super::body::{Body, Keep};
 use super::conn::{Connection, Outgoing, Progress};
 use super::error::{ExchangeError, ProtocolError};
 use super::parser::Parser;
@@ -26,7 +26,7 @@ enum Outcome {
 fn read(input: &[u8], piece: usize, no_body: bool) -> Outcome {
     let (mut parser, mut body) = (Parser::new(), Body::default());
     parser.begin(no_body);
-    body.reset(true);
+    body.reset(Keep { head: false, body: true });
     let (mut start, mut end) = (0, 0);
     while end < input.len() {
         end = (end + piece).min(input.len());
@@ -206,10 +206,10 @@ fn bytes_behind_the_answer_are_left_over() {
 #[test]
 fn a_body_is_kept_only_up_to_its_limit() {
     let mut body = Body::default();
-    body.reset(true);
+    body.reset(Keep { head: false, body: true });
     (0..3).for_each(|_| body.push(&vec![b'x'; KEEP_LIMIT / 2]));
     assert_eq!((body.kept().len(), body.len()), (KEEP_LIMIT, KEEP_LIMIT as u64 / 2 * 3));
-    body.reset(false);
+    body.reset(Keep::default());
     body.push(b"thrown away");
     assert_eq!((body.kept().len(), body.len()), (0, 11));
 }
@@ -252,7 +252,7 @@ impl Rig {
     fn new(capacity: usize) -> Self {
         let (client, server) = duplex(capacity);
         let mut body = Body::default();
-        body.reset(true);
+        body.reset(Keep { head: false, body: true });
         Self { connection: Connection::new(client), server, body, progress: Progress::default() }
     }
 
@@ -280,7 +280,7 @@ async fn one_connection_serves_many_requests() {
     let mut rig = Rig::new(4096);
     for i in 0..50 {
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {i}\r\n\r\n{}", "x".repeat(i));
-        rig.body.reset(true);
+        rig.body.reset(Keep { head: false, body: true });
         rig.exchange(GET, GET.head.len(), answer.as_bytes()).await.expect("passes");
         assert_eq!((rig.progress.status, rig.body.kept().len()), (200, i));
         assert_eq!(rig.progress.bytes_in, answer.len() as u64);
@@ -352,7 +352,7 @@ async fn a_body_that_lasts_until_the_end_of_the_stream_is_whole_then() {
     let (client, mut server) = duplex(4096);
     let mut connection = Connection::new(client);
     let (mut progress, mut body) = (Progress::default(), Body::default());
-    body.reset(true);
+    body.reset(Keep { head: false, body: true });
     server.write_all(b"HTTP/1.1 200 OK\r\n\r\nto the end").await.expect("fits");
     server.shutdown().await.expect("open");
     connection.exchange(GET, &RunClock::start(), &mut progress, &mut body).await.expect("passes");

@@ -6,10 +6,12 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use super::worker::{Arrival, Stage, Worker};
-use crate::load::hit::Hit;
-use crate::load::session::Session;
-use crate::time::RunTime;
+use super::worker::{Arrival, NEVER, Stage, Worker};
+use crate::load::hit::{Hit, Problem};
+use crate::load::plan::Plan;
+use crate::load::script::{Begin, Context as Made, Fault};
+use crate::load::session::{Due, Session, hit_number};
+use crate::time::{RunTime, nanos};
 
 /// Why a hit was cut off.
 pub(crate) const TIME_LIMIT: &str = "not done within the time limit";
@@ -98,7 +100,7 @@ pub(crate) async fn run(worker: Rc<Worker>, lane: Rc<Lane>) {
         let mut resting = false;
         let next = poll_fn(|cx| poll_next(cx, &worker, &lane, &mut session, &mut resting)).await;
         let Some(arrival) = next else { break };
-        hit(&worker, &lane, &mut session, arrival).await;
+        journey(&worker, &lane, &mut session, arrival).await;
     }
     worker.connection(&lane, false);
 }
@@ -131,16 +133,64 @@ fn poll_next(
     Poll::Pending
 }
 
-/// One arrival from here to its end, recorded.
-async fn hit(worker: &Rc<Worker>, lane: &Lane, session: &mut Session, arrival: Arrival) {
+/// One arrival from here to the end of its journey, every hit recorded.
+async fn journey(worker: &Rc<Worker>, lane: &Lane, session: &mut Session, arrival: Arrival) {
     let plan = &*worker.plan;
-    let request = plan.choice.request(arrival.n);
+    let journey = plan.choice.journey(arrival.n);
+    let steps = plan.script.journeys[journey].steps.clone();
+    let mut due = Due { n: arrival.n, request: steps.start, intended: arrival.intended };
+    match session.begin_journey(plan, journey, arrival.n, None) {
+        Begin::Ready => {}
+        Begin::Stop => return worker.withdraw(),
+        Begin::Fail(missing) => {
+            session.refuse(due, Problem::Script(Fault::Data(missing)), plan.clock.now());
+            worker.record(session.hit(), session.problem());
+            return worker.ended();
+        }
+    }
+    for step in steps.clone() {
+        due.request = step;
+        if step > steps.start {
+            worker.begun();
+            due.n = hit_number(arrival.n, step - steps.start);
+        }
+        hit(worker, lane, session, due).await;
+        let hit = session.hit();
+        let over = step + 1 == steps.end || hit.failure.is_some() || worker.stage() != Stage::Running;
+        due.intended = hit.done;
+        if over || !pause(plan, lane, &mut due, arrival.n, step).await {
+            break;
+        }
+    }
+    worker.ended();
+}
+
+/// The user's pause after a step; false if the run ended meanwhile.
+async fn pause(plan: &Plan, lane: &Lane, due: &mut Due, journey: u64, step: usize) -> bool {
+    let context = Made { seq: journey, seed: plan.seed, ..Made::default() };
+    let pause = plan.script.pause(step, &context);
+    if pause.is_zero() {
+        return true;
+    }
+    let until = plan.clock.instant(due.intended.plus(nanos(pause)));
+    let slept = lane.unless_cut(tokio::time::sleep_until(until.into())).await;
+    // tokio's timers are a millisecond late, which is not the next request's fault.
+    due.intended = plan.clock.now();
+    slept.is_ok()
+}
+
+/// One hit from here to its end, recorded.
+async fn hit(worker: &Rc<Worker>, lane: &Lane, session: &mut Session, due: Due) {
+    let plan = &*worker.plan;
     let mut now = plan.clock.now();
     if worker.stage() == Stage::Closing {
         // Handed over, but the run ended before this task came to it.
-        return worker.end(lane, &Hit::unsent(arrival.n, request, arrival.intended, now), None);
+        return worker.record(&Hit::unsent(due.n, due.request, due.intended, now), None);
     }
-    let limit = session.begin(plan, arrival.n, request, arrival.intended, now);
+    let template = &plan.templates[due.request];
+    let Some(limit) = session.begin(plan, template, due, now) else {
+        return worker.record(session.hit(), session.problem());
+    };
     worker.limit_lane(lane, now.plus(limit));
     lane.cut.set(None);
     let outcome = lane
@@ -153,12 +203,13 @@ async fn hit(worker: &Rc<Worker>, lane: &Lane, session: &mut Session, arrival: A
                 now = plan.clock.now();
             }
             worker.sending(lane, now.plus(limit));
-            session.exchange(plan, now).await;
+            session.exchange(plan, template, now).await;
         })
         .await;
     if let Err(why) = outcome {
         session.cut(why, plan.clock.now());
     }
+    lane.set_limit(NEVER);
     worker.connection(lane, session.connected());
-    worker.end(lane, session.hit(), session.problem());
+    worker.record(session.hit(), session.problem());
 }

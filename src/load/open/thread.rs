@@ -64,7 +64,13 @@ pub(crate) fn main(
 }
 
 fn set_up(plan: &Plan) -> io::Result<(LocalRuntime, Timer)> {
-    let runtime = Builder::new_current_thread().enable_io().build_local(LocalOptions::default())?;
+    let mut builder = Builder::new_current_thread();
+    builder.enable_io();
+    if !plan.naps {
+        // For the pauses of journeys; a timer costs a little at every sleep of the thread.
+        builder.enable_time();
+    }
+    let runtime = builder.build_local(LocalOptions::default())?;
     let timer = runtime.block_on(async { Timer::new(&plan.clock) })?;
     Ok((runtime, timer))
 }
@@ -115,6 +121,10 @@ impl Run {
             if self.worker.stage() == Stage::Running && self.worker.plan.stopped() {
                 self.stop(now);
             }
+            if self.plan_is_over() {
+                self.worker.stop(now);
+                self.end = self.end.min(now);
+            }
             let last = self.end.plus(self.grace);
             if now >= self.end {
                 self.worker.end_of_plan(now);
@@ -132,6 +142,10 @@ impl Run {
                 return Poll::Pending;
             }
         }
+    }
+
+    fn plan_is_over(&self) -> bool {
+        self.worker.stage() == Stage::Running && self.worker.plan.out_of_data()
     }
 
     fn stop(&mut self, now: RunTime) {

@@ -17,7 +17,7 @@ use crate::load::schedule::{Cursor, Schedule};
 use crate::time::RunTime;
 
 /// A moment that never comes.
-const NEVER: RunTime = RunTime::from_nanos(u64::MAX);
+pub(crate) const NEVER: RunTime = RunTime::from_nanos(u64::MAX);
 /// Time between two looks for time limits that have passed, so that a look costs little however many
 /// requests are under way.
 const SWEEP: u64 = 1_000_000;
@@ -292,14 +292,30 @@ impl Worker {
         }
     }
 
-    /// A lane's hit is over.
-    pub(crate) fn end(self: &Rc<Self>, lane: &Lane, hit: &Hit, problem: Option<&Problem>) {
-        lane.set_limit(NEVER);
+    /// A step after the first of a journey is due.
+    pub(crate) fn begun(&self) {
+        self.recorder.borrow_mut().begun();
+    }
+
+    /// A hit is over.
+    pub(crate) fn record(self: &Rc<Self>, hit: &Hit, problem: Option<&Problem>) {
         // Arrivals and periods that fall before the hit's end come first.
         if hit.done >= self.next_moment() {
             self.tick(hit.done);
         }
         self.recorder.borrow_mut().record(hit, problem);
+    }
+
+    /// There is no record for an arrival, and the scenario says that the run ends then.
+    pub(crate) fn withdraw(&self) {
+        self.recorder.borrow_mut().withdrawn();
+        self.plan.end_of_data();
+        self.kick();
+        self.ended();
+    }
+
+    /// A lane's arrival is done with.
+    pub(crate) fn ended(&self) {
         self.in_flight.set(self.in_flight.get() - 1);
         if self.in_flight.get() == 0 && self.next_due.get() == NEVER {
             self.kick();
@@ -357,7 +373,8 @@ impl Worker {
         let mut recorder = self.recorder.borrow_mut();
         let mut n = self.unsent.get();
         while n < self.next.get() {
-            let request = self.plan.choice.request(n);
+            let journey = self.plan.choice.journey(n);
+            let request = self.plan.script.journeys[journey].steps.start;
             recorder.record(&Hit::unsent(n, request, self.due(&self.behind, n), now), None);
             n = self.after(n);
         }

@@ -111,6 +111,7 @@ impl Judge {
     }
 
     /// Decodes and judges an answer as it came.
+    #[cfg(test)]
     pub(crate) fn judge<'t>(
         &self,
         answer: Answer<'_>,

@@ -31,14 +31,13 @@ use url::Url;
 
 pub(crate) use answer::Answer;
 pub(crate) use cookies::{Jar, Site};
-pub(crate) use decode::{DecodeError, Decoder};
 pub use extract::BadPath;
-pub(crate) use judge::{Fault, Judge, Judged, Scratch, Tools};
+pub(crate) use judge::{Fault, Judge, Tools};
 pub(crate) use recipe::{Recipe, Rendered};
 pub use records::FeederError;
 pub(crate) use values::{Begin, Context, Globals, Missing, Values};
 
-use super::choice::{REQUEST, below};
+use super::choice::below;
 use super::http1::request::RequestError;
 use crate::scenario::{Pause, Request, Scenario};
 use checks::BadCheck;
@@ -159,8 +158,6 @@ pub(crate) struct Script {
     pub(crate) setup: (Vec<Step>, Course),
     /// Requests after the load, and their course.
     pub(crate) teardown: (Vec<Step>, Course),
-    /// Running sums of the journeys' weights.
-    sums: Vec<u64>,
     cookies: bool,
     shared: Arc<Shared>,
     globals: Arc<Globals>,
@@ -194,12 +191,7 @@ impl Script {
         let feeders = scenario.feeders.iter().enumerate();
         let load = |(n, f)| Feeder::load(f, names.columns(n), scenario.load.seed, n);
         let feeders = feeders.map(load).collect::<Result<_, _>>()?;
-        let sums = scenario.journeys.iter().scan(0, |sum, journey| {
-            *sum += u64::from(journey.weight);
-            Some(*sum)
-        });
         Ok(Self {
-            sums: sums.collect(),
             journeys: scenario.journeys.iter().map(|j| Course::new(j.steps.clone(), &steps)).collect(),
             steps,
             setup,
@@ -218,13 +210,6 @@ impl Script {
     /// Makes what setup extracted known to every user that begins from now on.
     pub(crate) fn keep_globals(&mut self, setup: &Values) {
         self.globals = Arc::new(setup.to_globals());
-    }
-
-    /// The journey that is begun; the same draw that [`super::choice::Choice`] makes among requests.
-    pub(crate) fn journey(&self, context: &Context) -> usize {
-        let total = self.sums.last().copied().unwrap_or(0);
-        let draw = below(context.draw(REQUEST), total);
-        self.sums.partition_point(|sum| *sum <= draw).min(self.sums.len().saturating_sub(1))
     }
 
     /// The pause after a step, if another follows.

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::text::{Safety, Text, UnknownVariable};
 use super::values::{Context, Missing, Names, Values};
-use crate::load::http1::request::{RequestError, headers, request_line};
+use crate::load::http1::request::{RequestError, check_line, headers};
 use crate::scenario::{Auth, Coding, Request, Target};
 
 /// Why a request cannot be compiled.
@@ -97,7 +97,7 @@ impl Recipe {
         request: &Request,
         names: &mut Names,
     ) -> Result<Self, BadRecipe> {
-        request_line(base, target, request).map_err(BadRecipe::Request)?;
+        check_line(request).map_err(BadRecipe::Request)?;
         let path = format!("{}{}", base.path().trim_end_matches('/'), request.path);
         let mut fields = Vec::new();
         let auth = auth(target, request);

@@ -53,8 +53,8 @@ pub(crate) fn attack(
     if !think_time.is_zero() {
         scenario = scenario.set_wait_time(think_time, think_time)?;
     }
-    for (request, weight) in shares(weights).into_iter().enumerate().filter(|(_, w)| *w > 0) {
-        let transaction = Transaction::new(turn(Arc::clone(users), request)).set_weight(weight)?;
+    for (journey, weight) in shares(weights).into_iter().enumerate().filter(|(_, w)| *w > 0) {
+        let transaction = Transaction::new(turn(Arc::clone(users), journey)).set_weight(weight)?;
         scenario = scenario.register_transaction(transaction);
     }
     // One client for all users, since none of them uses it; it accepts any certificate so that building it
@@ -75,8 +75,8 @@ pub(crate) fn attack(
     Ok(*attack)
 }
 
-/// The transaction of one request of the scenario: one turn of the user that runs it.
-fn turn(users: Arc<Users>, request: usize) -> TransactionFunction {
+/// The transaction of one journey of the scenario: one turn of the user that runs it.
+fn turn(users: Arc<Users>, journey: usize) -> TransactionFunction {
     Arc::new(move |goose: &mut GooseUser| {
         let users = Arc::clone(&users);
         Box::pin(async move {
@@ -84,7 +84,7 @@ fn turn(users: Arc<Users>, request: usize) -> TransactionFunction {
                 goose.set_session_data(Seat(Some(User::new(&users, goose.weighted_users_index))));
             }
             if let Some(Seat(Some(user))) = goose.get_session_data_mut::<Seat>() {
-                user.turn(&users, request).await;
+                user.turn(&users, journey).await;
             }
             Ok(())
         })

@@ -142,6 +142,9 @@ async fn run<F: Future<Output = Result<goose::metrics::GooseMetrics, goose::Goos
         goose.pass(if left.is_zero() { TICK } else { TICK.min(left) }).await;
         let now = plan.clock.now();
         users.roll(now);
+        if plan.out_of_data() {
+            end = end.min(now);
+        }
         let stop = plan.stopped() || goose.ended.is_some() || goose::is_killswitch_triggered();
         if stop && stopped.is_none() && now < end {
             (stopped, end, grace) = (Some(now), now, grace.min(STOP_GRACE));

@@ -12,10 +12,11 @@ use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
 use super::shape::Shape;
-use crate::load::hit::Hit;
+use crate::load::hit::{Hit, Problem};
 use crate::load::plan::Plan;
 use crate::load::recorder::{Gauges, Recorder};
-use crate::load::session::Session;
+use crate::load::script::{Begin, Context, Fault, Missing};
+use crate::load::session::{Due, Session};
 use crate::time::RunTime;
 
 /// A moment that never comes.
@@ -23,6 +24,9 @@ const NEVER: u64 = u64::MAX;
 /// Bits of a sequence number that count a user's own hits; the rest is the user's index. So numbers are
 /// unique and repeat with the seed, and no counter is shared.
 const HIT_BITS: u32 = 40;
+
+/// Pause of a user that has no data for its journeys.
+const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a hit is cut off; 0 is not at all.
 const CUT: [&str; 3] = ["", "not done within the time limit", "not done when the run ended"];
@@ -221,6 +225,7 @@ impl Slot {
 pub(crate) struct User {
     index: usize,
     hits: u64,
+    journeys: u64,
     session: Session,
     slot: Arc<Slot>,
 }
@@ -228,12 +233,12 @@ pub(crate) struct User {
 impl User {
     /// User `index` of the plan, counting from 0.
     pub(crate) fn new(users: &Users, index: usize) -> Self {
-        Self { index, hits: 0, session: Session::default(), slot: users.join() }
+        Self { index, hits: 0, journeys: 0, session: Session::default(), slot: users.join() }
     }
 
-    /// Waits until the plan lets this user work, then performs one hit. Never ends once the run is over
+    /// Waits until the plan lets this user work, then goes through one journey. Never ends once the run is over
     /// for this user: the runtime is dropped under it.
-    pub(crate) async fn turn(&mut self, users: &Users, request: usize) {
+    pub(crate) async fn turn(&mut self, users: &Users, journey: usize) {
         let started = users.started().await;
         loop {
             let now = users.plan.clock.now().since(started);
@@ -257,7 +262,7 @@ impl User {
             self.rest();
             pending::<()>().await;
         }
-        self.hit(users, request).await;
+        self.journey(users, journey).await;
         self.slot.busy.store(false, Ordering::SeqCst);
     }
 
@@ -268,14 +273,60 @@ impl User {
         self.session = Session::default();
     }
 
-    async fn hit(&mut self, users: &Users, request: usize) {
-        let (plan, session, slot) = (&*users.plan, &mut self.session, &*self.slot);
-        poll_fn(|cx| Poll::Ready(session.poll_stale(cx))).await.is_ready();
+    /// All steps, as long as none fails.
+    async fn journey(&mut self, users: &Users, journey: usize) {
+        let plan = &*users.plan;
+        let (seq, vu) = (self.journeys, self.index as u64);
+        self.journeys += 1;
+        let steps = plan.script.journeys[journey].steps.clone();
+        match self.session.begin_journey(plan, journey, seq, Some(vu)) {
+            Begin::Ready => {}
+            Begin::Stop => return plan.end_of_data(),
+            Begin::Fail(missing) => return self.refused(users, steps.start, missing).await,
+        }
+        for step in steps.clone() {
+            self.hit(users, step).await;
+            let over = step + 1 == steps.end || self.session.hit().failure.is_some();
+            if over || users.closed.load(Ordering::SeqCst) {
+                break;
+            }
+            let context = Context { seq, vu, seed: plan.seed, ..Context::default() };
+            let pause = plan.script.pause(step, &context);
+            if !pause.is_zero() && self.slot.unless_cut(tokio::time::sleep(pause)).await.is_err() {
+                break;
+            }
+        }
+    }
+
+    /// A journey for which there is no data: one failed hit.
+    async fn refused(&mut self, users: &Users, request: usize, missing: Missing) {
+        let n = self.next_number();
+        let now = users.plan.clock.now();
+        users.record(now, Recorder::begun);
+        self.session.refuse(Due { n, request, intended: now }, Problem::Script(Fault::Data(missing)), now);
+        let (hit, problem) = (self.session.hit(), self.session.problem());
+        users.record(now, |recorder| recorder.record(hit, problem));
+        // Nothing is waited for in such a journey: it must not take the thread for itself.
+        tokio::time::sleep(REFUSED_PAUSE).await;
+    }
+
+    fn next_number(&mut self) -> u64 {
         let n = ((self.index as u64) << HIT_BITS) | self.hits;
         self.hits += 1;
+        n
+    }
+
+    async fn hit(&mut self, users: &Users, request: usize) {
+        let n = self.next_number();
+        let (plan, session, slot) = (&*users.plan, &mut self.session, &*self.slot);
+        poll_fn(|cx| Poll::Ready(session.poll_stale(cx))).await.is_ready();
         let mut now = plan.clock.now();
         users.record(now, Recorder::begun);
-        let limit = session.begin(plan, n, request, now, now);
+        let template = &plan.templates[request];
+        let Some(limit) = session.begin(plan, template, Due { n, request, intended: now }, now) else {
+            let (hit, problem) = (session.hit(), session.problem());
+            return users.record(now, |recorder| recorder.record(hit, problem));
+        };
         slot.limit.store(now.plus(limit).as_nanos(), Ordering::Relaxed);
         slot.cut.store(0, Ordering::Relaxed);
         let work = async {
@@ -287,7 +338,7 @@ impl User {
             }
             slot.limit.store(now.plus(limit).as_nanos(), Ordering::Relaxed);
             users.record(now, Recorder::sent);
-            session.exchange(plan, now).await;
+            session.exchange(plan, template, now).await;
         };
         if let Err(why) = slot.unless_cut(work).await {
             session.cut(why, plan.clock.now());

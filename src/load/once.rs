@@ -1,0 +1,88 @@
+//! Requests sent once: before the load and after it.
+
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+
+use super::error::LoadError;
+use super::plan::Plan;
+use super::script::Begin;
+use super::session::{Due, Session};
+use super::template::Template;
+
+/// A request that failed: its index, and why. Nothing of the answer is in the words.
+pub(crate) type Failed = (usize, String);
+
+/// Sends the setup requests; what they extract is known to every journey from then on.
+///
+/// # Errors
+/// [`LoadError::Setup`] with the first that failed.
+pub(crate) fn set_up(plan: &mut Plan, names: &[String]) -> Result<(), LoadError> {
+    if plan.setup.is_empty() {
+        return Ok(());
+    }
+    let mut session = Session::default();
+    let feeders = plan.script.setup.1.feeders.clone();
+    let failed = run(plan, &plan.setup, &feeders, &mut session, true)?;
+    if let Some((index, problem)) = failed.into_iter().next() {
+        return Err(LoadError::Setup { name: names[index].clone(), problem });
+    }
+    if let Some(values) = session.values() {
+        plan.script.keep_globals(values);
+    }
+    Ok(())
+}
+
+/// Sends the teardown requests, each whatever became of the one before; gives those that failed.
+pub(crate) fn tear_down(plan: &Plan) -> Vec<Failed> {
+    let feeders = plan.script.teardown.1.feeders.clone();
+    run(plan, &plan.teardown, &feeders, &mut Session::default(), false)
+        .unwrap_or_else(|e| vec![(0, e.to_string())])
+}
+
+fn run(
+    plan: &Plan,
+    templates: &[Template],
+    feeders: &[usize],
+    session: &mut Session,
+    stop_at_first: bool,
+) -> Result<Vec<Failed>, LoadError> {
+    if templates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut builder = Builder::new_current_thread();
+    let runtime = builder.enable_all().build().map_err(LoadError::Thread)?;
+    let mut failed = Vec::new();
+    if let Begin::Fail(missing) = session.person(plan).begin(feeders, 0, Some(0)) {
+        failed.push((0, missing.to_string()));
+        return Ok(failed);
+    }
+    for (index, template) in templates.iter().enumerate() {
+        runtime.block_on(hit(plan, template, session, index));
+        if let Some(problem) = session.problem() {
+            failed.push((index, problem.to_string()));
+            if stop_at_first {
+                break;
+            }
+        }
+    }
+    Ok(failed)
+}
+
+async fn hit(plan: &Plan, template: &Template, session: &mut Session, index: usize) {
+    let mut now = plan.clock.now();
+    let due = Due { n: index as u64, request: index, intended: now };
+    let Some(limit) = session.begin(plan, template, due, now) else { return };
+    let work = async {
+        if !session.connected() {
+            if !session.open(plan).await {
+                return;
+            }
+            now = plan.clock.now();
+        }
+        session.exchange(plan, template, now).await;
+    };
+    if tokio::time::timeout(Duration::from_nanos(limit), work).await.is_err() {
+        session.cut("not done within the time limit", plan.clock.now());
+    }
+}

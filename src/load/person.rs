@@ -1,0 +1,143 @@
+//! What one user knows: values, cookies, and the request that was made of them.
+
+use std::cell::RefCell;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::expect;
+use super::hit::Problem;
+use super::http1::body::Body;
+use super::http1::request::{Line, Own, content_length, write_head};
+use super::plan::Plan;
+use super::script::{Answer, Begin, Context, Fault, Jar, Missing, Rendered, Site, Tools, Values};
+use super::template::Template;
+
+/// Bodies up to this length are sent with their head in one write.
+const INLINE_BODY: usize = 16 * 1024;
+
+thread_local! {
+    /// Buffers that judging uses; it never waits, so a thread needs one set.
+    static TOOLS: RefCell<Tools> = RefCell::default();
+}
+
+/// A user of the closed model, or the maker of one arrival.
+#[derive(Debug)]
+pub(crate) struct Person {
+    values: Values,
+    jar: Jar,
+    rendered: Rendered,
+    context: Context,
+    /// The `cookie` header of the request under way.
+    cookie: Vec<u8>,
+}
+
+impl Person {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        Self {
+            values: plan.script.values(),
+            jar: Jar::default(),
+            rendered: Rendered::default(),
+            context: Context { seed: plan.seed, ..Context::default() },
+            cookie: Vec::new(),
+        }
+    }
+
+    /// What it has extracted.
+    pub(crate) const fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// The path of the request that was filled in last.
+    pub(crate) const fn rendered(&self) -> &Rendered {
+        &self.rendered
+    }
+
+    /// Begins journey `seq`: of a user `vu` that keeps its cookies, or of nobody in particular.
+    pub(crate) fn begin(&mut self, feeders: &[usize], seq: u64, vu: Option<u64>) -> Begin {
+        if vu.is_none() {
+            self.jar.clear();
+        }
+        (self.context.seq, self.context.vu) = (seq, vu.unwrap_or(0));
+        self.context.now = unix_millis();
+        self.values.begin_journey(feeders, seq, vu)
+    }
+
+    /// Writes a request with its values and cookies; gives where its trace begins.
+    pub(crate) fn write(
+        &mut self,
+        plan: &Plan,
+        template: &Template,
+        head: &mut Vec<u8>,
+    ) -> Result<usize, Missing> {
+        let recipe = &template.step.recipe;
+        recipe.render(&self.values, &self.context, &mut self.rendered)?;
+        self.cookie.clear();
+        let site = plan.site(&self.rendered.path);
+        if plan.cookies && !recipe.has_header("cookie") {
+            self.jar.header(&site, self.context.now, &mut self.cookie);
+        }
+        let body = recipe.body(&self.rendered);
+        let cookie = (!self.cookie.is_empty()).then_some(("cookie", self.cookie.as_slice()));
+        let line = Line { method: recipe.method(), origin: &plan.origin, path: &self.rendered.path };
+        let content_length = content_length(line.method, body);
+        let own = Own { run: plan.run, keep_alive: plan.keep_alive, content_length };
+        head.clear();
+        let trace_at = write_head(head, line, recipe.headers(&self.rendered).chain(cookie), own);
+        if let Some(body) = body.filter(|b| b.len() <= INLINE_BODY) {
+            head.extend_from_slice(body);
+        }
+        Ok(trace_at)
+    }
+
+    /// The body of the request written last, unless it lies behind its head.
+    pub(crate) fn body<'a>(&'a self, template: &'a Template) -> &'a [u8] {
+        let body = template.step.recipe.body(&self.rendered);
+        body.filter(|b| b.len() > INLINE_BODY).unwrap_or_default()
+    }
+
+    /// Keeps the cookies that an answer to the request written last, or to one for `path`, sets.
+    pub(crate) fn take_cookies(&mut self, plan: &Plan, path: Option<&[u8]>, status: u16, body: &Body) {
+        let answer = Answer { status, head: body.head(), body: b"", cut: false };
+        let path = path.unwrap_or(&self.rendered.path);
+        self.jar.store(&answer, &plan.site(path), self.context.now);
+    }
+}
+
+/// Holds an answer against what the scenario expects, checks and extracts. Gives the checks that failed, a bit
+/// each, and why the hit failed, if it did.
+pub(crate) fn judge(
+    template: &Template,
+    person: Option<&mut Person>,
+    status: u16,
+    body: &Body,
+) -> (u128, Option<Problem>) {
+    if !template.keep.body && template.step.judge.is_empty() {
+        return (0, expect::check(&template.expect, status, b"", 0).err().map(Problem::Unexpected));
+    }
+    let answer = Answer { status, head: body.head(), body: body.kept(), cut: body.cut() };
+    TOOLS.with_borrow_mut(|Tools { decoder, scratch }| {
+        let decoded = if template.keep.body { decoder.decode(answer) } else { Ok(answer) };
+        let answer = match decoded {
+            Ok(answer) => answer,
+            Err(e) => return (0, Some(Problem::Script(Fault::Decode(e)))),
+        };
+        if let Err(e) = expect::check(&template.expect, status, answer.body, body.len()) {
+            return (0, Some(Problem::Unexpected(e)));
+        }
+        let Some(Person { values, context, .. }) = person else { return (0, None) };
+        let judged = template.step.judge.judge_decoded(answer, values, context, scratch);
+        let bit = |index: &usize| 1_u128.checked_shl(*index as u32).unwrap_or(0);
+        (judged.failed.iter().map(bit).fold(0, |a, b| a | b), judged.fault.map(Problem::Script))
+    })
+}
+
+fn unix_millis() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Plan {
+    /// Where a request for `path` goes, as far as cookies care.
+    fn site<'a>(&'a self, path: &'a [u8]) -> Site<'a> {
+        Site { host: self.base.host_str().unwrap_or_default(), path, secure: self.base.scheme() == "https" }
+    }
+}

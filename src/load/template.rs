@@ -1,0 +1,62 @@
+//! A request of the scenario, ready to be sent and judged.
+
+use std::time::Duration;
+
+use super::expect;
+use super::http1::body::Keep;
+use super::http1::request::{Line, Prepared};
+use super::script::{Context, Rendered, Step, Values};
+use crate::scenario::{Expectation, Request, Target};
+use crate::time::nanos;
+
+/// A request, compiled.
+#[derive(Debug)]
+pub(crate) struct Template {
+    pub(crate) step: Step,
+    /// Its bytes, where every hit sends the same.
+    pub(crate) fixed: Option<Prepared>,
+    pub(crate) expect: Expectation,
+    /// What of an answer is looked at.
+    pub(crate) keep: Keep,
+    /// Nanoseconds from sending to the last byte.
+    pub(crate) timeout: u64,
+}
+
+/// What all templates of a run have in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Common<'a> {
+    pub(crate) target: &'a Target,
+    /// As in [`Line::origin`].
+    pub(crate) origin: &'a str,
+    /// First 16 hex digits of every trace id.
+    pub(crate) run: u64,
+    /// Whether answers may set cookies that come back, or redirect to where a hit goes on.
+    pub(crate) heads: bool,
+}
+
+impl Template {
+    pub(crate) fn new(request: &Request, step: &Step, values: &Values, common: Common<'_>) -> Self {
+        let Common { target, .. } = common;
+        let body = expect::needs_body(&request.expect) || step.judge.needs_body();
+        let encoded = body && !target.transport.compression.is_empty();
+        let head = common.heads || encoded || step.judge.needs_head();
+        let timeout = request.timeout.unwrap_or(target.timeout).max(Duration::from_millis(1));
+        Self {
+            fixed: step.recipe.is_fixed().then(|| prepared(step, values, common)).flatten(),
+            step: step.clone(),
+            expect: request.expect.clone(),
+            keep: Keep { head, body },
+            timeout: nanos(timeout),
+        }
+    }
+}
+
+/// The bytes of a request without variables.
+fn prepared(step: &Step, values: &Values, common: Common<'_>) -> Option<Prepared> {
+    let mut rendered = Rendered::default();
+    step.recipe.render(values, &Context::default(), &mut rendered).ok()?;
+    let line = Line { method: step.recipe.method(), origin: common.origin, path: &rendered.path };
+    let body = step.recipe.body(&rendered);
+    let way = (common.run, common.target.keep_alive);
+    Some(Prepared::of(line, step.recipe.headers(&rendered), body, way))
+}
