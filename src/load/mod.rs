@@ -20,6 +20,8 @@ mod error;
 mod expect;
 mod hit;
 mod http1;
+#[cfg(test)]
+mod journey_tests;
 mod limits;
 mod nap;
 mod once;

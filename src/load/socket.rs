@@ -4,7 +4,7 @@
 //! does not grow while the generator is busy with other connections, or sleeps until its next arrival is due:
 //! what is measured is the target and the network, not the generator's own scheduling.
 
-use std::io::{self, ErrorKind, IoSliceMut, Write};
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Write};
 use std::mem::size_of;
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
@@ -58,6 +58,29 @@ impl Socket {
         now.saturating_sub(self.stamp)
     }
 
+    /// Writes; waits for room where there is none.
+    fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        mut write: impl FnMut(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        // Tried before asking: an idle connection nearly always has room.
+        let mut done = write(self.io.get_ref());
+        loop {
+            match done {
+                Err(e) if e.kind() == ErrorKind::Interrupted => done = write(self.io.get_ref()),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    let mut guard = ready!(self.io.poll_write_ready(cx))?;
+                    done = write(self.io.get_ref());
+                    if done.as_ref().is_err_and(|e| e.kind() == ErrorKind::WouldBlock) {
+                        guard.clear_ready();
+                    }
+                }
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
     /// One read with the stamp of what it gave.
     fn receive(tcp: &TcpStream, space: &mut [u8]) -> io::Result<(usize, u64)> {
         let mut control = [0_u8; CONTROL];
@@ -106,22 +129,19 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        loop {
-            // Tried before asking: an idle connection nearly always has room.
-            match this.io.get_ref().write(buf) {
-                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
-                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-                done => return Poll::Ready(done),
-            }
-            let mut guard = ready!(this.io.poll_write_ready(cx))?;
-            guard.clear_ready();
-            match this.io.get_ref().write(buf) {
-                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                done => return Poll::Ready(done),
-            }
-        }
+        self.poll_send(cx, |mut tcp| tcp.write(buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_send(cx, |mut tcp| tcp.write_vectored(bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

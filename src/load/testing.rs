@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{LoadHandle, LoadOutcome, LoadPlan, start};
 use crate::run::period::{Failure, LoadPeriod, RequestPeriod};
-use crate::scenario::{Arrivals, Detect, Endpoint, Executor, Load, Rate, Request, Scenario, Target};
+use crate::scenario::{Arrivals, Detect, Endpoint, Executor, Journey, Load, Rate, Request, Scenario, Target};
 use crate::time::RunClock;
 
 pub(crate) const RUN_ID: &str = "0123456789abcdef";
@@ -38,6 +38,11 @@ pub(crate) fn scenario(executor: Executor) -> Scenario {
     };
     let detect = Detect { period: Duration::from_millis(250), ..Detect::default() };
     Scenario { detect, ..Scenario::of_requests("test", target, load, vec![request("/")]) }
+}
+
+/// A scenario with these requests, each a journey of its own.
+pub(crate) fn with_requests(scenario: Scenario, requests: Vec<Request>) -> Scenario {
+    Scenario { journeys: Journey::single(&requests), requests, ..scenario }
 }
 
 /// Everything a run gave.
@@ -99,12 +104,7 @@ fn add(sum: &mut RequestPeriod, r: &RequestPeriod) {
     sum.response.add(&r.response).expect("resizes");
     sum.service.add(&r.service).expect("resizes");
     sum.phases.iter_mut().zip(&r.phases).for_each(|(s, p)| s.add(p).expect("resizes"));
-    sum.failed.iter_mut().zip(r.failed).for_each(|(s, n)| *s += n);
-    sum.status.iter_mut().zip(r.status).for_each(|(s, n)| *s += n);
-    sum.passed += r.passed;
-    sum.bytes_in += r.bytes_in;
-    sum.bytes_out += r.bytes_out;
-    sum.connects += r.connects;
+    sum.add_counts(r);
 }
 
 pub(crate) fn run(scenario: &Scenario, base: &str) -> Ran {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::testing::{OK, RUN_ID, Server, constant, request, run, scenario};
+use super::testing::{OK, RUN_ID, Server, constant, request, run, scenario, with_requests};
 use super::{ConnectError, LoadError, LoadPlan, start};
 use crate::scenario::{Executor, Request, Scenario};
 use crate::time::RunClock;
@@ -40,9 +40,9 @@ fn what_cannot_work_is_refused_before_any_load() {
         let error = refused(&scenario(executor), "http://127.0.0.1", RUN_ID);
         assert!(matches!(error, LoadError::NoArrival), "{error}");
     }
-    let weightless = Scenario { requests: vec![Request { weight: 0, ..request("/") }], ..good.clone() };
+    let weightless = with_requests(good.clone(), vec![Request { weight: 0, ..request("/") }]);
     assert!(matches!(refused(&weightless, "http://127.0.0.1", RUN_ID), LoadError::NoRequest));
-    let broken = Scenario { requests: vec![request("no slash")], ..good };
+    let broken = with_requests(good, vec![request("no slash")]);
     let error = refused(&broken, "http://127.0.0.1", RUN_ID);
     assert!(error.to_string().starts_with("request `no slash`: the path must begin with `/`"), "{error}");
 }

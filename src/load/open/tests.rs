@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::load::testing::{OK, RUN_ID, Server, begin, constant, request, run, scenario};
+use crate::load::testing::{OK, RUN_ID, Server, begin, constant, request, run, scenario, with_requests};
 use crate::run::period::{Failure, Phase};
 use crate::scenario::{Executor, Expectation, Rate, Request, Stage};
 use crate::time::{MILLISECOND, SECOND};
@@ -240,12 +240,13 @@ fn requests_are_drawn_by_weight_and_judged_by_their_expectation() {
     let contains = |text: &str| Expectation { body_contains: Some(text.into()), ..Expectation::default() };
     let mut scenario = scenario(constant(400.0, 500));
     scenario.load.sampled = 0.5;
-    scenario.requests = vec![
+    let requests = vec![
         with("/a", 3, contains("ok")),
         with("/b", 1, contains("never")),
         with("/missing", 1, Expectation { status: vec![404], ..Expectation::default() }),
         Request { method: "HEAD".into(), ..with("/head", 1, Expectation::default()) },
     ];
+    let scenario = with_requests(scenario, requests);
     let ran = run(&scenario, &server.url());
     let done: Vec<_> = ran.all.iter().map(|r| r.done()).collect();
     assert_eq!(done.iter().sum::<u64>(), 200);

@@ -120,7 +120,10 @@ impl Worker {
     /// Lets the lanes of the closed model begin.
     pub(crate) fn begin(self: &Rc<Self>) {
         if self.schedule.is_none() {
-            while self.take_next().is_some_and(|first| self.hand_out(first)) {}
+            for _ in 0..self.max_lanes {
+                let first = self.take_next();
+                first.map(|first| self.hand_out(first));
+            }
         }
     }
 

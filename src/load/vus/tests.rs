@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::load::testing::{OK, RUN_ID, Server, begin, request, run, scenario};
+use crate::load::testing::{OK, RUN_ID, Server, begin, request, run, scenario, with_requests};
 use crate::run::period::{Failure, Phase};
 use crate::scenario::{Executor, Request, Stage};
 use crate::time::{MILLISECOND, SECOND};
@@ -34,8 +34,8 @@ fn every_user_keeps_one_connection_and_waits_for_its_answer() {
         std::thread::sleep(Duration::from_millis(20));
         Some(OK.to_vec())
     });
-    let mut scenario = scenario(users(4, 1000, 0));
-    scenario.requests = vec![Request { weight: 3, ..request("/a") }, Request { weight: 1, ..request("/b") }];
+    let requests = vec![Request { weight: 3, ..request("/a") }, Request { weight: 1, ..request("/b") }];
+    let scenario = with_requests(scenario(users(4, 1000, 0)), requests);
     let ran = run(&scenario, &server.url());
     assert_eq!(
         (server.accepted.load(Ordering::Relaxed), ran.all.iter().map(|r| r.connects).sum::<u64>()),

@@ -1,0 +1,227 @@
+//! Journeys against a real server: what one step takes from an answer, the next one sends.
+
+use std::io::Write as _;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::LoadError;
+use super::testing::{Asked, OK, Server, begin, constant, run, scenario};
+use crate::run::period::Failure;
+use crate::scenario::{
+    AnswerSource, Arrivals, AtEnd, Auth, Check, Coding, Condition, Executor, Extract, Feeder, FeederFormat,
+    Journey, Order, Pause, Request, Scenario,
+};
+
+fn json(path: &str) -> AnswerSource {
+    AnswerSource::Json(path.into())
+}
+
+fn extract(variable: &str, from: AnswerSource) -> Extract {
+    Extract { variable: variable.into(), from, default: None }
+}
+
+fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let mut text =
+        format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n", body.len()).into_bytes();
+    text.extend_from_slice(body);
+    text
+}
+
+fn gzipped(body: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(body.as_bytes()).expect("to memory");
+    encoder.finish().expect("to memory")
+}
+
+/// A shop that lets nobody buy without the token of the login, the cookie of the list, and an item of the list.
+fn shop(asked: &Asked) -> Option<Vec<u8>> {
+    let line = asked.head.lines().next().unwrap_or_default();
+    let known = asked.header("authorization") == Some("Bearer t-1");
+    let cookie = asked.header("cookie").unwrap_or_default();
+    Some(match line.split(' ').nth(1).unwrap_or_default() {
+        "/login" => answer("200 OK", "", br#"{"token": "t-1"}"#),
+        _ if !known => answer("401 Unauthorized", "", b""),
+        path if path.starts_with("/items?user=") => {
+            let user = &path["/items?user=".len()..];
+            let body = gzipped(&format!(r#"{{"owner": "{user}", "items": [{{"id": "i-{user}"}}]}}"#));
+            answer("200 OK", &format!("content-encoding: gzip\r\nset-cookie: who={user}; Path=/\r\n"), &body)
+        }
+        path if path.starts_with("/buy/i-") => match cookie.strip_prefix("who=") {
+            Some(user) if path.ends_with(user) => answer("303 See Other", "location: /bought?x=1\r\n", b""),
+            _ => answer("403 Forbidden", "", b""),
+        },
+        "/bought?x=1" => answer("200 OK", "", b"thanks"),
+        _ => answer("404 Not Found", "", b""),
+    })
+}
+
+fn journey(executor: Executor, file: &tempfile::NamedTempFile, at_end: AtEnd) -> Scenario {
+    let bearer = || Some(Auth::Bearer("${token}".into()));
+    let list = Request {
+        name: "list".into(),
+        slug: "list".into(),
+        auth: bearer(),
+        extract: vec![extract("id", json("$.items[0].id"))],
+        checks: vec![
+            Check { name: "own".into(), of: json("$.owner"), is: Condition::Equals("${user.name}".into()) },
+            Check { name: "never".into(), of: json("$.nothing"), is: Condition::Exists },
+        ],
+        think_time: Pause { from: Duration::from_millis(5), to: Duration::from_millis(5) },
+        ..Request::new("GET", "/items?user=${user.name}")
+    };
+    let buy = Request {
+        name: "buy".into(),
+        slug: "buy".into(),
+        auth: bearer(),
+        body: Some(br#"{"id": "${id}"}"#.to_vec()),
+        body_template: true,
+        ..Request::new("POST", "/buy/${id}")
+    };
+    let login =
+        Request { extract: vec![extract("token", json("$.token"))], ..Request::new("POST", "/login") };
+    let feeder = Feeder {
+        name: "user".into(),
+        path: file.path().into(),
+        format: FeederFormat::Csv,
+        order: Order::Sequential,
+        at_end,
+    };
+    let mut all = scenario(executor);
+    all.requests = vec![list, buy];
+    all.journeys = vec![Journey { name: "buy".into(), steps: 0..2, weight: 1 }];
+    all.setup = vec![login];
+    all.teardown = vec![Request { auth: bearer(), ..Request::new("DELETE", "/gone") }];
+    all.feeders = vec![feeder];
+    all.target.transport.compression = vec![Coding::Gzip];
+    all.target.transport.redirects = 3;
+    all
+}
+
+fn users(names: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(format!("name\n{names}").as_bytes()).expect("writes");
+    file
+}
+
+fn without_the_check_that_fails(mut scenario: Scenario) -> Scenario {
+    scenario.requests[0].checks.pop();
+    scenario
+}
+
+#[test]
+fn a_journey_carries_values_cookies_and_redirects_from_step_to_step() {
+    let server = Server::start(shop);
+    let file = users("ann\nbob\n");
+    let vus =
+        Executor::ConstantVus { vus: 3, duration: Duration::from_millis(400), think_time: Duration::ZERO };
+    for executor in [constant(100.0, 500), vus] {
+        let name = executor.name();
+        let scenario = without_the_check_that_fails(journey(executor, &file, AtEnd::Repeat));
+        let ran = run(&scenario, &server.url());
+        let [list, buy] = &ran.all[..] else { panic!("two requests") };
+        assert!(list.passed >= 20, "{name}: {} passed", list.passed);
+        assert_eq!((list.failed_total(), buy.failed_total()), (0, 0), "{name}: {:?}", ran.periods);
+        assert!(list.passed - buy.passed <= 3, "{name}: all but those that the end cut off");
+        assert_eq!((buy.redirects, list.redirects), (buy.passed, 0), "{name}");
+        assert_eq!(ran.outcome.sent, list.passed + buy.passed, "{name}");
+        let torn = &ran.outcome.teardown_failures;
+        assert_eq!(torn, &[(0, "status 404 was not expected".to_owned())], "{name}");
+    }
+}
+
+#[test]
+fn a_check_that_does_not_hold_is_counted_by_its_place_and_ends_the_journey() {
+    let server = Server::start(shop);
+    let ran = run(&journey(constant(100.0, 300), &users("ann\n"), AtEnd::Repeat), &server.url());
+    let [list, buy] = &ran.all[..] else { panic!("two requests") };
+    assert_eq!((list.done(), list.failed[Failure::Check as usize], buy.done()), (30, 30, 0));
+    assert_eq!(list.checks, [0, 30]);
+    let example = ran.periods.iter().flat_map(|p| &p.failures).next().expect("an example");
+    assert_eq!(example.detail, "1 of 2 checks failed, first `never`");
+}
+
+#[test]
+fn data_that_ends_fails_journeys_or_ends_the_run() {
+    let server = Server::start(shop);
+    let file = users("ann\nbob\ncy\n");
+    let fails = without_the_check_that_fails(journey(constant(100.0, 300), &file, AtEnd::Fail));
+    let ran = run(&fails, &server.url());
+    assert_eq!((ran.all[0].passed, ran.all[0].failed[Failure::Data as usize]), (3, 27));
+    let example = ran.periods.iter().flat_map(|p| &p.failures).next().expect("an example");
+    assert_eq!(example.detail, "feeder `user` has no record left");
+    let stops = without_the_check_that_fails(journey(constant(100.0, 20_000), &file, AtEnd::Stop));
+    let ran = run(&stops, &server.url());
+    assert_eq!((ran.all[0].passed, ran.all[0].failed_total(), ran.all[1].passed), (3, 0, 3));
+    assert!(!ran.outcome.interrupted && ran.outcome.offered == 6, "{:?}", ran.outcome);
+}
+
+#[test]
+fn an_extraction_that_finds_nothing_and_a_redirect_elsewhere_are_failures_by_name() {
+    let server = Server::start(|asked| {
+        let away = asked.head.starts_with("GET /away");
+        Some(if away {
+            answer("302 Found", "location: http://evil.example/?t=1\r\n", b"")
+        } else {
+            OK.to_vec()
+        })
+    });
+    let mut scenario = scenario(constant(50.0, 200));
+    let lost = Request { extract: vec![extract("id", json("$.id"))], ..Request::new("GET", "/lost") };
+    scenario = super::testing::with_requests(scenario, vec![lost, Request::new("GET", "/away")]);
+    scenario.target.transport.redirects = 1;
+    let ran = run(&scenario, &server.url());
+    let of = |i: usize, kind: Failure| (ran.all[i].failed[kind as usize], ran.all[i].done());
+    let (extracts, redirects) = (of(0, Failure::Extract), of(1, Failure::Redirect));
+    assert!(extracts.0 == extracts.1 && extracts.0 > 0, "{extracts:?}");
+    assert!(redirects.0 == redirects.1 && redirects.0 > 0, "{redirects:?}");
+    let details: Vec<_> = ran.periods.iter().flat_map(|p| &p.failures).map(|f| f.detail.as_str()).collect();
+    assert!(details.iter().any(|d| d.contains("http://evil.example") && !d.contains("t=1")), "{details:?}");
+}
+
+#[test]
+fn a_setup_that_fails_sends_no_load() {
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&heads);
+    let server = Server::start(move |asked| {
+        seen.lock().expect("no panic").push(asked.head.clone());
+        Some(answer("500 Oh", "", b""))
+    });
+    let file = users("ann\n");
+    let scenario = journey(constant(100.0, 300), &file, AtEnd::Repeat);
+    let base = url::Url::parse(&server.url()).expect("valid");
+    let clock = crate::time::RunClock::start();
+    let plan = super::LoadPlan { scenario: &scenario, base, run_id: super::testing::RUN_ID, clock };
+    let error = super::start(&plan, Arc::default(), |_| ()).expect_err("no token");
+    assert!(matches!(&error, LoadError::Setup { name, .. } if name == "POST /login"), "{error}");
+    assert!(error.to_string().contains("status 500 was not expected"), "{error}");
+    assert_eq!(heads.lock().expect("no panic").len(), 1);
+}
+
+#[test]
+fn connections_send_again_as_soon_as_they_have_their_answer() {
+    let server = Server::start(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        Some(OK.to_vec())
+    });
+    let executor = Executor::ConstantConnections { connections: 5, duration: Duration::from_millis(500) };
+    let running = begin(&scenario(executor), &server.url());
+    let ran = running.join();
+    let all = &ran.all[0];
+    assert_eq!((all.failed_total(), all.connects), (0, 5));
+    // At most 50 in 500 ms each; the machine may be busy.
+    assert!((100..=255).contains(&all.passed), "{}", all.passed);
+    assert_eq!((ran.outcome.offered, ran.outcome.sent), (all.passed, all.passed));
+    assert_eq!(ran.outcome.schedule_ended.since(ran.outcome.started), 500_000_000);
+}
+
+#[test]
+fn poisson_arrivals_are_as_many_and_bunched() {
+    let server = Server::start(|_| Some(OK.to_vec()));
+    let mut poisson = scenario(constant(400.0, 1000));
+    poisson.load.arrivals = Arrivals::Poisson;
+    let ran = run(&poisson, &server.url());
+    // Standard deviation of the count: 20.
+    assert!((320..=480).contains(&ran.all[0].passed), "{}", ran.all[0].passed);
+    assert_eq!((ran.all[0].failed_total(), ran.outcome.offered), (0, ran.all[0].passed));
+    assert_ne!(ran.outcome.offered, 400, "as likely as not to be even");
+}
