@@ -1,0 +1,111 @@
+//! One run of the generator against one server.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::law::Law;
+use super::machine::{Awake, apart, claim, wall_offset};
+use super::server::{Books, Oracle};
+use super::truth::Bounds;
+use crate::common::{analysis, finish, loadprof, printed, scenario};
+
+/// How much load goes to a law.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    pub law: Law,
+    /// Arrivals per second.
+    pub rate: u64,
+    pub secs: u64,
+    pub connections: usize,
+    pub timeout: Duration,
+}
+
+impl Setup {
+    pub fn new(law: Law, rate: u64, secs: u64) -> Self {
+        Self { law, rate, secs, connections: 1000, timeout: Duration::from_secs(10) }
+    }
+
+    pub fn arrivals(&self) -> u64 {
+        self.rate * self.secs
+    }
+
+    fn scenario(&self, url: &str) -> String {
+        format!(
+            "name = \"oracle\"\n[target]\nurl = \"{url}\"\ntimeout = \"{}ms\"\n\
+             [load]\nwarm-up = \"0s\"\nthreads = 1\nmax-connections = {}\n\
+             [load.constant-arrival-rate]\nrate = \"{}/s\"\nfor = \"{}s\"\n",
+            self.timeout.as_millis(),
+            self.connections,
+            self.rate,
+            self.secs
+        )
+    }
+}
+
+/// What generator and server say of the same run.
+pub struct Measured {
+    pub setup: Setup,
+    pub dir: TempDir,
+    pub analysis: Value,
+    pub books: Books,
+    /// Start of the schedule on the monotonic clock.
+    start: u64,
+    /// How far wall clock and monotonic clock moved apart during the run: what `start` may err by.
+    pub drift: u64,
+}
+
+impl Measured {
+    /// Figures of all requests.
+    pub fn total(&self) -> &Value {
+        &self.analysis["load"]["total"]
+    }
+
+    /// When arrival `n` was due, by the scenario alone.
+    pub fn due(&self, n: u64) -> u64 {
+        self.start + n * 1_000_000_000 / self.setup.rate
+    }
+
+    pub fn service(&self) -> Bounds {
+        Bounds::service(&self.books)
+    }
+
+    pub fn response(&self) -> Bounds {
+        Bounds::response(&self.books, |n| self.due(n))
+    }
+}
+
+/// Runs the generator on one core against the server on another.
+pub fn measure(setup: Setup) -> Measured {
+    let oracle = Oracle::start(setup.law);
+    let dir = tempfile::tempdir().expect("a folder");
+    let offset = wall_offset();
+    run(dir.path(), &setup.scenario(&oracle.url));
+    let drift = wall_offset().abs_diff(offset);
+    let books = oracle.stop();
+    let analysis = analysis(&dir.path().join("run"));
+    let number = |v: &Value| v.as_u64().unwrap_or_else(|| panic!("no number: {v}"));
+    let begun = number(&analysis["run"]["started_unix_nanos"]) as i64 - offset;
+    let start = begun as u64 + number(&analysis["load"]["window"]["from"]);
+    Measured { setup, dir, analysis, books, start, drift }
+}
+
+fn run(dir: &Path, text: &str) {
+    let path = scenario(dir, text);
+    let mut command = loadprof();
+    command.arg("run").arg(path).arg("--out").arg(dir.join("run")).arg("--quiet");
+    let _awake = apart().map(|(core, _)| Awake::keep(core));
+    // A process is bound to the core of the thread that starts it.
+    let output = std::thread::scope(|scope| {
+        let run = scope.spawn(|| {
+            if let Some((core, _)) = apart() {
+                claim(core);
+            }
+            finish(&mut command, Duration::from_secs(60))
+        });
+        run.join().expect("it ends in time")
+    });
+    assert!(matches!(output.status.code(), Some(0 | 10)), "{}", printed(&output));
+}
