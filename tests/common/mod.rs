@@ -1,8 +1,8 @@
 //! What the tests of whole runs share: scratch folders, the built binary, the Go shop.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses a part of it")]
 
-#[allow(unused_imports, reason = "each test file uses a part of it")]
+pub mod hostile;
 pub mod oracle;
 
 use std::io::{BufRead, BufReader, Read, Write};

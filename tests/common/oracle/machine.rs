@@ -1,9 +1,5 @@
 //! The machine's clock and cores.
 
-use std::hint::spin_loop;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use rustix::process::setpriority_process;
 use rustix::thread::{CpuSet, gettid, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
@@ -52,29 +48,4 @@ fn priority(nice: i32) {
 pub fn claim(core: usize) {
     bind(core);
     priority(-20);
-}
-
-/// Keeps a core awake while it lives: waking a virtual machine's halted core takes 100 us and more, which is
-/// neither the server's time nor the generator's.
-pub struct Awake(Arc<AtomicBool>);
-
-impl Awake {
-    pub fn keep(core: usize) -> Self {
-        let over = Arc::new(AtomicBool::new(false));
-        let ended = Arc::clone(&over);
-        std::thread::spawn(move || {
-            bind(core);
-            priority(19);
-            while !ended.load(Ordering::Relaxed) {
-                spin_loop();
-            }
-        });
-        Self(over)
-    }
-}
-
-impl Drop for Awake {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }

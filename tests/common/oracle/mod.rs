@@ -10,4 +10,4 @@ mod truth;
 
 pub use law::Law;
 pub use run::{Measured, Setup, measure};
-pub use truth::{Bounds, Figures, compare};
+pub use truth::{Bounds, Difference, Figures, compare};

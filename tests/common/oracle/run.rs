@@ -7,7 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::law::Law;
-use super::machine::{Awake, apart, claim, wall_offset};
+use super::machine::{apart, claim, wall_offset};
 use super::server::{Books, Oracle};
 use super::truth::Bounds;
 use crate::common::{analysis, finish, loadprof, printed, scenario};
@@ -75,6 +75,15 @@ impl Measured {
     pub fn response(&self) -> Bounds {
         Bounds::response(&self.books, |n| self.due(n))
     }
+
+    /// How late requests reached the server: what the machine did to the generator, seen from outside.
+    pub fn lateness(&self) -> Bounds {
+        let times = self.books.served.iter();
+        Bounds::new(times.map(|s| {
+            let due = self.due(s.n);
+            (s.unread.saturating_sub(due), s.read.saturating_sub(due))
+        }))
+    }
 }
 
 /// Runs the generator on one core against the server on another.
@@ -96,7 +105,6 @@ fn run(dir: &Path, text: &str) {
     let path = scenario(dir, text);
     let mut command = loadprof();
     command.arg("run").arg(path).arg("--out").arg(dir.join("run")).arg("--quiet");
-    let _awake = apart().map(|(core, _)| Awake::keep(core));
     // A process is bound to the core of the thread that starts it.
     let output = std::thread::scope(|scope| {
         let run = scope.spawn(|| {
