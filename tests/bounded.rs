@@ -201,10 +201,10 @@ fn stat(pid: u32) -> Option<(String, u32)> {
     Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
 }
 
-/// A command in a mount namespace of its own, where the folder `small` is a disk of 300 KiB. What it left in
+/// A command in a mount namespace of its own, where the folder `small` is a disk of 1.4 MiB. What it left in
 /// `small/run` is copied to `kept`, because the disk vanishes with the namespace.
 fn on_a_small_disk(small: &Path, kept: &Path, command: &[PathBuf]) -> Command {
-    const SCRIPT: &str = "mount -t tmpfs -o size=300k none \"$0\" || exit 77; kept=\"$1\"; shift; \"$@\"; \
+    const SCRIPT: &str = "mount -t tmpfs -o size=1400k none \"$0\" || exit 77; kept=\"$1\"; shift; \"$@\"; \
                           code=$?; cp -r \"$0/run\" \"$kept\"; exit $code";
     let mut unshare = Command::new("unshare");
     unshare.arg("--mount");

@@ -48,6 +48,9 @@ fn run(case: &Case) -> Vec<String> {
         std::fs::write(dir.path().join("ca.pem"), pem).expect("written");
         "ca = \"ca.pem\"\n".to_owned()
     });
+    if case.request.contains("body-file") {
+        std::fs::write(dir.path().join("large"), vec![b'x'; 12 << 20]).expect("written");
+    }
     let path = scenario(
         dir.path(),
         &format!(
@@ -72,10 +75,8 @@ fn run(case: &Case) -> Vec<String> {
         }
     };
     must(!text.contains("panicked"), text.clone());
-    must(
-        output.status.code() == Some(case.exit),
-        format!("exit {:?} instead of {}", output.status, case.exit),
-    );
+    let exits = output.status.code().is_some_and(|code| case.exits.contains(&code));
+    must(exits, format!("{} instead of {:?}", output.status, case.exits));
     if out.join("analysis/analysis.json").exists() {
         judge(case, &out, &mut must);
     } else {
@@ -103,6 +104,10 @@ fn judge(case: &Case, out: &Path, must: &mut impl FnMut(bool, String)) {
     must(fits, format!("failures {counts:?}, {:?} are expected", case.kinds));
     let failed = if case.kinds.is_empty() { 0 } else { arrivals };
     must(counts.sum() == failed, format!("{failed} failures are expected: {counts:?}"));
+    // A server of those takes at least 30 ms: less is the answer to another request, which only an unlucky
+    // moment can excuse.
+    let median = total["service"]["p50"].as_u64().expect("a time");
+    must(failed > 0 || median >= 30_000_000, format!("half of the hits have passed within {median} ns"));
 
     let recording = Recording::open(out).expect("a whole folder");
     must(recording.partial.is_none(), format!("partial: {:?}", recording.partial));

@@ -20,7 +20,8 @@ pub struct Case {
     pub kinds: &'static [&'static str],
     /// One of these is in the text of every example.
     pub details: &'static [&'static str],
-    pub exit: i32,
+    /// One of these is the exit code: 10 if the load could not be sent.
+    pub exits: &'static [i32],
     /// More of the scenario.
     pub request: &'static str,
 }

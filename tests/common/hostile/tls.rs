@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 use std::sync::{Arc, OnceLock};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -34,15 +34,16 @@ struct Certificates {
 fn certificates() -> &'static Certificates {
     static ALL: OnceLock<Certificates> = OnceLock::new();
     ALL.get_or_init(|| {
-        let (authority, trusted) = new_authority();
-        let (_, stranger) = new_authority();
+        let (authority, trusted) = new_authority("trusted");
+        let (_, stranger) = new_authority("stranger");
         let config = |flaw| config(flaw, if flaw == Flaw::Stranger { &stranger } else { &trusted });
         Certificates { authority, configs: FLAWS.into_iter().map(config).collect() }
     })
 }
 
-fn new_authority() -> (String, Issuer<'static, KeyPair>) {
+fn new_authority(name: &str) -> (String, Issuer<'static, KeyPair>) {
     let mut params = CertificateParams::new(Vec::<String>::new()).expect("parameters");
+    params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().expect("key");
     let pem = params.self_signed(&key).expect("signs").pem();
