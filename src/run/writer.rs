@@ -247,19 +247,21 @@ impl RunWriter {
     fn note(&self, source: io::Error, path: PathBuf) -> RunError {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
         if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
-            let why = format!("{}: {source}", path.display());
-            let first = {
-                let mut state = self.state();
-                let first = state.stopped.is_none();
-                state.stopped.get_or_insert_with(|| why.clone());
-                first
-            };
-            if first {
-                self.give_up_reserve();
-                self.tell_stopped(why);
-            }
+            self.stop(format!("{}: {source}", path.display()));
         }
         RunError::Io { path, source }
+    }
+
+    /// The first reason counts; from then on nothing but the end of the record is written.
+    fn stop(&self, why: String) {
+        let mut state = self.state();
+        if state.stopped.is_some() {
+            return;
+        }
+        state.stopped = Some(why.clone());
+        drop(state);
+        self.give_up_reserve();
+        self.tell_stopped(why);
     }
 
     fn give_up_reserve(&self) {
@@ -271,10 +273,11 @@ impl RunWriter {
     fn tell_stopped(&self, why: String) {
         let event = Event { at: self.0.clock.now(), kind: EventKind::RecordingStopped { why } };
         let line = serde_json::to_string(&event).expect("events have string keys");
+        let path = self.0.dir.join(layout::EVENTS);
         // The manifest says the same if even this does not find room.
-        let _ = open_log(&self.0.dir.join(layout::EVENTS)).and_then(|mut log| {
-            let cut = ends_within_a_line(&self.0.dir.join(layout::EVENTS))?;
-            log.write_all(format!("{}{line}\n", if cut { "\n" } else { "" }).as_bytes())
+        let _ = ends_within_a_line(&path).and_then(|cut| {
+            let text = format!("{}{line}\n", if cut { "\n" } else { "" });
+            open_log(&path)?.write_all(text.as_bytes())
         });
     }
 
@@ -305,7 +308,10 @@ fn open_log(path: &Path) -> io::Result<File> {
 }
 
 fn ends_within_a_line(path: &Path) -> io::Result<bool> {
-    let mut file = File::open(path)?;
+    let mut file = match File::open(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file?,
+    };
     if file.metadata()?.len() == 0 {
         return Ok(false);
     }

@@ -1,7 +1,6 @@
 //! One run of the generator against one server.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -104,7 +103,7 @@ pub fn measure(setup: Setup) -> Measured {
 
 fn run(dir: &Path, text: &str) {
     let path = scenario(dir, text);
-    let mut command = ahead_of_others(loadprof());
+    let mut command = loadprof();
     command.arg("run").arg(path).arg("--out").arg(dir.join("run")).arg("--quiet");
     // A process is bound to the core of the thread that starts it.
     let output = std::thread::scope(|scope| {
@@ -117,18 +116,4 @@ fn run(dir: &Path, text: &str) {
         run.join().expect("it ends in time")
     });
     assert!(matches!(output.status.code(), Some(0 | 10)), "{}", printed(&output));
-}
-
-/// The command with real-time priority, where that is allowed: what else runs on its core must wait then.
-fn ahead_of_others(command: Command) -> Command {
-    let mut ahead = Command::new("chrt");
-    ahead.args(["--fifo", "1"]);
-    let allowed = ahead.arg("true").stderr(Stdio::null()).status().is_ok_and(|s| s.success());
-    if !allowed {
-        eprintln!("  no real-time priority for the generator here: the figures will be noisier");
-        return command;
-    }
-    let mut ahead = Command::new("chrt");
-    ahead.args(["--fifo", "1"]).arg(command.get_program()).env_remove("GITHUB_STEP_SUMMARY");
-    ahead
 }
