@@ -237,7 +237,16 @@ fn a_full_disk_ends_the_record_and_not_the_load() {
     assert_ne!(output.status.code(), Some(77), "no small disk can be mounted here: {text}");
     assert!(begun.elapsed() > Duration::from_secs(12), "the load goes on to its end");
     assert_eq!(output.status.code(), Some(10), "{text}");
-    assert!(text.contains("No space left"), "the error is clear: {text}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("recording stopped") && said.contains("No space left"),
+        "the error is clear: {text}"
+    );
+    let report = fs::read_to_string(kept.join("report.md")).expect("a report");
+    assert!(report.contains("No space left"), "the report says why: {report}");
+    let verdict = report.lines().take(5).collect::<String>();
+    assert!(verdict.contains("The record is partial"), "the verdict says so: {verdict}");
+    assert!(!kept.join(".reserve").exists(), "the reserve is given back");
     let recording = loadprof::run::reader::Recording::open(&kept).expect("what was written is kept");
     let periods = recording.read_periods().expect("whole periods").len();
     eprintln!("{periods} periods of 120 are kept; partial: {:?}", recording.partial);
@@ -247,5 +256,5 @@ fn a_full_disk_ends_the_record_and_not_the_load() {
         "{:?}",
         recording.partial
     );
-    let _ = analysis(&kept);
+    assert!(analysis(&kept)["run"]["partial"].as_str().is_some_and(|why| why.contains("No space left")));
 }

@@ -16,11 +16,13 @@ pub struct Case {
     pub name: &'static str,
     /// What happens on each connection of the load.
     pub act: Act,
-    /// Kinds of failure, one of which every hit must be of; none if every hit must pass.
+    /// Kinds of failure, one of which every hit that fails must be of.
     pub kinds: &'static [&'static str],
     /// One of these is in the text of every example.
     pub details: &'static [&'static str],
-    /// One of these is the exit code: 10 if the load could not be sent.
+    /// Failures at least, if there are so many hits.
+    pub least: u64,
+    /// One of these is the exit code: 10 if the load could not be sent, or the machine was too busy.
     pub exits: &'static [i32],
     /// More of the scenario.
     pub request: &'static str,
