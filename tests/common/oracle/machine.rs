@@ -1,6 +1,6 @@
 //! The machine's clock and cores.
 
-use rustix::process::setpriority_process;
+use rustix::process::{Pid, setpriority_process};
 use rustix::thread::{CpuSet, gettid, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -32,20 +32,25 @@ pub fn apart() -> Option<(usize, usize)> {
     Some((cores.next()?, cores.next_back()?))
 }
 
-fn bind(core: usize) {
+/// Binds this thread to a core.
+pub fn bind(core: usize) {
+    sched_setaffinity(None, &only(core)).expect("a core of this thread's own");
+}
+
+/// Binds another thread to a core; it may have ended.
+pub fn send_to(core: usize, thread: Pid) {
+    let _ = sched_setaffinity(Some(thread), &only(core));
+}
+
+fn only(core: usize) -> CpuSet {
     let mut set = CpuSet::new();
     set.set(core);
-    sched_setaffinity(None, &set).expect("a core of this thread's own");
+    set
 }
 
-/// Puts this thread, and the processes that it starts from now on, before (-20) or behind (19) everything else.
-/// Only root may go before others; without that right a measurement is noisier, not wrong.
-fn priority(nice: i32) {
-    let _ = setpriority_process(Some(gettid()), nice);
-}
-
-/// Gives this thread, and the processes that it starts from now on, a core and the first claim to it.
+/// Gives this thread, and the processes that it starts from now on, a core and the first claim to it. Only root
+/// may go before others; without that right a measurement is noisier, not wrong.
 pub fn claim(core: usize) {
     bind(core);
-    priority(-20);
+    let _ = setpriority_process(Some(gettid()), -20);
 }

@@ -1,16 +1,23 @@
 //! One run of the generator against one server.
 
+use std::fs::File;
 use std::path::Path;
-use std::time::Duration;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use rustix::process::Pid;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::law::Law;
-use super::machine::{apart, claim, wall_offset};
+use super::machine::{apart, claim, send_to, wall_offset};
 use super::server::{Books, Oracle};
 use super::truth::Bounds;
-use crate::common::{analysis, finish, loadprof, printed, scenario};
+use crate::common::{analysis, loadprof, scenario};
+
+/// A run and its analysis end in time.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// How much load goes to a law.
 #[derive(Clone, Copy, Debug)]
@@ -105,15 +112,49 @@ fn run(dir: &Path, text: &str) {
     let path = scenario(dir, text);
     let mut command = loadprof();
     command.arg("run").arg(path).arg("--out").arg(dir.join("run")).arg("--quiet");
-    // A process is bound to the core of the thread that starts it.
-    let output = std::thread::scope(|scope| {
-        let run = scope.spawn(|| {
-            if let Some((core, _)) = apart() {
-                claim(core);
-            }
-            finish(&mut command, Duration::from_secs(60))
+    let said = File::create(dir.join("said")).expect("a file");
+    command.stderr(said.try_clone().expect("a file")).stdout(said);
+    let Some((generator, server)) = apart() else {
+        return ended(dir, command.status().expect("starts"));
+    };
+    // A process begins on the core, and with the priority, of the thread that starts it.
+    let mut child = std::thread::scope(|scope| {
+        let start = scope.spawn(|| {
+            claim(generator);
+            command.spawn().expect("starts")
         });
-        run.join().expect("it ends in time")
+        start.join().expect("started")
     });
-    assert!(matches!(output.status.code(), Some(0 | 10)), "{}", printed(&output));
+    let begun = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a status") {
+            break status;
+        }
+        if begun.elapsed() > LIMIT {
+            let _ = child.kill();
+            panic!("still running after {LIMIT:?}");
+        }
+        send_helpers_to(server, child.id());
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    ended(dir, status);
+}
+
+fn ended(dir: &Path, status: ExitStatus) {
+    let said = std::fs::read_to_string(dir.join("said")).unwrap_or_default();
+    assert!(matches!(status.code(), Some(0 | 10)), "{status}: {said}");
+}
+
+/// The threads of the generator that send no load write files once a period, for milliseconds. On the server's
+/// core that is a lapse of the server, which is in its books.
+fn send_helpers_to(core: usize, process: u32) {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    for task in tasks {
+        let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+        let sends = name.trim_end().strip_prefix("load-").is_some_and(|k| k.parse::<u32>().is_ok());
+        let id = task.file_name().to_str().and_then(|id| id.parse().ok()).and_then(Pid::from_raw);
+        if let (false, Some(id)) = (sends, id) {
+            send_to(core, id);
+        }
+    }
 }

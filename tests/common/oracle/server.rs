@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use rustix::event::{Timespec, epoll};
 
 use super::law::{Due, Law};
-use super::machine::{apart, claim, monotonic};
+use super::machine::{apart, bind, monotonic};
 
 /// One answered request of the load, in nanoseconds of the monotonic clock.
 #[derive(Clone, Copy, Debug)]
@@ -132,7 +132,7 @@ impl Server {
 
     fn run(mut self, stop: &AtomicBool) -> Books {
         if let Some((_, core)) = apart() {
-            claim(core);
+            bind(core);
         }
         let mut events = Vec::with_capacity(1024);
         while !stop.load(Ordering::Relaxed) {
