@@ -134,8 +134,10 @@ fn run(dir: &Path, text: &str) {
             let _ = child.kill();
             panic!("still running after {LIMIT:?}");
         }
-        send_helpers_to(server, child.id());
-        std::thread::sleep(Duration::from_millis(5));
+        spread((generator, server), child.id());
+        // The load begins a millisecond after its threads.
+        let soon = begun.elapsed() < Duration::from_secs(1);
+        std::thread::sleep(Duration::from_micros(if soon { 300 } else { 20_000 }));
     };
     ended(dir, status);
 }
@@ -147,14 +149,13 @@ fn ended(dir: &Path, status: ExitStatus) {
 
 /// The threads of the generator that send no load write files once a period, for milliseconds. On the server's
 /// core that is a lapse of the server, which is in its books.
-fn send_helpers_to(core: usize, process: u32) {
+fn spread((generator, server): (usize, usize), process: u32) {
     let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
     for task in tasks {
         let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
         let sends = name.trim_end().strip_prefix("load-").is_some_and(|k| k.parse::<u32>().is_ok());
-        let id = task.file_name().to_str().and_then(|id| id.parse().ok()).and_then(Pid::from_raw);
-        if let (false, Some(id)) = (sends, id) {
-            send_to(core, id);
+        if let Some(id) = task.file_name().to_str().and_then(|id| id.parse().ok()).and_then(Pid::from_raw) {
+            send_to(if sends { generator } else { server }, id);
         }
     }
 }

@@ -4,13 +4,14 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use rustix::event::{Timespec, epoll};
+use socket2::{Domain, Socket, Type};
 
 use super::law::{Due, Law};
 use super::machine::{apart, bind, monotonic};
@@ -50,7 +51,7 @@ pub struct Oracle {
 
 impl Oracle {
     pub fn start(law: Law) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+        let listener = listen().expect("binds");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
@@ -69,6 +70,15 @@ impl Drop for Oracle {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
     }
+}
+
+/// A listener with room for every connection of a run: std's 128 would make the system drop the next one, which
+/// comes again after a second.
+fn listen() -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+    socket.listen(4096)?;
+    Ok(socket.into())
 }
 
 struct Conn {
