@@ -157,9 +157,9 @@ fn few_connections_make_a_queue() {
     holds(setup, |measured| {
         all_counted(measured);
         let total = measured.total();
-        let none = Bounds::none(measured.books.served.len());
-        let mut off = compare("response", &measured.response(), Figures(&total["response"]), &none);
-        off.extend(compare("service", &measured.service(), Figures(&total["service"]), &none));
+        let noise = measured.turnaround();
+        let mut off = compare("response", &measured.response(), Figures(&total["response"]), &noise);
+        off.extend(compare("service", &measured.service(), Figures(&total["service"]), &noise));
         // Four connections answer at most 200/s: the last of 750 arrivals waits for 750 / 200 - 3 s at least.
         let max = Figures(&total["response"]).nanos("max");
         assert!(max >= 750_000_000, "the queue is in the response time: {max} ns");
@@ -193,6 +193,9 @@ fn a_server_that_never_answers_is_counted_at_the_time_limit() {
     });
 }
 
+/// Share of the hits that the machine may hold up for a millisecond or more: each moves others by one place.
+const HELD_UP: f64 = 0.025;
+
 /// A known sequence: each of 500 values comes equally often. Every quantile has three exact digits.
 #[test]
 fn percentiles_are_exact_to_three_digits() {
@@ -205,20 +208,16 @@ fn percentiles_are_exact_to_three_digits() {
             all.add(&period.requests[0].service).expect("equal precision");
         }
         let truth = measured.service();
-        let mut off = Vec::new();
         for per_mille in 1..1000_u64 {
             let q = per_mille as f64 / 1000.0;
             // By hand: of 1,000 values, the n-th is the value number (n - 1) / 2 of the sequence.
             let by_hand = (200 + (per_mille - 1) / 2) * 1_000_000;
-            let (low, high) = truth.at(q);
             let seen = all.value_at_quantile(q);
+            let (low, (_, high)) = (truth.at(q).0, truth.at((q + HELD_UP).min(1.0)));
             assert!(low >= by_hand, "the server never answers early: {low} ns, {by_hand} ns by hand");
-            if seen < low || seen > high + high / 1000 + 200_000 {
-                off.push(format!("quantile {q}: {low} to {high} ns, seen {seen}, by hand {by_hand}"));
-            }
+            let most = high + high / 1000 + 200_000;
+            assert!(seen >= low && seen <= most, "quantile {q}: {low} to {most} ns, seen {seen}");
         }
-        // A hit that was held up for a moment moves its neighbours by one place.
-        let noise = off.len() <= 10;
-        off.into_iter().map(|row| Difference { row, noise }).collect()
+        Vec::new()
     });
 }

@@ -1,5 +1,7 @@
 //! The machine's clock and cores.
 
+use std::sync::OnceLock;
+
 use rustix::process::{Pid, setpriority_process};
 use rustix::thread::{CpuSet, gettid, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
@@ -25,11 +27,15 @@ fn nanos(clock: ClockId) -> u64 {
     now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
 }
 
-/// The cores of this thread: one for the generator and one for the server, if there are two.
+/// The cores of this process: one for the generator and one for the server, if there are two.
 pub fn apart() -> Option<(usize, usize)> {
-    let all = sched_getaffinity(None).ok()?;
-    let mut cores = (0..CpuSet::MAX_CPU).filter(|core| all.is_set(*core));
-    Some((cores.next()?, cores.next_back()?))
+    // Threads are bound later: the first look counts.
+    static CORES: OnceLock<Option<(usize, usize)>> = OnceLock::new();
+    *CORES.get_or_init(|| {
+        let all = sched_getaffinity(None).ok()?;
+        let mut cores = (0..CpuSet::MAX_CPU).filter(|core| all.is_set(*core));
+        Some((cores.next()?, cores.next_back()?))
+    })
 }
 
 /// Binds this thread to a core.

@@ -1,5 +1,6 @@
 //! One run of the generator against one server.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
 use std::process::ExitStatus;
@@ -11,8 +12,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::law::Law;
-use super::machine::{apart, claim, send_to, wall_offset};
-use super::server::{Books, Oracle};
+use super::machine::{apart, bind, claim, send_to, wall_offset};
+use super::server::{Books, Oracle, Served};
 use super::truth::Bounds;
 use crate::common::{analysis, loadprof, scenario};
 
@@ -93,6 +94,21 @@ impl Measured {
     }
 }
 
+impl Measured {
+    /// From an answer to the next request on the same connection: while arrivals wait for connections, that is
+    /// what the machine did to the generator.
+    pub fn turnaround(&self) -> Bounds {
+        let mut last: HashMap<usize, Served> = HashMap::new();
+        let mut served = self.books.served.clone();
+        served.sort_by_key(|s| s.read);
+        let times = served.iter().filter_map(|s| {
+            let before = last.insert(s.conn, *s)?;
+            Some((s.unread.saturating_sub(before.written), s.read.saturating_sub(before.unwritten)))
+        });
+        Bounds::new(times.collect::<Vec<_>>().into_iter())
+    }
+}
+
 /// Runs the generator on one core against the server on another.
 pub fn measure(setup: Setup) -> Measured {
     let oracle = Oracle::start(setup.law);
@@ -125,6 +141,8 @@ fn run(dir: &Path, text: &str) {
         });
         start.join().expect("started")
     });
+    // Nothing of this process runs on the generator's core.
+    bind(server);
     let begun = Instant::now();
     let status = loop {
         if let Some(status) = child.try_wait().expect("a status") {
@@ -134,9 +152,11 @@ fn run(dir: &Path, text: &str) {
             let _ = child.kill();
             panic!("still running after {LIMIT:?}");
         }
-        spread((generator, server), child.id());
-        // The load begins a millisecond after its threads.
-        let soon = begun.elapsed() < Duration::from_secs(1);
+        // The load begins a millisecond after its threads; later ones inherit the core of those.
+        let soon = begun.elapsed() < Duration::from_millis(500);
+        if soon {
+            spread((generator, server), child.id());
+        }
         std::thread::sleep(Duration::from_micros(if soon { 300 } else { 20_000 }));
     };
     ended(dir, status);

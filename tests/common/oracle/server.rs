@@ -21,6 +21,8 @@ use super::machine::{apart, bind, monotonic};
 pub struct Served {
     /// Number of the arrival, from its `traceparent`.
     pub n: u64,
+    /// Which connection it came on.
+    pub conn: usize,
     /// The request had not come yet.
     pub unread: u64,
     /// The request was read.
@@ -228,7 +230,7 @@ impl Server {
         self.books.read += 1;
         let since = read - *self.first.get_or_insert(read);
         let (Some(conn), Some(due)) = (&mut self.conns[index], self.law.due(n, since)) else { return };
-        let served = Served { n, unread: self.looked, read, unwritten: 0, written: 0 };
+        let served = Served { n, conn: index, unread: self.looked, read, unwritten: 0, written: 0 };
         conn.answer = Some(Answer { served, sent: 0, due });
         if due.first == 0 {
             self.write(index);
