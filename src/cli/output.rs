@@ -20,6 +20,11 @@ pub(super) fn complain(failure: &Failure) {
     let _ = writeln!(std::io::stderr().lock(), "loadprof: {:#}", failure.error);
 }
 
+/// Prints a warning to standard error.
+pub(super) fn warn(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "loadprof: {text}");
+}
+
 /// Analyses a run folder, writes its reports and says the outcome. `ended` is the exit code of a run that did
 /// not come to its end.
 pub(super) fn report(dir: &Path, baseline: Option<&Path>, ended: Option<Exit>) -> Result<Exit, Failure> {

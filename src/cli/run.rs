@@ -26,6 +26,9 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let recorded = record::record(&plan, &stop, move |progress| shown.update(progress));
     view.finish();
     let recorded = recorded.map_err(failure)?;
+    if let (Some(why), true) = (&recorded.interrupted, recorded.incomplete) {
+        output::warn(&format!("{why}; what was written is kept: make room and run again for a whole record"));
+    }
     let ended = match (&recorded.interrupted, recorded.incomplete) {
         // What is missing could have failed: such a run passes nothing.
         (_, true) => Some(Exit::Invalid),

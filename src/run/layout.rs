@@ -8,6 +8,8 @@ pub const MANIFEST: &str = "run.json";
 pub const SCENARIO: &str = "scenario.toml";
 /// Things that happened, JSON lines.
 pub const EVENTS: &str = "events.jsonl";
+/// Room for the end of the record on a full disk; gone once the record is sealed.
+pub const RESERVE: &str = ".reserve";
 /// Response and service times per request: tags `response/<slug>`, `service/<slug>`.
 pub const LATENCY_LOG: &str = "load/latency.hlog";
 /// Client phases per request: tags `<phase>/<slug>`.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,6 +12,9 @@ use super::event::{Event, EventKind};
 use super::layout;
 use super::manifest::{Manifest, RunState};
 use crate::time::{RunClock, RunTime};
+
+/// Bytes that are kept free while recording, so that manifest and report still find room on a full disk.
+const RESERVE: usize = 1 << 20;
 
 /// Why a run folder could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +117,8 @@ impl RunWriter {
         let writer = Self(Arc::new(Inner { dir: dir.to_owned(), clock, state: Mutex::new(state) }));
         writer.put(layout::SCENARIO, scenario_text.as_bytes())?;
         writer.write_manifest()?;
+        let reserve = dir.join(layout::RESERVE);
+        fs::write(&reserve, vec![0; RESERVE]).map_err(RunError::io(reserve))?;
         Ok(writer)
     }
 
@@ -215,6 +220,7 @@ impl RunWriter {
     /// # Errors
     /// If the system refuses.
     pub fn seal(&self, outcome: RunState) -> Result<(), RunError> {
+        self.give_up_reserve();
         let parts = super::parts::survey(&self.0.dir, self.stopped().as_deref());
         self.state().stopped = None;
         self.update(|m| {
@@ -239,10 +245,40 @@ impl RunWriter {
 
     /// A full disk ends recording once and for all: half of the later files would be worse than none.
     fn note(&self, source: io::Error, path: PathBuf) -> RunError {
-        if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-            self.state().stopped.get_or_insert_with(|| format!("{}: {source}", path.display()));
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
+            self.stop(format!("{}: {source}", path.display()));
         }
         RunError::Io { path, source }
+    }
+
+    /// The first reason counts; from then on nothing but the end of the record is written.
+    fn stop(&self, why: String) {
+        let mut state = self.state();
+        if state.stopped.is_some() {
+            return;
+        }
+        state.stopped = Some(why.clone());
+        drop(state);
+        self.give_up_reserve();
+        self.tell_stopped(why);
+    }
+
+    fn give_up_reserve(&self) {
+        // Gone already if recording stopped before.
+        let _ = fs::remove_file(self.0.dir.join(layout::RESERVE));
+    }
+
+    /// The last event of a record that stopped, on a line of its own whatever was cut off before it.
+    fn tell_stopped(&self, why: String) {
+        let event = Event { at: self.0.clock.now(), kind: EventKind::RecordingStopped { why } };
+        let line = serde_json::to_string(&event).expect("events have string keys");
+        let path = self.0.dir.join(layout::EVENTS);
+        // The manifest says the same if even this does not find room.
+        let _ = ends_within_a_line(&path).and_then(|cut| {
+            let text = format!("{}{line}\n", if cut { "\n" } else { "" });
+            open_log(&path)?.write_all(text.as_bytes())
+        });
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -269,4 +305,18 @@ fn open_log(path: &Path) -> io::Result<File> {
         fs::create_dir_all(parent)?;
     }
     OpenOptions::new().create(true).append(true).open(path)
+}
+
+fn ends_within_a_line(path: &Path) -> io::Result<bool> {
+    let mut file = match File::open(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file?,
+    };
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
 }

@@ -1,6 +1,10 @@
 //! What the tests of whole runs share: scratch folders, the built binary, the Go shop.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses a part of it")]
+#![allow(clippy::print_stderr, reason = "the figures belong in the log")]
+
+pub mod hostile;
+pub mod oracle;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -149,8 +149,12 @@ impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Connection<S> {
         Ok(step.done)
     }
 
-    /// The answer is whole: nothing may follow it on a connection that goes on.
+    /// The answer is whole: nothing may follow it on a connection that goes on, and a request that was not
+    /// sent may be refused early but not granted.
     fn finish(&mut self, written: bool) -> Result<(), ExchangeError> {
+        if !written && self.parser.status() < 400 {
+            return Err(ProtocolError::Early.into());
+        }
         let keep = self.parser.keep_alive() && written;
         match self.buffer.filled().len() {
             extra if keep && extra > 0 => Err(ProtocolError::Leftover(extra).into()),

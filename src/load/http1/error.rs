@@ -35,6 +35,8 @@ pub(crate) enum ProtocolError {
     BodyTooLong,
     #[error("{0} bytes follow the end of the answer")]
     Leftover(usize),
+    #[error("the answer was whole before the request was sent")]
+    Early,
 }
 
 /// Why an exchange of one request and its answer failed.

@@ -313,6 +313,11 @@ async fn an_early_answer_is_read_before_the_request_is_written() {
     rig.exchange(request, 100, answer).await.expect("the answer counts");
     assert_eq!(rig.progress.status, 413);
     assert!(!rig.connection.reusable(), "half a request lies on the wire");
+    let mut rig = Rig::new(100);
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let error = rig.exchange(request, 100, answer).await.expect_err("nothing was granted yet");
+    assert!(matches!(error, ExchangeError::Protocol(ProtocolError::Early)), "{error}");
+    assert!(!rig.connection.reusable());
 }
 
 #[tokio::test(flavor = "current_thread")]
