@@ -17,6 +17,7 @@ mod error;
 mod expect;
 mod hit;
 mod http1;
+mod http2;
 mod limits;
 mod open;
 mod plan;

@@ -32,6 +32,9 @@ pub enum RequestError {
     /// The engine sets this header itself.
     #[error("header `{0}` is set by loadprof itself; remove it from the scenario")]
     OwnHeader(String),
+    /// HTTP/2 has no such header.
+    #[error("header `{0}` belongs to HTTP/1 connections; remove it, or ask for HTTP/1.1")]
+    ConnectionHeader(String),
 }
 
 /// A request ready to be sent.
@@ -89,13 +92,18 @@ impl Prepared {
 }
 
 /// Writes `value` as 16 hex digits.
-fn hex(out: &mut [u8], value: u64) {
+pub(crate) fn hex(out: &mut [u8], value: u64) {
     for (i, digit) in out.iter_mut().enumerate() {
         *digit = b"0123456789abcdef"[(value >> (60 - 4 * i)) as usize & 15];
     }
 }
 
 fn request_line(base: &Url, request: &Request) -> Result<String, RequestError> {
+    Ok(format!("{} {} HTTP/1.1\r\n", request.method, full_path(base, request)?))
+}
+
+/// The checked path below that of the base, behind a checked method.
+pub(crate) fn full_path(base: &Url, request: &Request) -> Result<String, RequestError> {
     if request.method.is_empty() || !request.method.bytes().all(is_token) {
         return Err(RequestError::Method);
     }
@@ -103,12 +111,16 @@ fn request_line(base: &Url, request: &Request) -> Result<String, RequestError> {
     if !path.starts_with('/') || !path.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(RequestError::Path);
     }
-    Ok(format!("{} {}{path} HTTP/1.1\r\n", request.method, base.path().trim_end_matches('/')))
+    Ok(format!("{}{path}", base.path().trim_end_matches('/')))
 }
 
 /// All headers in order: defaults that nobody set, the target's unless the request sets them too, and the
 /// request's.
-fn headers(base: &Url, target: &Target, request: &Request) -> Result<Vec<(String, String)>, RequestError> {
+pub(crate) fn headers(
+    base: &Url,
+    target: &Target,
+    request: &Request,
+) -> Result<Vec<(String, String)>, RequestError> {
     let given = |name: &str| {
         let mut all = target.headers.iter().chain(&request.headers);
         all.any(|(n, _)| n.eq_ignore_ascii_case(name))
