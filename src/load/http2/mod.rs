@@ -24,3 +24,5 @@ pub(crate) mod receive;
 pub(crate) mod request;
 pub(crate) mod shared;
 pub(crate) mod streams;
+#[cfg(test)]
+mod tests;

@@ -330,9 +330,10 @@ impl Mux {
     }
 
     fn refusal(&self) -> ExchangeError {
-        match (&self.broken, self.last) {
-            (Some(why), _) => lost(why, &Stream::default(), self.served > 0),
-            (None, Some((_, code))) => ExchangeError::GoAway(code),
+        match (self.last, &self.broken) {
+            // What a server closes after its GOAWAY was closed by it.
+            (Some((_, code)), _) => ExchangeError::GoAway(code),
+            (None, Some(why)) => lost(why, &Stream::default(), self.served > 0),
             (None, None) => ExchangeError::Spent,
         }
     }
