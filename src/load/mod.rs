@@ -20,6 +20,7 @@ mod error;
 mod expect;
 mod hit;
 mod http1;
+mod http2;
 #[cfg(test)]
 mod journey_tests;
 mod limits;

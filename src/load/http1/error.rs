@@ -68,11 +68,11 @@ pub(crate) struct Cutoff {
 }
 
 impl Cutoff {
-    fn place(self) -> &'static str {
+    pub(crate) fn place(self) -> &'static str {
         if self.received == 0 { "before" } else { "within" }
     }
 
-    fn bytes(self) -> String {
+    pub(crate) fn bytes(self) -> String {
         let reused = if self.reused { ", on a reused connection" } else { "" };
         format!("({} bytes received{reused})", self.received)
     }

@@ -129,7 +129,7 @@ impl Fields {
 }
 
 /// A number of digits only: no sign, no blank, no overflow.
-fn digits(text: &[u8]) -> Option<u64> {
+pub(crate) fn digits(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;
     }

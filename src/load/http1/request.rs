@@ -32,6 +32,9 @@ pub enum RequestError {
     /// The engine sets this header itself.
     #[error("header `{0}` is set by loadprof itself; remove it from the scenario")]
     OwnHeader(String),
+    /// HTTP/2 has no such header.
+    #[error("header `{0}` belongs to HTTP/1 connections; remove it, or ask for HTTP/1.1")]
+    ConnectionHeader(String),
 }
 
 /// A request whose bytes are the same for every hit.
@@ -116,8 +119,7 @@ impl Prepared {
         request: &Request,
         run: u64,
     ) -> Result<Self, RequestError> {
-        check_line(request)?;
-        let path = format!("{}{}", base.path().trim_end_matches('/'), request.path);
+        let path = full_path(base, request)?;
         let origin = origin(base, target);
         let line = Line { method: &request.method, origin: &origin, path: path.as_bytes() };
         let headers = headers(base, target, request)?;
@@ -151,7 +153,7 @@ impl Prepared {
 }
 
 /// Writes `value` as 16 hex digits.
-fn hex(out: &mut [u8], value: u64) {
+pub(crate) fn hex(out: &mut [u8], value: u64) {
     for (i, digit) in out.iter_mut().enumerate() {
         *digit = b"0123456789abcdef"[(value >> (60 - 4 * i)) as usize & 15];
     }
@@ -176,6 +178,12 @@ pub(crate) fn check_line(request: &Request) -> Result<(), RequestError> {
         return Err(RequestError::Path);
     }
     Ok(())
+}
+
+/// The checked path below that of the base, behind a checked method.
+pub(crate) fn full_path(base: &Url, request: &Request) -> Result<String, RequestError> {
+    check_line(request)?;
+    Ok(format!("{}{}", base.path().trim_end_matches('/'), request.path))
 }
 
 /// All headers in order: defaults that nobody set, the target's unless the request sets them too, and the

@@ -1,0 +1,18 @@
+//! What HTTP/2 shares with HTTP/1.1. The limits stand in `src/load/http1/mod.rs`, which cannot be taken in whole.
+
+#[path = "../../../src/load/http1/body.rs"]
+pub(crate) mod body;
+#[path = "../../../src/load/http1/chunked.rs"]
+pub(crate) mod chunked;
+#[path = "../../../src/load/http1/conn.rs"]
+pub(crate) mod conn;
+#[path = "../../../src/load/http1/error.rs"]
+pub(crate) mod error;
+#[path = "../../../src/load/http1/head.rs"]
+pub(crate) mod head;
+#[path = "../../../src/load/http1/parser.rs"]
+pub(crate) mod parser;
+
+pub(crate) const HEAD_LIMIT: usize = 64 * 1024;
+pub(crate) const BODY_LIMIT: u64 = 1 << 30;
+pub(crate) const KEEP_LIMIT: usize = 1024 * 1024;

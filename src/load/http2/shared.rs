@@ -1,0 +1,137 @@
+//! A connection that many tasks of one thread share, each with one stream at a time.
+//!
+//! One more task, the driver, owns reading and writing. It takes all that has come at once and wakes the owners
+//! of the streams that ended; their next requests are gathered and go out in one write when the driver's turn
+//! comes again.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::error::{Broken, ExchangeError};
+use super::exchange::{Access, Exchange};
+use super::link::Link;
+use super::mux::{Answer, Mux, Outgoing};
+use crate::time::RunClock;
+
+/// A handle of a shared connection.
+#[derive(Debug)]
+pub(crate) struct Shared<S>(Rc<RefCell<Inner<S>>>);
+
+#[derive(Debug)]
+struct Inner<S> {
+    link: Link<S>,
+    driver: Option<Waker>,
+    /// Whether the driver will run anyway.
+    signalled: bool,
+    closing: bool,
+}
+
+impl<S> Clone for Shared<S> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
+
+impl<S> Access for &Shared<S> {
+    fn mux<T>(&mut self, with: impl FnOnce(&mut Mux) -> T) -> T {
+        let inner = &mut *self.0.borrow_mut();
+        let done = with(&mut inner.link.mux);
+        if !inner.link.mux.pending().is_empty() {
+            inner.signal();
+        }
+        done
+    }
+}
+
+impl<S> Inner<S> {
+    fn signal(&mut self) {
+        if !self.signalled {
+            self.signalled = true;
+            if let Some(driver) = &self.driver {
+                driver.wake_by_ref();
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
+    /// A connection over an open stream. Nothing moves until [`Shared::drive`] runs.
+    pub(crate) fn new(stream: S, clock: RunClock) -> Self {
+        let link = Link::new(stream, clock);
+        Self(Rc::new(RefCell::new(Inner { link, driver: None, signalled: false, closing: false })))
+    }
+
+    /// Whether another request may be sent.
+    pub(crate) fn reusable(&self) -> bool {
+        let inner = self.0.borrow();
+        !inner.closing && inner.link.mux.reusable()
+    }
+
+    /// Streams that the server counts as open.
+    pub(crate) fn active(&self) -> u32 {
+        self.0.borrow().link.mux.active
+    }
+
+    /// Streams that the server allows at the same time, once it has said so.
+    pub(crate) fn max_streams(&self) -> Option<u32> {
+        let peer = self.0.borrow().link.mux.peer;
+        peer.known.then_some(peer.max_streams)
+    }
+
+    /// Ends the driver, which closes the connection; exchanges under way fail.
+    pub(crate) fn close(&self) {
+        let inner = &mut *self.0.borrow_mut();
+        inner.closing = true;
+        inner.signal();
+    }
+
+    /// Moves the bytes of all exchanges; to be run as a task of its own. Ends with the connection.
+    pub(crate) async fn drive(self) {
+        poll_fn(|cx| self.0.borrow_mut().poll(cx)).await;
+    }
+
+    /// Sends a request and reads its answer; `answer` says how far it came, whatever happens. A future that is
+    /// dropped half-way resets its stream and leaves the connection to the others.
+    ///
+    /// # Errors
+    /// [`ExchangeError`]; ask [`Shared::reusable`] afterwards.
+    pub(crate) async fn exchange(
+        &self,
+        request: Outgoing<'_>,
+        answer: Answer<'_>,
+    ) -> Result<(), ExchangeError> {
+        let mut exchange = Exchange::new(self, request, answer);
+        poll_fn(|cx| exchange.poll(cx)).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Inner<S> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.driver {
+            Some(driver) => driver.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        self.signalled = false;
+        if self.closing {
+            self.link.mux.break_off(Broken::Closed);
+        }
+        if self.link.poll_read(cx) > 0 && !self.link.mux.over() {
+            // Owners whose answers have just come run first, and add their next requests to the same write.
+            // What waits already does not wait for anyone but them: this task is next in the queue.
+            if self.link.wants_write() {
+                self.signalled = true;
+                cx.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        }
+        self.link.poll_write(cx);
+        if self.link.mux.over() && (self.link.mux.pending().is_empty() || self.link.mux.broken.is_some()) {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,124 @@
+//! Blocks of requests, as a server's decoder sees them.
+
+use url::Url;
+
+use crate::load::http1::request::RequestError;
+use crate::load::http2::hpack::decode::{Block, Name};
+use crate::load::http2::hpack::table::STATIC;
+use crate::load::http2::request::{Prepared, Start, encode, patch};
+use crate::scenario::{Endpoint, Request, Target};
+
+fn target(headers: &[(&str, &str)]) -> Target {
+    Target {
+        headers: headers.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
+        ..Target::new(Endpoint::Url(Url::parse("http://unused").expect("valid")))
+    }
+}
+
+fn request(method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Request {
+    Request {
+        headers: headers.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
+        body: body.map(Into::into),
+        ..Request::new(method, path)
+    }
+}
+
+fn prepare(base: &str, target: &Target, request: &Request) -> Result<Prepared, RequestError> {
+    Prepared::new(&Url::parse(base).expect("valid"), target, request, 0xabcd)
+}
+
+fn lines(block: &[u8]) -> Vec<String> {
+    let (mut block, mut out) = (Block::new(block), Vec::new());
+    while let Some(field) = block.next().expect("valid") {
+        let (mut a, mut b) = (Vec::new(), Vec::new());
+        let name = match field.name {
+            Name::Index(index) => STATIC[usize::from(index) - 1].0.as_bytes(),
+            Name::Text(text) => text.decoded(&mut a).expect("valid"),
+        };
+        let value = field.value.decoded(&mut b).expect("valid");
+        out.push(format!("{}: {}", String::from_utf8_lossy(name), String::from_utf8_lossy(value)));
+    }
+    out
+}
+
+#[test]
+fn a_get_is_written_in_full() {
+    let prepared =
+        prepare("http://h:81/api/", &target(&[("X-A", " 1 ")]), &request("GET", "/p?q=1", &[], None))
+            .expect("valid");
+    let mut block = prepared.block.clone();
+    patch(&mut block, 0x12, 0xfeed, true);
+    let agent = concat!("user-agent: loadprof/", env!("CARGO_PKG_VERSION"));
+    let expected = [
+        ":method: GET",
+        ":scheme: http",
+        ":authority: h:81",
+        ":path: /api/p?q=1",
+        agent,
+        "accept: */*",
+        "x-a: 1",
+        "traceparent: 00-000000000000abcd0000000000000012-000000000000feed-01",
+    ];
+    assert_eq!(lines(&block), expected);
+    assert!(!prepared.no_body && prepared.body.is_empty());
+    assert_eq!(&prepared.block[..2], b"\x82\x86", "method and scheme are indices");
+}
+
+#[test]
+fn own_headers_win_and_a_given_host_is_the_authority() {
+    let t = target(&[("Accept", "a/b"), ("X-A", "1")]);
+    let r = request("POST", "/", &[("x-a", "2"), ("Host", "other"), ("te", "trailers")], Some(b"hi"));
+    let prepared = prepare("https://u:p%40@[::1]/", &t, &r).expect("valid");
+    let lines = lines(&prepared.block);
+    for line in [
+        ":scheme: https",
+        ":authority: other",
+        "accept: a/b",
+        "x-a: 2",
+        "te: trailers",
+        "content-length: 2",
+        "authorization: Basic dTpwQA==",
+    ] {
+        assert!(lines.iter().any(|l| l == line), "{line:?} is not in {lines:?}");
+    }
+    assert!(!lines.iter().any(|l| l.starts_with("host") || l == "x-a: 1" || l == "accept: */*"));
+    assert_eq!(&*prepared.body, b"hi");
+    let at = prepared.block.windows(6).position(|w| w == b"Basic ").expect("not coded");
+    assert_eq!(&prepared.block[at - 3..at - 1], &[0x1f, 0x08], "never indexed, name 23");
+}
+
+#[test]
+fn what_does_not_belong_in_http2_is_refused() {
+    let bad = |headers: &[(&str, &str)]| {
+        prepare("http://h", &target(&[]), &request("GET", "/", headers, None)).expect_err("must be refused")
+    };
+    for name in ["Keep-Alive", "proxy-connection", "HTTP2-Settings", "TE"] {
+        assert_eq!(bad(&[(name, "x")]), RequestError::ConnectionHeader(name.to_ascii_lowercase()));
+    }
+    assert_eq!(bad(&[("connection", "close")]), RequestError::OwnHeader("connection".into()));
+    assert_eq!(bad(&[("host", "a"), ("Host", "b")]), RequestError::OwnHeader("host".into()));
+    assert_eq!(bad(&[(":path", "/")]), RequestError::HeaderName(":path".into()));
+    assert_eq!(bad(&[("a", "b\nc")]), RequestError::HeaderValue("a".into()));
+}
+
+#[test]
+fn a_rendered_request_is_written_into_a_buffer_of_the_caller() {
+    let start = Start { method: b"PUT", scheme: b"http", authority: b"h", path: b"/x?k=1" };
+    let headers = [(&b"x-user"[..], &b"7"[..])];
+    let mut out = Vec::new();
+    for length in [0, 9, 10, 1_234_567_890] {
+        out.clear();
+        encode(start, headers.into_iter(), Some(length), 1, &mut out);
+        patch(&mut out, u64::MAX, 2, false);
+        let expected = [
+            ":method: PUT",
+            ":scheme: http",
+            ":authority: h",
+            ":path: /x?k=1",
+            "x-user: 7",
+            &format!("content-length: {length}"),
+            "traceparent: 00-0000000000000001ffffffffffffffff-0000000000000002-00",
+        ];
+        assert_eq!(lines(&out), expected);
+    }
+}
