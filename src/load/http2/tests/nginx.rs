@@ -1,5 +1,6 @@
 //! nginx over HTTP/2 without TLS, and what a request costs against it.
 
+use crate::load::http1::body::Keep;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;

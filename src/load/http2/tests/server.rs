@@ -1,5 +1,6 @@
 //! Exchanges with a real server (the h2 crate) in the same process, shared and alone.
 
+use crate::load::http1::body::Keep;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
