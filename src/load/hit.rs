@@ -7,6 +7,7 @@ use super::connect::{OpenError, OpenTimes, reason};
 use super::expect::Unexpected;
 use super::http1::conn::Progress;
 use super::http1::error::ExchangeError;
+use super::http2;
 use super::redirect::RedirectError;
 use super::script::Fault;
 use crate::run::period::{Failure, Phase};
@@ -76,6 +77,7 @@ impl Hit {
 pub(crate) enum Problem {
     Open(OpenError),
     Exchange(ExchangeError),
+    Http2(http2::error::ExchangeError),
     Unexpected(Unexpected),
     Script(Fault),
     Redirect(RedirectError),
@@ -94,6 +96,7 @@ impl Problem {
                 Failure::Tls
             }
             Self::Exchange(_) => Failure::Closed,
+            Self::Http2(e) => e.failure(),
             Self::Unexpected(unexpected) => unexpected.failure(),
             Self::Script(fault) => fault.failure(),
             Self::Redirect(_) => Failure::Redirect,
@@ -111,6 +114,7 @@ impl fmt::Display for Problem {
                 write!(f, "TLS failed while {during}: {}", reason(kind))
             }
             Self::Exchange(e) => e.fmt(f),
+            Self::Http2(e) => e.fmt(f),
             Self::Unexpected(e) => e.fmt(f),
             Self::Script(e) => e.fmt(f),
             Self::Redirect(e) => e.fmt(f),

@@ -1,6 +1,7 @@
 //! Journeys against a real server: what one step takes from an answer, the next one sends.
 
 use std::io::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::testing::{Asked, OK, Server, begin, constant, run, scenario};
 use crate::run::period::Failure;
 use crate::scenario::{
     AnswerSource, Arrivals, AtEnd, Auth, Check, Coding, Condition, Executor, Extract, Feeder, FeederFormat,
-    Journey, Order, Pause, Request, Scenario,
+    HttpVersion, Journey, Order, Pause, Request, Scenario,
 };
 
 fn json(path: &str) -> AnswerSource {
@@ -224,4 +225,68 @@ fn poisson_arrivals_are_as_many_and_bunched() {
     assert!((320..=480).contains(&ran.all[0].passed), "{}", ran.all[0].passed);
     assert_eq!((ran.all[0].failed_total(), ran.outcome.offered), (0, ran.all[0].passed));
     assert_ne!(ran.outcome.offered, 400, "as likely as not to be even");
+}
+
+/// A server of HTTP/2 (the h2 crate) that closes each connection in order after so many requests; gives its
+/// address and counts what it accepted.
+fn http2_server(requests: u64) -> (String, Arc<AtomicU64>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    listener.set_nonblocking(true).expect("a setting");
+    let accepted = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&accepted);
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(http2_connection(stream, requests));
+            }
+        });
+    });
+    (url, accepted)
+}
+
+async fn http2_connection(stream: tokio::net::TcpStream, requests: u64) {
+    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+    let mut served = 0;
+    while let Some(Ok((request, mut reply))) = connection.accept().await {
+        served += 1;
+        if served == requests {
+            connection.graceful_shutdown();
+        }
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let traced = request.headers().contains_key("traceparent");
+            let head = http::Response::builder().status(if traced { 200 } else { 400 }).body(());
+            let Ok(mut body) = reply.send_response(head.expect("valid"), false) else { return };
+            let _ = body.send_data("{\"id\": \"7\"}".into(), true);
+        });
+    }
+}
+
+#[test]
+fn http2_shares_connections_and_outlives_those_that_the_server_closes() {
+    let vus =
+        Executor::ConstantVus { vus: 3, duration: Duration::from_millis(600), think_time: Duration::ZERO };
+    let connections = Executor::ConstantConnections { connections: 2, duration: Duration::from_millis(600) };
+    for executor in [constant(500.0, 600), connections, vus] {
+        let (url, accepted) = http2_server(50);
+        let name = executor.name();
+        let lookup = Request { extract: vec![extract("id", json("$.id"))], ..Request::new("GET", "/lookup") };
+        let mut scenario = scenario(executor);
+        scenario.load.threads = 1;
+        scenario.load.max_connections = 2;
+        scenario = super::testing::with_requests(scenario, vec![lookup]);
+        scenario.target.transport.http = HttpVersion::Http2 { streams: 4 };
+        let ran = run(&scenario, &url);
+        let all = &ran.all[0];
+        let examples: Vec<_> = ran.periods.iter().flat_map(|p| &p.failures).collect();
+        assert!(all.passed >= 150, "{name}: {} passed", all.passed);
+        assert_eq!(all.failed_total(), 0, "{name}: {examples:?}");
+        let accepted = accepted.load(Ordering::Relaxed);
+        assert!(accepted > all.passed / 60 && accepted <= all.passed / 20 + 3, "{name}: {accepted}");
+        assert!(ran.periods.iter().all(|p| p.connections <= 3), "{name}");
+    }
 }

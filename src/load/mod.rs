@@ -46,6 +46,7 @@ mod testing;
 mod tests;
 mod timer;
 mod vus;
+mod wire;
 
 pub use ask::{Answered, AskError, ask};
 pub use connect::ConnectError;

@@ -7,7 +7,7 @@ use tokio::runtime::Builder;
 use super::error::LoadError;
 use super::plan::Plan;
 use super::script::Begin;
-use super::session::{Due, Session};
+use super::session::{Alone, Due, Session};
 use super::template::Template;
 
 /// A request that failed: its index, and why. Nothing of the answer is in the words.
@@ -80,7 +80,7 @@ async fn hit(plan: &Plan, template: &Template, session: &mut Session, index: usi
             }
             now = plan.clock.now();
         }
-        session.exchange(plan, template, now).await;
+        session.exchange(plan, template, now, Alone).await;
     };
     if tokio::time::timeout(Duration::from_nanos(limit), work).await.is_err() {
         session.cut("not done within the time limit", plan.clock.now());

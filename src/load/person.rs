@@ -6,13 +6,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::expect;
 use super::hit::Problem;
 use super::http1::body::Body;
-use super::http1::request::{Line, Own, content_length, write_head};
+use super::http1::request::{Own, content_length};
 use super::plan::Plan;
 use super::script::{Answer, Begin, Context, Fault, Jar, Missing, Rendered, Site, Tools, Values};
 use super::template::Template;
-
-/// Bodies up to this length are sent with their head in one write.
-const INLINE_BODY: usize = 16 * 1024;
+use super::wire::Message;
 
 thread_local! {
     /// Buffers that judging uses; it never waits, so a thread needs one set.
@@ -77,21 +75,16 @@ impl Person {
         }
         let body = recipe.body(&self.rendered);
         let cookie = (!self.cookie.is_empty()).then_some(("cookie", self.cookie.as_slice()));
-        let line = Line { method: recipe.method(), origin: &plan.origin, path: &self.rendered.path };
-        let content_length = content_length(line.method, body);
+        let message = Message { method: recipe.method(), path: &self.rendered.path, body };
+        let content_length = content_length(message.method, body);
         let own = Own { run: plan.run, keep_alive: plan.keep_alive, content_length };
         head.clear();
-        let trace_at = write_head(head, line, recipe.headers(&self.rendered).chain(cookie), own);
-        if let Some(body) = body.filter(|b| b.len() <= INLINE_BODY) {
-            head.extend_from_slice(body);
-        }
-        Ok(trace_at)
+        Ok(plan.wire.write(message, recipe.headers(&self.rendered).chain(cookie), own, head))
     }
 
     /// The body of the request written last, unless it lies behind its head.
-    pub(crate) fn body<'a>(&'a self, template: &'a Template) -> &'a [u8] {
-        let body = template.step.recipe.body(&self.rendered);
-        body.filter(|b| b.len() > INLINE_BODY).unwrap_or_default()
+    pub(crate) fn body<'a>(&'a self, plan: &Plan, template: &'a Template) -> &'a [u8] {
+        plan.wire.apart(template.step.recipe.body(&self.rendered))
     }
 
     /// Keeps the cookies that an answer to the request written last, or to one for `path`, sets.

@@ -13,7 +13,8 @@ use super::http1::request;
 use super::limits;
 use super::script::{Script, Step};
 use super::template::{Common, Template};
-use crate::scenario::{Executor, Request};
+use super::wire::Wire;
+use crate::scenario::{Executor, HttpVersion, Request};
 use crate::time::{RunClock, nanos};
 
 /// A stop asked for from outside; set once, never cleared by the load.
@@ -34,8 +35,9 @@ pub(crate) struct Plan {
     pub(crate) personal: Vec<bool>,
     pub(crate) choice: Choice,
     pub(crate) base: Url,
-    /// As in [`request::Line::origin`].
-    pub(crate) origin: String,
+    pub(crate) wire: Wire,
+    /// Streams of a connection at the most; 0 for HTTP/1.1.
+    pub(crate) streams: usize,
     pub(crate) seed: u64,
     /// Whether users keep cookies.
     pub(crate) cookies: bool,
@@ -79,15 +81,20 @@ impl Plan {
             keeps(i) || j.steps.clone().any(|step| !script.steps[step].is_plain())
         };
         let personal: Vec<bool> = scenario.journeys.iter().enumerate().map(personal).collect();
-        let origin = request::origin(&plan.base, &scenario.target);
-        let redirects = scenario.target.transport.redirects;
-        let common =
-            Common { target: &scenario.target, origin: &origin, run, heads: cookies || redirects > 0 };
+        let transport = &scenario.target.transport;
+        let (wire, streams) = match transport.http {
+            HttpVersion::Http1 => (Wire::Http1 { origin: request::origin(&plan.base, &scenario.target) }, 0),
+            HttpVersion::Http2 { streams } => {
+                (Wire::Http2 { scheme: plan.base.scheme().to_owned() }, streams.max(1))
+            }
+        };
+        let redirects = transport.redirects;
+        let common = Common { target: &scenario.target, wire: &wire, run, heads: cookies || redirects > 0 };
         let values = script.values();
         let compiled = |requests: &[Request], steps: &[Step]| -> Vec<Template> {
             requests.iter().zip(steps).map(|(r, s)| Template::new(r, s, &values, common)).collect()
         };
-        let connector = Connector::prepare(&plan.base, &scenario.target.transport)?;
+        let connector = Connector::prepare(&plan.base, transport)?;
         connector.allowed(&plan.base, &scenario.target)?;
         let threads = load.threads.max(1);
         Ok(Self {
@@ -100,7 +107,8 @@ impl Plan {
             personal,
             choice: Choice::new(load.seed, scenario.journeys.iter().map(|j| j.weight), load.sampled),
             base: plan.base.clone(),
-            origin,
+            wire,
+            streams,
             seed: load.seed,
             cookies,
             redirects,

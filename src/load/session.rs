@@ -2,17 +2,19 @@
 
 use std::task::{Context, Poll};
 
-use super::connect::OpenTimes;
+use super::connect::{OpenError, OpenTimes};
 use super::hit::{Hit, Problem};
 use super::http1::body::Body;
 use super::http1::conn::{Connection, Outgoing, Progress};
-use super::http1::request::{Line, Own, Prepared, content_length, patch_trace, write_head};
+use super::http1::request::{Own, content_length};
+use super::http2;
 use super::person::{self, Person};
 use super::plan::Plan;
 use super::redirect::{self, RedirectError};
 use super::script::{Answer, Begin, Fault, Rendered, Values};
 use super::stream::Stream;
 use super::template::Template;
+use super::wire::{Message, Prepared, Wire};
 use crate::time::RunTime;
 
 /// Bits of a hit's number below those that tell the steps of a journey apart.
@@ -21,7 +23,7 @@ const STEP_SHIFT: u32 = 52;
 /// A connection, if one is open, and the buffers that every hit uses again.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
-    connection: Option<Connection<Stream>>,
+    connection: Option<Channel>,
     /// The request as it goes on the wire: a copy of the template in `head_of`.
     head: Vec<u8>,
     head_of: Option<usize>,
@@ -32,6 +34,81 @@ pub(crate) struct Session {
     problem: Option<Problem>,
     /// Who the journey is made by, where that matters.
     person: Option<Box<Person>>,
+}
+
+/// A connection that this session has for itself.
+#[derive(Debug)]
+enum Channel {
+    Http1(Connection<Stream>),
+    Http2(Box<http2::conn::Connection<Stream>>),
+}
+
+impl Channel {
+    fn new(plan: &Plan, stream: Stream) -> Self {
+        match plan.wire {
+            Wire::Http1 { .. } => Self::Http1(Connection::new(stream)),
+            Wire::Http2 { .. } => Self::Http2(Box::new(http2::conn::Connection::new(stream, plan.clock))),
+        }
+    }
+
+    fn reusable(&self) -> bool {
+        match self {
+            Self::Http1(connection) => connection.reusable(),
+            Self::Http2(connection) => connection.reusable(),
+        }
+    }
+
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Http1(connection) => connection.poll_idle(cx),
+            Self::Http2(connection) => connection.poll_idle(cx),
+        }
+    }
+}
+
+/// A connection of HTTP/2 that lanes of one thread share.
+pub(crate) type SharedLink = http2::shared::Shared<Stream>;
+
+/// Over which connection a session sends: a type of its own for each, since users of the closed model move
+/// between threads and a shared connection does not.
+pub(crate) trait Via: Copy {
+    /// Whether others use the connection too.
+    const SHARED: bool;
+
+    /// Sends a request over a shared connection.
+    fn exchange(
+        self,
+        request: http2::mux::Outgoing<'_>,
+        answer: http2::mux::Answer<'_>,
+    ) -> impl Future<Output = Result<(), http2::error::ExchangeError>>;
+}
+
+/// Over the session's own connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Alone;
+
+impl Via for Alone {
+    const SHARED: bool = false;
+
+    fn exchange(
+        self,
+        _: http2::mux::Outgoing<'_>,
+        _: http2::mux::Answer<'_>,
+    ) -> impl Future<Output = Result<(), http2::error::ExchangeError>> {
+        std::future::ready(Err(http2::error::ExchangeError::Spent))
+    }
+}
+
+impl Via for &SharedLink {
+    const SHARED: bool = true;
+
+    fn exchange(
+        self,
+        request: http2::mux::Outgoing<'_>,
+        answer: http2::mux::Answer<'_>,
+    ) -> impl Future<Output = Result<(), http2::error::ExchangeError>> {
+        SharedLink::exchange(self, request, answer)
+    }
 }
 
 /// The number of step `step` of journey `n`: unique in the run.
@@ -93,7 +170,8 @@ impl Session {
             (Some(_), Some(person)) if plan.cookies => Some(person.write(plan, template, &mut self.head)),
             (Some(fixed), _) => {
                 self.copy(fixed, request);
-                fixed.patch(&mut self.head, n, plan.choice.span(n), plan.choice.sampled(n));
+                self.trace_at = fixed.trace_at;
+                self.patch(plan);
                 return Some(template.timeout);
             }
         };
@@ -101,7 +179,7 @@ impl Session {
         match written {
             Some(Ok(at)) => {
                 self.trace_at = at;
-                patch_trace(&mut self.head, at, n, plan.choice.span(n), plan.choice.sampled(n));
+                self.patch(plan);
                 Some(template.timeout)
             }
             Some(Err(missing)) => {
@@ -111,6 +189,12 @@ impl Session {
             // A request with values belongs to a journey that somebody makes.
             None => None,
         }
+    }
+
+    /// Writes the hit's trace context into its head.
+    fn patch(&mut self, plan: &Plan) {
+        let (n, choice) = (self.hit.n, &plan.choice);
+        plan.wire.patch(&mut self.head, self.trace_at, n, choice.span(n), choice.sampled(n));
     }
 
     fn copy(&mut self, fixed: &Prepared, request: usize) {
@@ -132,7 +216,7 @@ impl Session {
     pub(crate) async fn open(&mut self, plan: &Plan) -> bool {
         match plan.connector.open(&mut self.hit.open).await {
             Ok(stream) => {
-                self.connection = Some(Connection::new(stream));
+                self.connection = Some(Channel::new(plan, stream));
                 true
             }
             Err(e) => {
@@ -142,14 +226,31 @@ impl Session {
         }
     }
 
-    /// Sends the request at `sent` and reads the answer. The hit is over then, passed or failed.
-    pub(crate) async fn exchange(&mut self, plan: &Plan, template: &Template, sent: RunTime) {
-        self.hit.sent = Some(sent);
+    /// Opening a connection that others share failed: the hit is over.
+    pub(crate) fn not_opened(&mut self, error: OpenError, now: RunTime) {
+        self.fail(Problem::Open(error), now);
+    }
+
+    /// The times of opening the connection that this hit waits for.
+    pub(crate) const fn open_times(&mut self) -> &mut OpenTimes {
+        &mut self.hit.open
+    }
+
+    /// Whether the server said that it did not look at the request, so that it may be sent again.
+    pub(crate) const fn unprocessed(&self) -> bool {
+        matches!(&self.problem, Some(Problem::Http2(e)) if e.unprocessed())
+    }
+
+    /// Sends the request at `sent`, over the session's own connection or over one that lanes share, and reads
+    /// the answer. The hit is over then, passed or failed.
+    pub(crate) async fn exchange<V: Via>(&mut self, plan: &Plan, template: &Template, sent: RunTime, via: V) {
+        self.hit.sent.get_or_insert(sent);
+        (self.hit.failure, self.problem) = (None, None);
         let no_body = template.step.recipe.method() == "HEAD";
-        let result = self.send(plan, template, no_body, false).await;
+        let result = self.send(plan, template, no_body, via).await;
         let result = match result {
             Ok(()) if plan.redirects > 0 && redirect::redirects(self.hit.progress.status) => {
-                self.follow(plan, template).await
+                self.follow(plan, template, via).await
             }
             other => other,
         };
@@ -160,25 +261,46 @@ impl Session {
         }
     }
 
-    /// One request and its answer over the open connection.
-    async fn send(
+    /// One request and its answer.
+    async fn send<V: Via>(
         &mut self,
         plan: &Plan,
         template: &Template,
         no_body: bool,
-        followed: bool,
+        via: V,
     ) -> Result<(), Problem> {
-        let Some(connection) = &mut self.connection else { return Ok(()) };
         self.body.reset(template.keep);
         let body = match (&template.fixed, &self.person) {
-            _ if followed => &[][..],
+            _ if self.hit.redirects > 0 => &[][..],
             (Some(fixed), _) if self.head_of.is_some() => &fixed.body,
-            (_, Some(person)) => person.body(template),
+            (_, Some(person)) => person.body(plan, template),
             _ => &[],
         };
-        let request = Outgoing { head: &self.head, body, no_body };
-        let exchange = connection.exchange(request, &plan.clock, &mut self.hit.progress, &mut self.body);
-        exchange.await.map_err(Problem::Exchange)?;
+        let (kept, progress) = (&mut self.body, &mut self.hit.progress);
+        let head = &self.head;
+        if V::SHARED {
+            let mut lines = kept.take_head();
+            let answer = http2::mux::Answer { progress, body: kept, head: lines.as_mut() };
+            let result = via.exchange(http2::mux::Outgoing { block: head, body, no_body }, answer).await;
+            self.body.put_head(lines);
+            return result.map_err(Problem::Http2);
+        }
+        match &mut self.connection {
+            Some(Channel::Http2(connection)) => {
+                let mut lines = kept.take_head();
+                let answer = http2::mux::Answer { progress, body: kept, head: lines.as_mut() };
+                let request = http2::mux::Outgoing { block: head, body, no_body };
+                let result = connection.exchange(request, answer).await;
+                self.body.put_head(lines);
+                result.map_err(Problem::Http2)?;
+            }
+            Some(Channel::Http1(connection)) => {
+                let request = Outgoing { head, body, no_body };
+                let exchange = connection.exchange(request, &plan.clock, progress, kept);
+                exchange.await.map_err(Problem::Exchange)?;
+            }
+            None => return Ok(()),
+        }
         if !plan.keep_alive || self.connection.as_ref().is_some_and(|c| !c.reusable()) {
             self.connection = None;
         }
@@ -186,11 +308,11 @@ impl Session {
     }
 
     /// Follows redirects until there is another answer. The time of all of them is the hit's.
-    async fn follow(&mut self, plan: &Plan, template: &Template) -> Result<(), Problem> {
+    async fn follow<V: Via>(&mut self, plan: &Plan, template: &Template, via: V) -> Result<(), Problem> {
         let recipe = &template.step.recipe;
         let mut path = self.person.as_ref().map_or_else(Vec::new, |p| p.rendered().path.clone());
         if path.is_empty() {
-            path = first_path(template);
+            path = first_path(template).to_vec();
         }
         let mut method = recipe.method().to_owned();
         while redirect::redirects(self.hit.progress.status) {
@@ -204,9 +326,11 @@ impl Session {
             method = redirect::method(self.hit.progress.status, &method).to_owned();
             self.hit.redirects += 1;
             self.write_redirected(plan, template, &method, &path);
-            self.reopen(plan).await?;
+            if !V::SHARED {
+                self.reopen(plan).await?;
+            }
             let before = std::mem::take(&mut self.hit.progress);
-            let result = self.send(plan, template, method == "HEAD", true).await;
+            let result = self.send(plan, template, method == "HEAD", via).await;
             self.hit.progress = joined(before, self.hit.progress);
             result?;
         }
@@ -220,15 +344,13 @@ impl Session {
         let nobody = Rendered::default();
         let rendered = self.person.as_ref().map_or(&nobody, |p| p.rendered());
         let body = recipe.body(rendered).filter(|_| method == recipe.method());
-        let line = Line { method, origin: &plan.origin, path };
-        let own =
-            Own { run: plan.run, keep_alive: plan.keep_alive, content_length: content_length(method, body) };
+        let content_length = content_length(method, body);
+        let own = Own { run: plan.run, keep_alive: plan.keep_alive, content_length };
         self.head.clear();
         self.head_of = None;
-        self.trace_at = write_head(&mut self.head, line, recipe.headers(rendered), own);
-        self.head.extend_from_slice(body.unwrap_or_default());
-        let n = self.hit.n;
-        patch_trace(&mut self.head, self.trace_at, n, plan.choice.span(n), plan.choice.sampled(n));
+        let message = Message { method, path, body };
+        self.trace_at = plan.wire.write(message, recipe.headers(rendered), own, &mut self.head);
+        self.patch(plan);
     }
 
     /// Another connection in the middle of a hit, if the last answer closed the one it came over.
@@ -236,7 +358,7 @@ impl Session {
         if self.connection.is_none() {
             let mut times = OpenTimes::default();
             let stream = plan.connector.open(&mut times).await.map_err(Problem::Open)?;
-            self.connection = Some(Connection::new(stream));
+            self.connection = Some(Channel::new(plan, stream));
         }
         Ok(())
     }
@@ -296,9 +418,8 @@ impl Session {
 }
 
 /// The path of a request without variables.
-fn first_path(template: &Template) -> Vec<u8> {
-    let head = template.fixed.as_ref().map_or(&[][..], |f| &f.head);
-    head.split(|b| *b == b' ').nth(1).unwrap_or_default().to_vec()
+fn first_path(template: &Template) -> &[u8] {
+    template.fixed.as_ref().map_or(&[][..], |fixed| &fixed.path)
 }
 
 /// A hit's progress over a redirect: sent with the first request, answered by the last.

@@ -35,6 +35,8 @@ impl Arrivals for Stream {
 
 #[cfg(test)]
 impl Arrivals for tokio::io::DuplexStream {}
+#[cfg(test)]
+impl Arrivals for tokio::net::TcpStream {}
 
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

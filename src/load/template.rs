@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::expect;
 use super::http1::body::Keep;
-use super::http1::request::{Line, Prepared};
+use super::http1::request::{Own, content_length};
 use super::script::{Context, Rendered, Step, Values};
+use super::wire::{Message, Prepared, Wire};
 use crate::scenario::{Expectation, Request, Target};
 use crate::time::nanos;
 
@@ -26,8 +27,7 @@ pub(crate) struct Template {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Common<'a> {
     pub(crate) target: &'a Target,
-    /// As in [`Line::origin`].
-    pub(crate) origin: &'a str,
+    pub(crate) wire: &'a Wire,
     /// First 16 hex digits of every trace id.
     pub(crate) run: u64,
     /// Whether answers may set cookies that come back, or redirect to where a hit goes on.
@@ -55,8 +55,12 @@ impl Template {
 fn prepared(step: &Step, values: &Values, common: Common<'_>) -> Option<Prepared> {
     let mut rendered = Rendered::default();
     step.recipe.render(values, &Context::default(), &mut rendered).ok()?;
-    let line = Line { method: step.recipe.method(), origin: common.origin, path: &rendered.path };
-    let body = step.recipe.body(&rendered);
-    let way = (common.run, common.target.keep_alive);
-    Some(Prepared::of(line, step.recipe.headers(&rendered), body, way))
+    let (method, body) = (step.recipe.method(), step.recipe.body(&rendered));
+    let message = Message { method, path: &rendered.path, body };
+    let content_length = content_length(method, body);
+    let own = Own { run: common.run, keep_alive: common.target.keep_alive, content_length };
+    let mut head = Vec::new();
+    let trace_at = common.wire.write(message, step.recipe.headers(&rendered), own, &mut head);
+    let body = common.wire.apart(body).into();
+    Some(Prepared { head, body, trace_at, path: rendered.path })
 }

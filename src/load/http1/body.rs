@@ -45,6 +45,16 @@ impl Body {
         }
     }
 
+    /// The head's buffer, for a codec that writes the lines itself; none if nobody looks at them.
+    pub(crate) fn take_head(&mut self) -> Option<Vec<u8>> {
+        self.keep.head.then(|| std::mem::take(&mut self.head))
+    }
+
+    /// Gives the buffer back.
+    pub(crate) fn put_head(&mut self, head: Option<Vec<u8>>) {
+        self.head = head.unwrap_or_default();
+    }
+
     /// The head, if it was to be kept.
     pub(crate) fn head(&self) -> &[u8] {
         &self.head

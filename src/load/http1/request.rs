@@ -1,15 +1,12 @@
 //! Requests as bytes, built once; only the trace context differs from one sending to the next.
 
 use std::io::Write as _;
-use std::sync::Arc;
 
 use base64::Engine as _;
 use url::Url;
 
 use crate::scenario::{Request, Target};
 
-/// Bodies up to this length lie behind the head in the same buffer, so that one write sends both.
-const INLINE_BODY: usize = 16 * 1024;
 /// Headers that the engine sets itself.
 const OWN_HEADERS: [&str; 5] =
     ["connection", "content-length", "traceparent", "transfer-encoding", "upgrade"];
@@ -37,13 +34,10 @@ pub enum RequestError {
     ConnectionHeader(String),
 }
 
-/// A request whose bytes are the same for every hit.
+/// A request without a body, for the one question before a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
-    /// Head, and the body if it is short.
     pub(crate) head: Vec<u8>,
-    /// A body too long to be copied for every connection.
-    pub(crate) body: Arc<[u8]>,
     trace_at: usize,
 }
 
@@ -124,26 +118,11 @@ impl Prepared {
         let line = Line { method: &request.method, origin: &origin, path: path.as_bytes() };
         let headers = headers(base, target, request)?;
         let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        Ok(Self::of(line, headers, request.body.as_deref(), (run, target.keep_alive)))
-    }
-
-    /// The bytes of a request that was checked.
-    pub(crate) fn of<'h>(
-        line: Line<'_>,
-        headers: impl Iterator<Item = (&'h str, &'h [u8])>,
-        body: Option<&[u8]>,
-        (run, keep_alive): (u64, bool),
-    ) -> Self {
+        let content_length = content_length(&request.method, request.body.as_deref());
+        let own = Own { run, keep_alive: target.keep_alive, content_length };
         let mut head = Vec::new();
-        let content_length = content_length(line.method, body);
-        let trace_at = write_head(&mut head, line, headers, Own { run, keep_alive, content_length });
-        let body = body.unwrap_or_default();
-        let inline = body.len() <= INLINE_BODY;
-        if inline {
-            head.extend_from_slice(body);
-        }
-        let body = if inline { Arc::default() } else { Arc::from(body) };
-        Self { head, body, trace_at }
+        let trace_at = write_head(&mut head, line, headers, own);
+        Ok(Self { head, trace_at })
     }
 
     /// Writes the sequence number, span id and sampled flag into a copy of [`Prepared::head`].
@@ -310,7 +289,6 @@ mod tests {
             env!("CARGO_PKG_VERSION")
         );
         assert_eq!(String::from_utf8(head).expect("ascii"), expected);
-        assert!(prepared.body.is_empty());
     }
 
     #[test]
@@ -329,17 +307,8 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line:?} is not in {text}");
         }
-        assert!(!text.contains("X-A: 1") && !text.contains("*/*") && text.ends_with("\r\n\r\nhi"));
+        assert!(!text.contains("X-A: 1") && !text.contains("*/*") && text.ends_with("\r\n\r\n"));
         assert!(text.contains("authorization: Basic dTpwQA==\r\n"), "{text}");
-    }
-
-    #[test]
-    fn a_long_body_is_not_copied_behind_the_head() {
-        let body = vec![7_u8; INLINE_BODY + 1];
-        let prepared =
-            prepare("http://h", &target(&[], true), &request("PUT", "/", &[], Some(&body))).expect("valid");
-        assert_eq!(prepared.body.len(), body.len());
-        assert!(prepared.head.ends_with(b"\r\n\r\n"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::error::ExchangeError;
 use super::exchange::{Access, Exchange};
 use super::link::Link;
 use super::mux::{Answer, Mux, Outgoing};
+use crate::load::stream::Arrivals;
 use crate::time::RunClock;
 
 /// A connection that serves one request after the other.
@@ -23,7 +24,7 @@ impl<S> Access for &mut Link<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Connection<S> {
     /// A connection over an open stream; its preface goes out with the first request.
     pub(crate) fn new(stream: S, clock: RunClock) -> Self {
         Self { link: Link::new(stream, clock) }

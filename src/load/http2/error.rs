@@ -8,12 +8,14 @@ use super::limits::{
     BODY_LIMIT, HEAD_LIMIT, MAX_CONTINUATIONS, MAX_FIELDS, MAX_FRAME, MAX_INTERIM, MAX_QUIET,
 };
 use crate::load::http1::error::Cutoff;
+use crate::run::period::Failure;
 
 /// An error code of RFC 9113, section 7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Code(pub(crate) u32);
 
 impl Code {
+    #[cfg(test)]
     pub(crate) const NO_ERROR: Self = Self(0);
     pub(crate) const PROTOCOL_ERROR: Self = Self(1);
     pub(crate) const FLOW_CONTROL_ERROR: Self = Self(3);
@@ -201,6 +203,18 @@ pub(crate) enum ExchangeError {
 }
 
 impl ExchangeError {
+    /// The kind it counts as.
+    pub(crate) fn failure(&self) -> Failure {
+        match self {
+            Self::Answer(_) | Self::Connection(_) => Failure::Protocol,
+            // rustls reports broken records this way; a plain socket never does.
+            Self::Io { kind, .. } if kind.kind() == io::ErrorKind::InvalidData => Failure::Tls,
+            Self::Reset(_) | Self::GoAway(_) | Self::Spent | Self::Closed(_) | Self::Io { .. } => {
+                Failure::Closed
+            }
+        }
+    }
+
     /// Whether the server says that it has not looked at the request (RFC 9113, section 8.7): it may be sent
     /// again on another connection, whatever its method.
     pub(crate) const fn unprocessed(&self) -> bool {

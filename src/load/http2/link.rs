@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::frame::HEADER;
 use super::limits::MAX_FRAME;
 use super::mux::Mux;
+use crate::load::stream::Arrivals;
 use crate::time::RunClock;
 
 /// First size of the read buffer: a frame fits, and the answers of many small streams.
@@ -27,7 +28,7 @@ pub(crate) struct Link<S> {
     pub(crate) mux: Mux,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
+impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Link<S> {
     pub(crate) fn new(stream: S, clock: RunClock) -> Self {
         Self { stream, buffer: Buffer::default(), clock, unflushed: false, mux: Mux::new() }
     }
@@ -44,7 +45,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                     0 => self.mux.eof(),
                     got => {
                         // One moment for all frames of a read: they were all there at it.
-                        let now = self.clock.now();
+                        let now = self.clock.now().minus(self.stream.age());
                         self.buffer.filled_by(got);
                         let used = self.mux.feed(self.buffer.filled(), now);
                         self.buffer.consume(used);

@@ -8,7 +8,6 @@
 //! The dynamic table is switched off on our side and not used on the server's, so blocks are independent of
 //! each other, and values that nobody asks for are skipped without decoding them. Nothing here retries, follows
 //! redirects or decompresses.
-#![cfg_attr(not(test), expect(dead_code, reason = "sessions speak HTTP/1.1 until they are moved over"))]
 
 pub(crate) mod conn;
 pub(crate) mod control;

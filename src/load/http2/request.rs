@@ -1,12 +1,18 @@
 //! Requests as header blocks, built once; only the trace context differs from one sending to the next.
 
+#[cfg(test)]
 use std::sync::Arc;
 
+#[cfg(test)]
 use url::Url;
 
 use super::hpack::encode::{Secrecy, field};
+#[cfg(test)]
 use super::mux::Outgoing;
-use crate::load::http1::request::{RequestError, full_path, headers, hex};
+use crate::load::http1::request::{RequestError, hex};
+#[cfg(test)]
+use crate::load::http1::request::{full_path, headers};
+#[cfg(test)]
 use crate::scenario::{Request, Target};
 
 /// Headers of connections of HTTP/1, besides those that the engine refuses everywhere.
@@ -23,6 +29,18 @@ pub(crate) struct Start<'a> {
     /// Host and port.
     pub(crate) authority: &'a [u8],
     pub(crate) path: &'a [u8],
+}
+
+/// Whether HTTP/2 allows a header, whose name is in lower case.
+///
+/// # Errors
+/// [`RequestError::ConnectionHeader`].
+pub(crate) fn check_field(name: &str, value: &str) -> Result<(), RequestError> {
+    let te = name == "te" && !value.trim().eq_ignore_ascii_case("trailers");
+    if te || CONNECTION_HEADERS.contains(&name) {
+        return Err(RequestError::ConnectionHeader(name.to_owned()));
+    }
+    Ok(())
 }
 
 /// Appends a request's block. Names are in lower case; values may be secrets. `body` is the length of the body
@@ -68,6 +86,7 @@ pub(crate) fn patch(block: &mut [u8], n: u64, span: u64, sampled: bool) {
 }
 
 /// A request ready to be sent.
+#[cfg(test)]
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     pub(crate) block: Vec<u8>,
@@ -76,6 +95,7 @@ pub(crate) struct Prepared {
     pub(crate) no_body: bool,
 }
 
+#[cfg(test)]
 impl Prepared {
     /// Builds a request's block; `run` are the first 16 hex digits of every trace id.
     ///
@@ -91,10 +111,7 @@ impl Prepared {
         let mut fields = headers(base, target, request)?;
         for (name, value) in &mut fields {
             name.make_ascii_lowercase();
-            let te = name == "te" && !value.trim().eq_ignore_ascii_case("trailers");
-            if te || CONNECTION_HEADERS.contains(&name.as_str()) {
-                return Err(RequestError::ConnectionHeader(name.clone()));
-            }
+            check_field(name, value)?;
         }
         let host = fields.iter().position(|(name, _)| name == "host").map(|at| fields.remove(at).1);
         if fields.iter().any(|(name, _)| name == "host") {

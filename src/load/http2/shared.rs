@@ -15,6 +15,7 @@ use super::error::{Broken, ExchangeError};
 use super::exchange::{Access, Exchange};
 use super::link::Link;
 use super::mux::{Answer, Mux, Outgoing};
+use crate::load::stream::Arrivals;
 use crate::time::RunClock;
 
 /// A handle of a shared connection.
@@ -58,7 +59,7 @@ impl<S> Inner<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
+impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Shared<S> {
     /// A connection over an open stream. Nothing moves until [`Shared::drive`] runs.
     pub(crate) fn new(stream: S, clock: RunClock) -> Self {
         let link = Link::new(stream, clock);
@@ -72,11 +73,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
     }
 
     /// Streams that the server counts as open.
+    #[cfg(test)]
     pub(crate) fn active(&self) -> u32 {
         self.0.borrow().link.mux.active
     }
 
     /// Streams that the server allows at the same time, once it has said so.
+    #[cfg(test)]
     pub(crate) fn max_streams(&self) -> Option<u32> {
         let peer = self.0.borrow().link.mux.peer;
         peer.known.then_some(peer.max_streams)
@@ -109,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Inner<S> {
+impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Inner<S> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.driver {
             Some(driver) => driver.clone_from(cx.waker()),

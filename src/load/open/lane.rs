@@ -10,9 +10,12 @@ use super::worker::{Arrival, NEVER, Stage, Worker};
 use crate::load::hit::{Hit, Problem};
 use crate::load::plan::Plan;
 use crate::load::script::{Begin, Context as Made, Fault};
-use crate::load::session::{Due, Session, hit_number};
+use crate::load::session::{Alone, Due, Session, hit_number};
+use crate::load::template::Template;
 use crate::time::{RunTime, nanos};
 
+/// How often a request is sent that the server says it did not look at.
+const ATTEMPTS: usize = 4;
 /// Why a hit was cut off.
 pub(crate) const TIME_LIMIT: &str = "not done within the time limit";
 /// Why a hit was cut off.
@@ -21,6 +24,8 @@ pub(crate) const RUN_ENDED: &str = "not done when the run ended";
 /// What the worker and a lane's task tell each other.
 #[derive(Debug)]
 pub(crate) struct Lane {
+    /// Number among the lanes of its thread.
+    index: usize,
     arrival: Cell<Option<Arrival>>,
     connected: Cell<bool>,
     limit: Cell<RunTime>,
@@ -30,8 +35,9 @@ pub(crate) struct Lane {
 
 impl Lane {
     /// A lane that begins with an arrival.
-    pub(crate) fn new(first: Arrival) -> Self {
+    pub(crate) fn new(index: usize, first: Arrival) -> Self {
         Self {
+            index,
             arrival: Cell::new(Some(first)),
             connected: Cell::new(false),
             limit: Cell::new(RunTime::from_nanos(u64::MAX)),
@@ -102,7 +108,9 @@ pub(crate) async fn run(worker: Rc<Worker>, lane: Rc<Lane>) {
         let Some(arrival) = next else { break };
         journey(&worker, &lane, &mut session, arrival).await;
     }
-    worker.connection(&lane, false);
+    if worker.plan.streams == 0 {
+        worker.connection(&lane, false);
+    }
 }
 
 /// The next arrival: one that was given, one of the backlog, or none when the run closes. Watches the idle
@@ -195,6 +203,9 @@ async fn hit(worker: &Rc<Worker>, lane: &Lane, session: &mut Session, due: Due) 
     lane.cut.set(None);
     let outcome = lane
         .unless_cut(async {
+            if plan.streams > 0 {
+                return shared_hit(worker, lane, session, template, limit).await;
+            }
             if !session.connected() {
                 if !session.open(plan).await {
                     return;
@@ -203,13 +214,42 @@ async fn hit(worker: &Rc<Worker>, lane: &Lane, session: &mut Session, due: Due) 
                 now = plan.clock.now();
             }
             worker.sending(lane, now.plus(limit));
-            session.exchange(plan, template, now).await;
+            session.exchange(plan, template, now, Alone).await;
         })
         .await;
     if let Err(why) = outcome {
         session.cut(why, plan.clock.now());
     }
     lane.set_limit(NEVER);
-    worker.connection(lane, session.connected());
+    if plan.streams == 0 {
+        worker.connection(lane, session.connected());
+    }
     worker.record(session.hit(), session.problem());
+}
+
+/// One hit over a connection of HTTP/2 that lanes share; sent again where the server says that it did not look
+/// at it, as it does when it closes a connection in order.
+async fn shared_hit(
+    worker: &Rc<Worker>,
+    lane: &Lane,
+    session: &mut Session,
+    template: &Template,
+    limit: u64,
+) {
+    let plan = &*worker.plan;
+    for attempt in 0..ATTEMPTS {
+        let link = match worker.links.of(worker, lane.index, session.open_times()).await {
+            Ok(link) => link,
+            Err(e) => return session.not_opened(e, plan.clock.now()),
+        };
+        lane.set_connected(true);
+        let now = plan.clock.now();
+        if attempt == 0 {
+            worker.sending(lane, now.plus(limit));
+        }
+        session.exchange(plan, template, now, &link).await;
+        if !session.unprocessed() {
+            return;
+        }
+    }
 }

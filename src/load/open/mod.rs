@@ -5,6 +5,7 @@
 //! at most one connection and serve one arrival after the other.
 
 pub(crate) mod lane;
+pub(crate) mod links;
 #[cfg(test)]
 mod tests;
 pub(crate) mod thread;

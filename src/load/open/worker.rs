@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::lane::{self, Lane};
+use super::links::Links;
 use crate::load::hit::{Hit, Problem};
 use crate::load::plan::Plan;
 use crate::load::recorder::{Gauges, Recorder};
@@ -63,6 +64,8 @@ pub(crate) struct Worker {
     unsent: Cell<u64>,
     stage: Cell<Stage>,
     lanes: RefCell<Vec<Rc<Lane>>>,
+    /// Connections that lanes share (HTTP/2).
+    pub(crate) links: Links,
     /// Lanes that wait with an open connection, and those without; the last one is taken first.
     ready: RefCell<Vec<Rc<Lane>>>,
     resting: RefCell<Vec<Rc<Lane>>>,
@@ -87,12 +90,13 @@ impl Worker {
     ) -> Self {
         let worker = Self {
             started,
-            max_lanes: plan.connections_of(thread).max(1),
+            max_lanes: plan.connections_of(thread).max(1) * plan.streams.max(1),
             next: Cell::new(thread as u64),
             next_due: Cell::new(NEVER),
             unsent: Cell::new(thread as u64),
             stage: Cell::new(Stage::Running),
             lanes: RefCell::default(),
+            links: Links::default(),
             ready: RefCell::default(),
             resting: RefCell::default(),
             ahead: RefCell::default(),
@@ -221,7 +225,7 @@ impl Worker {
             lane.give(arrival);
             return true;
         }
-        let lane = Rc::new(Lane::new(arrival));
+        let lane = Rc::new(Lane::new(self.lanes.borrow().len(), arrival));
         self.lanes.borrow_mut().push(Rc::clone(&lane));
         tokio::task::spawn_local(lane::run(Rc::clone(self), lane));
         true
@@ -335,6 +339,16 @@ impl Worker {
         lane.set_connected(connected);
     }
 
+    /// A connection that lanes share is open.
+    pub(crate) fn link_opened(&self) {
+        self.connections.set(self.connections.get() + 1);
+    }
+
+    /// A connection that lanes share is closed.
+    pub(crate) fn link_closed(&self) {
+        self.connections.set(self.connections.get().saturating_sub(1));
+    }
+
     fn gauges(&self) -> Gauges {
         Gauges {
             backlog: self.backlog(),
@@ -369,6 +383,7 @@ impl Worker {
         for lane in self.lanes.borrow().iter() {
             lane.cut(lane::RUN_ENDED);
         }
+        self.links.close();
     }
 
     /// Records what was never sent, at its age, and hands over the last period.

@@ -13,7 +13,8 @@ use url::Url;
 use super::text::{Safety, Text, UnknownVariable};
 use super::values::{Context, Missing, Names, Values};
 use crate::load::http1::request::{RequestError, check_line, headers};
-use crate::scenario::{Auth, Coding, Request, Target};
+use crate::load::http2::request::check_field;
+use crate::scenario::{Auth, Coding, HttpVersion, Request, Target};
 
 /// Why a request cannot be compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +102,12 @@ impl Recipe {
         let path = format!("{}{}", base.path().trim_end_matches('/'), request.path);
         let mut fields = Vec::new();
         let auth = auth(target, request);
-        for (name, value) in headers(base, target, request).map_err(BadRecipe::Request)? {
+        let http2 = matches!(target.transport.http, HttpVersion::Http2 { .. });
+        for (mut name, value) in headers(base, target, request).map_err(BadRecipe::Request)? {
+            if http2 {
+                name.make_ascii_lowercase();
+                check_field(&name, &value).map_err(BadRecipe::Request)?;
+            }
             if auth.is_none() || !name.eq_ignore_ascii_case("authorization") {
                 fields.push((name, Field::Text(Text::compile(&value, names)?)));
             }

@@ -16,7 +16,7 @@ use crate::load::hit::{Hit, Problem};
 use crate::load::plan::Plan;
 use crate::load::recorder::{Gauges, Recorder};
 use crate::load::script::{Begin, Context, Fault, Missing};
-use crate::load::session::{Due, Session};
+use crate::load::session::{Alone, Due, Session};
 use crate::time::RunTime;
 
 /// A moment that never comes.
@@ -338,7 +338,7 @@ impl User {
             }
             slot.limit.store(now.plus(limit).as_nanos(), Ordering::Relaxed);
             users.record(now, Recorder::sent);
-            session.exchange(plan, template, now).await;
+            session.exchange(plan, template, now, Alone).await;
         };
         if let Err(why) = slot.unless_cut(work).await {
             session.cut(why, plan.clock.now());
