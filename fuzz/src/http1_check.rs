@@ -30,7 +30,7 @@ struct Plan<'a> {
 
 impl Plan<'_> {
     fn no_body(&self, answer: usize) -> bool {
-        self.heads >> (answer % 8) & 1 == 1
+        (self.heads >> (answer % 8)) & 1 == 1
     }
 
     /// Size of a piece: 1 to 128 one by one, then in steps of 64.
@@ -93,7 +93,7 @@ fn alike(rest: &[u8], a: End, b: End) -> bool {
     use ProtocolError::{Head, HeadTooLong};
     let long = rest.len() >= HEAD_LIMIT;
     let pair = |a, b| matches!((a, b), (End::Error(Head(_)), End::Error(HeadTooLong)));
-    a == b || long && (pair(a, b) || pair(b, a))
+    a == b || (long && (pair(a, b) || pair(b, a)))
 }
 
 /// All answers of the stream, one after the other, as a connection would read them.

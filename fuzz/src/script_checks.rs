@@ -114,7 +114,8 @@ fn judged<'t>(
     context: &Context,
     Tools { decoder, scratch }: &'t mut Tools,
 ) -> Judged<'t> {
-    match if judge.needs_body() { decoder.decode(answer) } else { Ok(answer) } {
+    let decoded = if judge.needs_body() { decoder.decode(answer) } else { Ok(answer) };
+    match decoded {
         Ok(answer) => judge.judge_decoded(answer, values, context, scratch),
         Err(e) => Judged { failed: &[], fault: Some(Fault::Decode(e)) },
     }
