@@ -8,7 +8,7 @@ use regex::bytes::Regex;
 use crate::load::script::answer::Answer;
 use crate::load::script::cookies::{Jar, Site};
 use crate::load::script::decode::Decoder;
-use crate::load::script::judge::{Judge, Tools};
+use crate::load::script::judge::{Fault, Judge, Judged, Tools};
 use crate::load::script::records::Records;
 use crate::load::script::values::{Context, Names, Shared, Slot, Values};
 use crate::scenario::text::MAX_VALUE;
@@ -91,19 +91,34 @@ fn judge(answer: Answer<'_>) {
     let (mut values, mut tools) = (Values::new(shared.clone(), Arc::default()), Tools::default());
     let context = Context::default();
     for (number, extraction) in EXTRACTIONS.iter().enumerate() {
-        let judged = extraction.judge(answer, &mut values, &context, &mut tools);
+        let judged = judged(extraction, answer, &mut values, &context, &mut tools);
         let known = values.get(Slot::Extracted(number)).map(str::len);
         assert_eq!(known.is_ok(), judged.fault.is_none(), "{number}");
         assert!(known.unwrap_or(0) <= MAX_VALUE);
     }
-    let first = checks.judge(answer, &mut values, &context, &mut tools);
+    let first = judged(checks, answer, &mut values, &context, &mut tools);
     let (failed, fault) = (first.failed.to_vec(), first.fault);
     assert!(fault.is_some() || failed.is_empty());
     if let Some(fault) = &fault {
         assert!(fault.to_string().len() < 300, "{fault}");
     }
-    let second = checks.judge(answer, &mut values, &context, &mut tools);
+    let second = judged(checks, answer, &mut values, &context, &mut tools);
     assert_eq!((second.failed, second.fault), (failed.as_slice(), fault));
+}
+
+/// As `person::judge`: the body is decoded where it is looked at, and one that cannot be fails the hit.
+fn judged<'t>(
+    judge: &Judge,
+    answer: Answer<'_>,
+    values: &mut Values,
+    context: &Context,
+    Tools { decoder, scratch }: &'t mut Tools,
+) -> Judged<'t> {
+    let decoded = if judge.needs_body() { decoder.decode(answer) } else { Ok(answer) };
+    match decoded {
+        Ok(answer) => judge.judge_decoded(answer, values, context, scratch),
+        Err(e) => Judged { failed: &[], fault: Some(Fault::Decode(e)) },
+    }
 }
 
 /// Cookies that are kept make one header that splits nothing.

@@ -1,7 +1,9 @@
-//! What HTTP/2 shares with HTTP/1.1. The limits stand in `src/load/http1/mod.rs`, which cannot be taken in whole.
+//! HTTP/1.1 with its real limits, which stand in `src/load/http1/mod.rs`; that cannot be taken in whole.
 
 #[path = "../../../src/load/http1/body.rs"]
 pub(crate) mod body;
+#[path = "../http1_check.rs"]
+pub mod check;
 #[path = "../../../src/load/http1/chunked.rs"]
 pub(crate) mod chunked;
 #[path = "../../../src/load/http1/conn.rs"]

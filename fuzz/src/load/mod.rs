@@ -1,4 +1,17 @@
-//! The codecs of the load engine, without what needs a scenario.
+//! The load engine without sockets: the codecs, and what journeys do with data.
 
+#[path = "../../../src/load/choice.rs"]
+pub(crate) mod choice;
 pub mod http1;
 pub mod http2;
+pub(crate) mod script;
+
+/// Of `src/load/stream.rs`, which needs sockets and TLS, only what a connection asks of a stream.
+pub(crate) mod stream {
+    /// As there.
+    pub(crate) trait Arrivals {
+        fn age(&self) -> u64 {
+            0
+        }
+    }
+}

@@ -14,6 +14,8 @@ enum State {
     Size,
     /// Further digits, an extension or the end of the line.
     MoreSize,
+    /// Blanks behind the digits; only an extension or the end of the line may follow them.
+    Blank,
     /// An extension, which is skipped.
     Extension,
     /// LF of a size line.
@@ -75,10 +77,11 @@ impl Chunked {
                 (self.size, self.line) = (0, 0);
                 self.digit(byte)
             }
-            (State::MoreSize, b'\r') | (State::Extension, b'\r') => Ok(State::SizeLf),
-            (State::MoreSize, b';' | b' ' | b'\t') => self.extension(byte),
+            (State::MoreSize | State::Blank | State::Extension, b'\r') => Ok(State::SizeLf),
+            (State::MoreSize | State::Blank, b' ' | b'\t') => self.long_line().map(|()| State::Blank),
+            (State::MoreSize | State::Blank, b';') | (State::Extension, _) => self.extension(byte),
             (State::MoreSize, _) => self.digit(byte),
-            (State::Extension, _) => self.extension(byte),
+            (State::Blank, _) => Err(ProtocolError::ChunkSize),
             (State::SizeLf, b'\n') => self.sized(),
             (State::DataCr, b'\r') => Ok(State::DataLf),
             (State::DataLf, b'\n') => Ok(State::Size),
