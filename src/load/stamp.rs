@@ -98,9 +98,10 @@ mod tests {
     #[test]
     fn one_look_up_serves_all_stamps_near_it() {
         LAST.set(None);
-        let at = wall();
+        moment(wall());
+        let Pair { instant: looked, unix_nanos: at } = LAST.get().expect("looked up");
         let first = moment(at);
-        let looked = LAST.get().expect("looked up").instant;
+        assert_eq!(first, looked);
         for off in [1, 999, 500_000] {
             assert_eq!(moment(at + off), first + Duration::from_nanos(off));
             assert_eq!(first.duration_since(moment(at - off)), Duration::from_nanos(off));
