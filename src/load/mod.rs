@@ -37,6 +37,7 @@ mod script;
 mod session;
 mod socket;
 pub mod stages;
+mod stamp;
 mod start;
 mod stream;
 mod template;

@@ -10,7 +10,6 @@ use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::ReceiveTimestampns;
@@ -19,7 +18,8 @@ use nix::sys::time::TimeSpec;
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
-use crate::time::{SECOND, nanos};
+use super::stamp;
+use crate::time::{RunClock, RunTime, SECOND};
 
 /// Room for one control message: header, stamp, and what alignment may add.
 const CONTROL: usize = 64;
@@ -49,13 +49,9 @@ impl Socket {
         Ok(Self { io, stamp: 0 })
     }
 
-    /// How long ago the last byte that was read had arrived, in nanoseconds; 0 if that is not known.
-    pub(crate) fn age(&self) -> u64 {
-        if self.stamp == 0 {
-            return 0;
-        }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos);
-        now.saturating_sub(self.stamp)
+    /// When the last byte that was read had arrived; the present moment if that is not known.
+    pub(crate) fn arrived(&self, clock: &RunClock) -> RunTime {
+        if self.stamp == 0 { clock.now() } else { clock.at(stamp::moment(self.stamp)) }
     }
 
     /// Writes; waits for room where there is none.

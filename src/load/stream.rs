@@ -8,12 +8,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
 use super::socket::Socket;
+use crate::time::{RunClock, RunTime};
 
-/// A stream that can say how long ago its last bytes arrived.
+/// A stream that can say when its last bytes arrived.
 pub(crate) trait Arrivals {
-    /// Nanoseconds since the last byte that was read had arrived; 0 if that is not known.
-    fn age(&self) -> u64 {
-        0
+    /// When the last byte that was read had arrived; the present moment if that is not known.
+    fn arrived(&self, clock: &RunClock) -> RunTime {
+        clock.now()
     }
 }
 
@@ -25,10 +26,10 @@ pub(crate) enum Stream {
 }
 
 impl Arrivals for Stream {
-    fn age(&self) -> u64 {
+    fn arrived(&self, clock: &RunClock) -> RunTime {
         match self {
-            Self::Plain(socket) => socket.age(),
-            Self::Tls(stream) => stream.get_ref().0.age(),
+            Self::Plain(socket) => socket.arrived(clock),
+            Self::Tls(stream) => stream.get_ref().0.arrived(clock),
         }
     }
 }

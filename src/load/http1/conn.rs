@@ -129,7 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Connection<S> {
                 return Poll::Ready(self.ended(clock, progress, writing));
             }
             // Not before the request was on its way: an answer may come while it is still being written.
-            let arrived = clock.now().minus(self.stream.age()).max(progress.written.unwrap_or_default());
+            let arrived = self.stream.arrived(clock).max(progress.written.unwrap_or_default());
             progress.first_byte.get_or_insert(arrived);
             progress.bytes_in += got as u64;
             let done = self.parse(progress, body)?;
