@@ -7,7 +7,7 @@ use url::Url;
 
 use super::connect::{ConnectError, Connector, OpenError, OpenTimes, ProxyError};
 use super::http1::once;
-use super::http1::request::{Prepared, RequestError};
+use super::http1::request::{RequestError, plain_head};
 use crate::scenario::{HttpVersion, Request, Target};
 
 /// The client's preface and an empty SETTINGS frame (RFC 9113, section 3.4).
@@ -53,10 +53,8 @@ pub enum AskError {
 /// # Errors
 /// [`AskError`] if there is no answer within `limit` after the look-up of the name.
 pub async fn ask(target: &Target, base: &Url, path: &str, limit: Duration) -> Result<Answered, AskError> {
-    // A trace of its own, of number 1: all zeros would be no valid one.
-    let question = Prepared::new(base, target, &Request::new("GET", path), 1)?;
-    let mut head = question.head.clone();
-    question.patch(&mut head, 1, 1, false);
+    // Without a trace: it is no part of the load.
+    let (head, _) = plain_head(base, target, &Request::new("GET", path), None)?;
     let connector = connector(target, base).await?;
     let begun = Instant::now();
     let exchange = async {
@@ -81,7 +79,7 @@ fn refused(base: &Url, target: &Target, status: u16) -> Option<AskError> {
     by_proxy.then(|| AskError::Open(ProxyError::Refused(status).to_string()))
 }
 
-/// Prepared and allowed, on a thread where looking a name up may block.
+/// plain_head and allowed, on a thread where looking a name up may block.
 async fn connector(target: &Target, base: &Url) -> Result<Connector, ConnectError> {
     let (target, url) = (target.clone(), base.clone());
     let preparing = tokio::task::spawn_blocking(move || {

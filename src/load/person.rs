@@ -77,7 +77,7 @@ impl Person {
         let cookie = (!self.cookie.is_empty()).then_some(("cookie", self.cookie.as_slice()));
         let message = Message { method: recipe.method(), path: &self.rendered.path, body };
         let content_length = content_length(message.method, body);
-        let own = Own { run: plan.run, keep_alive: plan.keep_alive, content_length };
+        let own = Own { run: Some(plan.run), keep_alive: plan.keep_alive, content_length };
         head.clear();
         Ok(plan.wire.write(message, recipe.headers(&self.rendered).chain(cookie), own, head))
     }

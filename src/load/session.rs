@@ -345,7 +345,7 @@ impl Session {
         let rendered = self.person.as_ref().map_or(&nobody, |p| p.rendered());
         let body = recipe.body(rendered).filter(|_| method == recipe.method());
         let content_length = content_length(method, body);
-        let own = Own { run: plan.run, keep_alive: plan.keep_alive, content_length };
+        let own = Own { run: Some(plan.run), keep_alive: plan.keep_alive, content_length };
         self.head.clear();
         self.head_of = None;
         let message = Message { method, path, body };

@@ -58,7 +58,7 @@ fn prepared(step: &Step, values: &Values, common: Common<'_>) -> Option<Prepared
     let (method, body) = (step.recipe.method(), step.recipe.body(&rendered));
     let message = Message { method, path: &rendered.path, body };
     let content_length = content_length(method, body);
-    let own = Own { run: common.run, keep_alive: common.target.keep_alive, content_length };
+    let own = Own { run: Some(common.run), keep_alive: common.target.keep_alive, content_length };
     let mut head = Vec::new();
     let trace_at = common.wire.write(message, step.recipe.headers(&rendered), own, &mut head);
     let body = common.wire.apart(body).into();

@@ -100,7 +100,7 @@ fn block<'h>(
     let start =
         Start { method: message.method.as_bytes(), scheme: scheme.as_bytes(), authority, path: message.path };
     let length = own.content_length.map(|length| length as u64);
-    encode(start, fields.into_iter(), length, own.run, out);
+    encode(start, fields.into_iter(), length, own.run.unwrap_or(0), out);
 }
 
 #[cfg(test)]
@@ -110,7 +110,7 @@ mod tests {
     fn written(wire: &Wire, body: &[u8]) -> (Vec<u8>, usize) {
         let mut out = Vec::new();
         let message = Message { method: "POST", path: b"/p", body: Some(body) };
-        let own = Own { run: 1, keep_alive: true, content_length: Some(body.len()) };
+        let own = Own { run: Some(1), keep_alive: true, content_length: Some(body.len()) };
         let headers = [("host", &b"h"[..]), ("x-a", &b" 1 "[..])];
         wire.write(message, headers.into_iter(), own, &mut out);
         (out, wire.apart(Some(body)).len())

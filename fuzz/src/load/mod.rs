@@ -10,8 +10,8 @@ pub(crate) mod script;
 pub(crate) mod stream {
     /// As there.
     pub(crate) trait Arrivals {
-        fn age(&self) -> u64 {
-            0
+        fn arrived(&self, clock: &crate::time::RunClock) -> crate::time::RunTime {
+            clock.now()
         }
     }
 }

@@ -34,13 +34,6 @@ pub enum RequestError {
     ConnectionHeader(String),
 }
 
-/// A request without a body, for the one question before a run.
-#[derive(Clone, Debug)]
-pub(crate) struct Prepared {
-    pub(crate) head: Vec<u8>,
-    trace_at: usize,
-}
-
 /// What a request says before its headers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line<'a> {
@@ -54,8 +47,8 @@ pub(crate) struct Line<'a> {
 /// What the engine itself adds to every head.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Own {
-    /// First 16 hex digits of every trace id.
-    pub(crate) run: u64,
+    /// First 16 hex digits of every trace id; none sends no trace context.
+    pub(crate) run: Option<u64>,
     /// Whether the connection is used again.
     pub(crate) keep_alive: bool,
     /// Length of the body, where there is one or the method wants one.
@@ -85,7 +78,10 @@ pub(crate) fn write_head<'h>(
         let _ = write!(out, "content-length: {length}\r\n");
     }
     let trace_at = out.len() + "traceparent: 00-".len() + 16;
-    let _ = write!(out, "traceparent: 00-{:016x}{:016x}-{:016x}-00\r\n\r\n", own.run, 0, 0);
+    if let Some(run) = own.run {
+        let _ = write!(out, "traceparent: 00-{run:016x}{:016x}-{:016x}-00\r\n", 0, 0);
+    }
+    out.extend_from_slice(b"\r\n");
     trace_at
 }
 
@@ -102,33 +98,27 @@ pub(crate) fn patch_trace(head: &mut [u8], at: usize, n: u64, span: u64, sampled
     head[at + 35] = if sampled { b'1' } else { b'0' };
 }
 
-impl Prepared {
-    /// Builds a request's bytes; `run` are the first 16 hex digits of every trace id.
-    ///
-    /// # Errors
-    /// [`RequestError`] for what cannot be put on the wire unambiguously.
-    pub(crate) fn new(
-        base: &Url,
-        target: &Target,
-        request: &Request,
-        run: u64,
-    ) -> Result<Self, RequestError> {
-        let path = full_path(base, request)?;
-        let origin = origin(base, target);
-        let line = Line { method: &request.method, origin: &origin, path: path.as_bytes() };
-        let headers = headers(base, target, request)?;
-        let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        let content_length = content_length(&request.method, request.body.as_deref());
-        let own = Own { run, keep_alive: target.keep_alive, content_length };
-        let mut head = Vec::new();
-        let trace_at = write_head(&mut head, line, headers, own);
-        Ok(Self { head, trace_at })
-    }
-
-    /// Writes the sequence number, span id and sampled flag into a copy of [`Prepared::head`].
-    pub(crate) fn patch(&self, head: &mut [u8], n: u64, span: u64, sampled: bool) {
-        patch_trace(head, self.trace_at, n, span, sampled);
-    }
+/// A whole head of a request without variables, and where its trace begins; `run` are the first 16 hex digits of
+/// its trace id, if it is to have one.
+///
+/// # Errors
+/// [`RequestError`] for what cannot be put on the wire unambiguously.
+pub(crate) fn plain_head(
+    base: &Url,
+    target: &Target,
+    request: &Request,
+    run: Option<u64>,
+) -> Result<(Vec<u8>, usize), RequestError> {
+    let path = full_path(base, request)?;
+    let origin = origin(base, target);
+    let line = Line { method: &request.method, origin: &origin, path: path.as_bytes() };
+    let headers = headers(base, target, request)?;
+    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let content_length = content_length(&request.method, request.body.as_deref());
+    let mut head = Vec::new();
+    let own = Own { run, keep_alive: target.keep_alive, content_length };
+    let trace_at = write_head(&mut head, line, headers, own);
+    Ok((head, trace_at))
 }
 
 /// Writes `value` as 16 hex digits.
@@ -272,17 +262,16 @@ mod tests {
         }
     }
 
-    fn prepare(base: &str, target: &Target, request: &Request) -> Result<Prepared, RequestError> {
-        Prepared::new(&Url::parse(base).expect("valid"), target, request, 0xabcd)
+    fn prepare(base: &str, target: &Target, request: &Request) -> Result<(Vec<u8>, usize), RequestError> {
+        plain_head(&Url::parse(base).expect("valid"), target, request, Some(0xabcd))
     }
 
     #[test]
     fn a_get_is_written_in_full() {
-        let prepared =
+        let (mut head, trace_at) =
             prepare("http://h:81/api/", &target(&[("X-A", "1")], true), &request("GET", "/p?q=1", &[], None))
                 .expect("valid");
-        let mut head = prepared.head.clone();
-        prepared.patch(&mut head, 0x12, 0xfeed, true);
+        patch_trace(&mut head, trace_at, 0x12, 0xfeed, true);
         let expected = format!(
             "GET /api/p?q=1 HTTP/1.1\r\nhost: h:81\r\nuser-agent: loadprof/{}\r\naccept: */*\r\nX-A: 1\r\n\
              traceparent: 00-000000000000abcd0000000000000012-000000000000feed-01\r\n\r\n",
@@ -294,10 +283,10 @@ mod tests {
     #[test]
     fn own_headers_win_over_the_targets_and_defaults() {
         let t = target(&[("Accept", "a/b"), ("X-A", "1")], false);
-        let prepared =
+        let (head, _) =
             prepare("http://u:p%40@[::1]/", &t, &request("POST", "/", &[("x-a", "2")], Some(b"hi")))
                 .expect("valid");
-        let text = String::from_utf8(prepared.head).expect("ascii");
+        let text = String::from_utf8(head).expect("ascii");
         for line in [
             "host: [::1]\r\n",
             "Accept: a/b\r\n",

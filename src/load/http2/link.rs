@@ -45,7 +45,7 @@ impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Link<S> {
                     0 => self.mux.eof(),
                     got => {
                         // One moment for all frames of a read: they were all there at it.
-                        let now = self.clock.now().minus(self.stream.age());
+                        let now = self.stream.arrived(&self.clock);
                         self.buffer.filled_by(got);
                         let used = self.mux.feed(self.buffer.filled(), now);
                         self.buffer.consume(used);
