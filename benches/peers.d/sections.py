@@ -1,4 +1,4 @@
-"""What is compared: the sections of the table, and the rows of issue 3's "It is done when"."""
+"""What is compared: the sections of the table, and the goals."""
 
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ def sections(seconds: int, abilities: Abilities) -> list[Section]:
 
 @dataclass
 class Goal:
-    """`ours` / `theirs` of `figure` in a section; a difference where the issue asks for one."""
+    """`ours` / `theirs` of `figure` in a section; a difference where the goal is one."""
     text: str
     section: str
     figure: str
