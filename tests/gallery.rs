@@ -101,7 +101,7 @@ const FAULTS: [Fault; 7] = [
     Fault {
         name: "catalogue parsed under a lock, calmer",
         path: "/catalogue?page=2",
-        set: "refresh=always&pages=20",
+        set: "refresh=always&pages=15",
         downstream: false,
         args: &[],
         weight: 15,

@@ -25,9 +25,6 @@ const SWEEP: u64 = 1_000_000;
 
 /// Longest sleep of the whole thread; answers, time limits and stops are looked at this often at least.
 const LONGEST_NAP: u64 = 1_000_000;
-/// Arrivals that are due within this time are sent together: one wake-up of this thread, and mostly one of
-/// the target, instead of several. Their lateness is recorded and is part of their response times.
-const TOGETHER: u64 = 50_000;
 
 /// An arrival on its way to a lane.
 #[derive(Clone, Copy, Debug)]
@@ -159,18 +156,14 @@ impl Worker {
         }
     }
 
-    /// Until when the whole thread may sleep, deaf to its sockets: the next arrival, or a moment later if
-    /// one wake-up then serves several. None where something else would have to wait for it: a backlog, or
-    /// the next step of a journey.
+    /// Until when the whole thread may sleep, deaf to its sockets: the next arrival. None where something
+    /// else would have to wait for it: a backlog, or the next step of a journey.
     pub(crate) fn nap(&self, now: RunTime) -> Option<RunTime> {
         let due = self.next_due.get();
         if !self.plan.naps || due > now.plus(LONGEST_NAP) || self.unsent.get() < self.next.get() {
             return None;
         }
-        let together = due.plus(TOGETHER);
-        let several = self.due(&self.ahead, self.after(self.next.get())) <= together;
-        let wake = if several { together } else { due };
-        Some(wake.min(self.recorder.borrow().period_end()).min(self.limit.get()))
+        Some(due.min(self.recorder.borrow().period_end()).min(self.limit.get()))
     }
 
     /// The next moment at which [`Worker::tick`] has something to do.
