@@ -1,9 +1,11 @@
 //! Whole runs of journeys with the binary, in both models of load: what each step sends is right, what the shop
-//! counted is what the report says, and no secret is left behind.
+//! counted is what the report says, and no secret is left behind. Then what is told of connections and streams.
 
 mod common;
 #[path = "common/journey.rs"]
 mod shop;
+#[path = "common/slow.rs"]
+mod slow;
 
 use std::fs;
 use std::io::Read;
@@ -14,6 +16,7 @@ use std::time::Duration;
 use common::{analysis, finish, loadprof, printed, scenario};
 use serde_json::Value;
 use shop::{Books, CUSTOMERS, PAUSE, SECRETS, SHOP_KEY, Shop};
+use slow::Slow;
 
 /// The run of a scenario: logs in, searches, pauses, orders, is redirected to the order.
 struct Ran {
@@ -226,4 +229,54 @@ fn users_that_make_journeys() {
     let logins = &ran.books.logins;
     assert_eq!(logins.len(), 5, "each user has a row of its own: {logins:?}");
     assert!(logins.values().all(|n| *n > 10), "{logins:?}");
+}
+
+/// A run over HTTP/2 against a server that takes 300 ms; what is told of its connections, and its report.
+fn slowly(load: &str) -> (Slow, Value, String) {
+    let server = Slow::start(Duration::from_millis(300));
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = format!(
+        "name = \"slow\"\n[target]\nurl = \"{}\"\nhttp-version = \"2\"\nstreams = 8\n\
+         [load]\nwarm-up = \"0s\"\nthreads = 1\n{load}\nfor = \"2s\"\n",
+        server.url
+    );
+    let path = scenario(dir.path(), &text);
+    let out = dir.path().join("run");
+    let output = finish(loadprof().arg("run").arg(path).arg("--out").arg(&out), Duration::from_secs(40));
+    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+    let load = analysis(&out)["load"].clone();
+    assert_eq!(load["total"]["failed"], serde_json::json!({}), "{load}");
+    (server, load, fs::read_to_string(out.join("report.md")).expect("a report"))
+}
+
+#[test]
+fn streams_and_connections_are_told() {
+    for (load, under_way) in [
+        // 50 a second for 0.3 s each, eight to a connection.
+        ("[load.constant-arrival-rate]\nrate = \"50/s\"", 12..=18),
+        // Each user has a connection of its own.
+        ("[load.constant-vus]\nvus = 5", 4..=5),
+    ] {
+        let (server, told, report) = slowly(load);
+        let connections = &told["connections"];
+        let count = |key: &str| connections[key].as_u64().expect("a count");
+        assert!(under_way.contains(&count("most_streams")), "{load}: {connections}");
+        assert_eq!(
+            (count("opened"), count("most_open")),
+            (server.connections(), server.connections()),
+            "{load}"
+        );
+        assert!(count("opened") >= 2, "{load}: {connections}");
+        assert_eq!(
+            (&connections["protocol"], count("requests")),
+            (&"HTTP/2".into(), told["sent"].as_u64().expect("a count"))
+        );
+        let line = format!(
+            "HTTP/2, over the whole run: {0} connections opened, at most {0} open at the same time with {1} streams",
+            count("opened"),
+            count("most_streams")
+        );
+        assert!(report.contains(&line), "{line}: {report}");
+        assert!(!report.contains("redirects followed") && !report.contains("| journey |"), "{report}");
+    }
 }
