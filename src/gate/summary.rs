@@ -24,7 +24,8 @@ pub fn summarize(periods: &[LoadPeriod], scenario: &Scenario, warm_up: RunTime) 
     let (offered, sent) = (count(|p| p.offered), count(|p| p.sent));
     LoadSummary {
         window,
-        warm_up_nanos: warm_up.as_nanos(),
+        // The load begins a little after the run.
+        warm_up_nanos: periods.first().map_or(0, |p| warm_up.since(p.window.from)),
         total,
         requests: each
             .map(|(i, r)| {
@@ -246,6 +247,9 @@ mod tests {
 
     #[test]
     fn a_run_without_periods_is_all_zero() {
+        let begun = period(7, &[(1, 1, 0)]);
+        let at_once = summarize(std::slice::from_ref(&begun), &scenario(&["list"]), begun.window.from);
+        assert_eq!((at_once.warm_up_nanos, at_once.total.done), (0, 1));
         let got = summarize(&[], &scenario(&["list"]), RunTime::ZERO);
         assert_eq!((got.total.done, got.total.rate, got.window.nanos()), (0, 0.0, 0));
     }

@@ -242,7 +242,7 @@ fn own_families(totals: &Totals, gauges: Gauges) -> Vec<Family<'_>> {
         (BACKLOG, gauges.backlog, "Arrivals that wait for a connection."),
         (IN_FLIGHT, gauges.in_flight, "Requests under way."),
         (CONNECTIONS, gauges.connections, "Connections open."),
-        (STREAMS, gauges.streams, "Requests sent whose answers are not whole, over HTTP/2 streams."),
+        (STREAMS, gauges.streams, "Requests sent whose answers are not whole; over HTTP/2, open streams."),
         (VUS, gauges.vus, "Virtual users active."),
     ] {
         let mut gauge = Family::new(name, Kind::Gauge, help);

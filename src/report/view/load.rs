@@ -156,9 +156,10 @@ fn failures(r: &RequestSummary) -> Vec<FailureView> {
         .collect()
 }
 
-/// Phases that any of the requests had, in the order they happen.
+/// Phases that took any time, in the order they happen.
 fn phase_names(requests: &[&RequestSummary]) -> Vec<String> {
-    let mut all: Vec<String> = requests.iter().flat_map(|r| r.phases.keys().cloned()).collect();
+    let took = requests.iter().flat_map(|r| r.phases.iter()).filter(|(_, mean)| **mean > 0);
+    let mut all: Vec<String> = took.map(|(name, _)| name.clone()).collect();
     all.sort_by(|x, y| (words::phase(x).0, x).cmp(&(words::phase(y).0, y)));
     all.dedup();
     all
