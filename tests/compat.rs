@@ -79,6 +79,7 @@ fn period(n: u64) -> LoadPeriod {
         at: end.minus(3),
         kind: Failure::Timeout,
         detail: "no answer within 30s".to_owned(),
+        checks: Vec::new(),
     };
     LoadPeriod {
         window: Window::new(RunTime::from_nanos((n - 1) * SECOND + n - 1), end),
@@ -89,6 +90,7 @@ fn period(n: u64) -> LoadPeriod {
         backlog: 1,
         in_flight: n,
         connections: 8,
+        streams: 0,
         vus: 0,
         slowest: vec![slow],
         failures: if n == 2 { vec![failure] } else { Vec::new() },

@@ -23,8 +23,69 @@ pub struct LoadSummary {
     pub offered_rate: f64,
     /// Requests sent per second.
     pub sent_rate: f64,
+    /// Arrivals asked for (open model), or hits begun (closed model).
+    #[serde(default)]
+    pub offered: u64,
+    /// Requests sent.
+    #[serde(default)]
+    pub sent: u64,
+    /// How late the generator was, in nanoseconds: from the moment an arrival was due to its hand-over (open model).
+    #[serde(default)]
+    pub lateness: Quantiles,
+    /// Connections over the whole run, warm-up included; none in an analysis of before they were told.
+    #[serde(default)]
+    pub connections: Option<ConnectionSummary>,
+    /// Journeys of more than one step over the whole run, warm-up included.
+    #[serde(default)]
+    pub journeys: Vec<JourneySummary>,
     /// Whether the model is open (scheduled) or closed (users).
     pub open_model: bool,
+}
+
+/// How requests went over connections, over the whole run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectionSummary {
+    /// `HTTP/1.1` or `HTTP/2`.
+    pub protocol: String,
+    /// Connections opened for requests of the load.
+    pub opened: u64,
+    /// Most that were open at the end of a period.
+    pub most_open: u64,
+    /// Most requests under way on them at the end of a period: over HTTP/2, streams.
+    pub most_streams: u64,
+    /// Requests sent over them, those that follow a redirect included.
+    pub requests: u64,
+}
+
+/// How often a journey was made, over the whole run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct JourneySummary {
+    /// Name as written in the scenario.
+    pub name: String,
+    /// Journeys whose first step ended, passed or not.
+    pub begun: u64,
+    /// Journeys whose last step passed.
+    pub finished: u64,
+}
+
+/// A named check of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckSummary {
+    /// Name as written in the scenario.
+    pub name: String,
+    /// Answers that failed it.
+    pub failed: u64,
+    /// One of them, if an example was kept.
+    pub example: Option<CheckExample>,
+}
+
+/// An answer that failed a named check, as `events.jsonl` keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckExample {
+    /// When it ended.
+    pub at: RunTime,
+    /// What was seen.
+    pub detail: String,
 }
 
 /// Figures of one request, or of all.
@@ -56,6 +117,12 @@ pub struct RequestSummary {
     pub bytes_out: u64,
     /// Connections opened.
     pub connects: u64,
+    /// Redirects followed.
+    #[serde(default)]
+    pub redirects: u64,
+    /// Every named check, in the scenario's order; none for the total.
+    #[serde(default)]
+    pub checks: Vec<CheckSummary>,
 }
 
 /// Quantiles of a latency in nanoseconds.

@@ -57,7 +57,7 @@ fn failures(events: &[Event]) -> Vec<Exhibit> {
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     let mut all = Vec::new();
     for event in events {
-        let EventKind::Failure { request, kind, detail } = &event.kind else { continue };
+        let EventKind::Failure { request, kind, detail, .. } = &event.kind else { continue };
         let n = seen.entry(kind).or_default();
         *n += 1;
         if *n <= FAILURES {

@@ -45,6 +45,8 @@ pub struct LiveState {
     pub failed: u64,
     /// Hits that failed in the last period.
     pub failed_in_period: u64,
+    /// Named checks that failed so far, those that failed most often first.
+    pub checks: Vec<LiveCheck>,
     /// Median response time of the last period in nanoseconds; none without an answer.
     pub p50: Option<u64>,
     /// 95 % response time of the last period in nanoseconds.
@@ -65,6 +67,15 @@ pub struct LiveState {
     pub anomalies: Vec<LiveAnomaly>,
     /// 95 % response times of the periods so far, oldest first; as many as there are, the view takes the last.
     pub p95_history: Vec<Option<u64>>,
+}
+
+/// A named check that has failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveCheck {
+    /// Its request and its name, as in the scenario.
+    pub name: String,
+    /// Answers that failed it so far.
+    pub failed: u64,
 }
 
 /// An evidence source while it records.
@@ -219,6 +230,22 @@ mod tests {
             view.finish();
             assert_eq!(tape.text().lines().count(), lines, "{mode:?}");
         }
+    }
+
+    #[test]
+    fn a_check_that_fails_is_told_once() {
+        let mut state = screen::tests::state();
+        let tape = Tape::default();
+        let mut view = LiveView::new(Mode::Plain, Box::new(tape.clone()));
+        for failed in [0, 3, 9] {
+            if failed > 0 {
+                state.checks = vec![LiveCheck { name: "buy: has a price".into(), failed }];
+            }
+            view.update(&state);
+        }
+        let told: Vec<bool> =
+            tape.text().lines().map(|l| l.contains("[check buy: has a price fails]")).collect();
+        assert_eq!(told, [false, true, false]);
     }
 
     #[test]

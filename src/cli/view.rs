@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, stdout};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::live::{LiveAnomaly, LiveCollector, LiveHealth, LiveState, LiveView, Mode};
+use super::live::{LiveAnomaly, LiveCheck, LiveCollector, LiveHealth, LiveState, LiveView, Mode};
 use crate::record::{Alarm, Progress};
 use crate::run::layout;
 use crate::run::writer::Tally;
@@ -64,6 +64,7 @@ fn advance(state: &mut LiveState, progress: &Progress<'_>) {
     state.passed += period.requests.iter().map(|r| r.passed).sum::<u64>();
     state.failed += failed;
     state.failed_in_period = failed;
+    add_checks(&mut state.checks, progress);
     (state.p50, state.p95, state.p99) = (quantile(0.5), quantile(0.95), quantile(0.99));
     state.backlog = period.backlog;
     state.in_flight = period.in_flight;
@@ -74,6 +75,20 @@ fn advance(state: &mut LiveState, progress: &Progress<'_>) {
     let own = format!("metrics/{}", layout::GENERATOR);
     let others = progress.tally.iter().filter(|t| t.folder != own);
     state.collectors = others.map(|t| collector(t, period.window.to)).collect();
+}
+
+/// Counts the named checks that failed in a period.
+fn add_checks(checks: &mut Vec<LiveCheck>, progress: &Progress<'_>) {
+    for (request, counted) in progress.requests.iter().zip(&progress.period.requests) {
+        for (check, n) in request.checks.iter().zip(&counted.checks).filter(|(_, n)| **n > 0) {
+            let name = format!("{}: {}", request.name, check.name);
+            match checks.iter_mut().find(|known| known.name == name) {
+                Some(known) => known.failed += n,
+                None => checks.push(LiveCheck { name, failed: *n }),
+            }
+        }
+    }
+    checks.sort_by_key(|check| std::cmp::Reverse(check.failed));
 }
 
 fn anomaly(alarm: &Alarm) -> LiveAnomaly {

@@ -118,6 +118,7 @@ mod tests {
             backlog: 0,
             in_flight: 20,
             connections: 8,
+            streams: 0,
             vus: 7,
             slowest: Vec::new(),
             failures: Vec::new(),

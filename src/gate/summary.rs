@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::figures::{added, judged_part, per_second, quantiles, share};
-use crate::analysis::{LoadSummary, RequestSummary, TimelinePoint};
+use super::figures::{added, judged_part, lateness, per_second, quantiles, share};
+use crate::analysis::{
+    CheckExample, CheckSummary, ConnectionSummary, JourneySummary, LoadSummary, RequestSummary, TimelinePoint,
+};
 use crate::run::period::{Failure, LoadPeriod, Phase, RequestPeriod, new_latency};
-use crate::scenario::Scenario;
+use crate::scenario::{HttpVersion, Request, Scenario};
 use crate::time::{RunTime, Window};
 
 /// Figures of the part of the run after `warm_up`. `periods` are those of the whole run.
@@ -18,13 +20,27 @@ pub fn summarize(periods: &[LoadPeriod], scenario: &Scenario, warm_up: RunTime) 
     };
     let total = request(judged, None, "all requests", "");
     let each = scenario.requests.iter().enumerate();
+    let count = |of: fn(&LoadPeriod) -> u64| judged.iter().map(of).sum::<u64>();
+    let (offered, sent) = (count(|p| p.offered), count(|p| p.sent));
     LoadSummary {
         window,
-        warm_up_nanos: warm_up.as_nanos(),
+        // The load begins a little after the run.
+        warm_up_nanos: periods.first().map_or(0, |p| warm_up.since(p.window.from)),
         total,
-        requests: each.map(|(i, r)| request(judged, Some(i), &r.name, &r.slug)).collect(),
-        offered_rate: per_second(judged.iter().map(|p| p.offered).sum(), judged),
-        sent_rate: per_second(judged.iter().map(|p| p.sent).sum(), judged),
+        requests: each
+            .map(|(i, r)| {
+                let mut summary = request(judged, Some(i), &r.name, &r.slug);
+                summary.checks = checks(judged, periods, i, r);
+                summary
+            })
+            .collect(),
+        offered_rate: per_second(offered, judged),
+        sent_rate: per_second(sent, judged),
+        offered,
+        sent,
+        lateness: quantiles(&lateness(judged)),
+        connections: Some(connections(periods, scenario)),
+        journeys: journeys(periods, scenario),
         open_model: scenario.load.executor.is_open(),
     }
 }
@@ -46,7 +62,68 @@ fn request(judged: &[LoadPeriod], which: Option<usize>, name: &str, slug: &str) 
         bytes_in: sum.bytes_in,
         bytes_out: sum.bytes_out,
         connects: sum.connects,
+        redirects: sum.redirects,
+        checks: Vec::new(),
     }
+}
+
+/// The named checks of request `which`. Few examples are kept in a run: one of the warm-up serves too.
+fn checks(judged: &[LoadPeriod], all: &[LoadPeriod], which: usize, request: &Request) -> Vec<CheckSummary> {
+    let counts = counts(judged, which).checks;
+    let example = |check: usize| {
+        let mut kept = judged.iter().chain(all).flat_map(|p| &p.failures);
+        let found = kept.find(|f| f.request == which && f.checks.contains(&check))?;
+        Some(CheckExample { at: found.at, detail: found.detail.clone() })
+    };
+    let named = request.checks.iter().enumerate();
+    named
+        .map(|(i, check)| {
+            let failed = counts.get(i).copied().unwrap_or(0);
+            let example = if failed > 0 { example(i) } else { None };
+            CheckSummary { name: check.name.clone(), failed, example }
+        })
+        .collect()
+}
+
+/// One request's counts over some periods, without its histograms.
+fn counts(periods: &[LoadPeriod], request: usize) -> RequestPeriod {
+    let mut sum = RequestPeriod::new();
+    periods.iter().filter_map(|p| p.requests.get(request)).for_each(|r| sum.add_counts(r));
+    sum
+}
+
+/// Over the whole run: a connection that was opened in the warm-up serves the judged part too.
+fn connections(periods: &[LoadPeriod], scenario: &Scenario) -> ConnectionSummary {
+    let requests = || periods.iter().flat_map(|p| &p.requests);
+    let redirects: u64 = requests().map(|r| r.redirects).sum();
+    let most = |of: fn(&LoadPeriod) -> u64| periods.iter().map(of).max().unwrap_or(0);
+    ConnectionSummary {
+        protocol: match scenario.target.transport.http {
+            HttpVersion::Http1 => "HTTP/1.1".to_owned(),
+            HttpVersion::Http2 { .. } => "HTTP/2".to_owned(),
+        },
+        opened: requests().map(|r| r.connects).sum(),
+        most_open: most(|p| p.connections),
+        most_streams: most(|p| p.streams),
+        requests: periods.iter().map(|p| p.sent).sum::<u64>() + redirects,
+    }
+}
+
+/// Over the whole run, so that no journey ends that did not begin. A step that fails ends its journey: whoever
+/// passed the last step passed them all.
+fn journeys(periods: &[LoadPeriod], scenario: &Scenario) -> Vec<JourneySummary> {
+    let several = scenario.journeys.iter().filter(|j| j.steps.len() > 1);
+    several
+        .map(|j| {
+            let first = counts(periods, j.steps.start);
+            JourneySummary {
+                name: j.name.clone(),
+                // An arrival that was never sent began nothing.
+                begun: first.done() - first.failed[Failure::Unsent as usize],
+                finished: counts(periods, j.steps.end - 1).passed,
+            }
+        })
+        .collect()
 }
 
 /// Mean of each phase over all hits: one that few hits pass through (connect) counts as 0 for the others, so
@@ -96,6 +173,8 @@ fn point(period: &LoadPeriod, warm_up: RunTime) -> TimelinePoint {
 mod tests {
     use super::*;
     use crate::gate::testing::{period, scenario};
+    use crate::run::period::FailureExample;
+    use crate::scenario::{AnswerSource, Check, Condition, Journey};
 
     #[test]
     fn warm_up_is_left_out_and_the_drain_does_not_dilute_rates() {
@@ -119,7 +198,58 @@ mod tests {
     }
 
     #[test]
+    fn checks_are_named_and_have_an_example() {
+        let mut scenario = scenario(&["list", "buy"]);
+        let check = |name: &str| Check { name: name.into(), of: AnswerSource::Status, is: Condition::Exists };
+        scenario.requests[1].checks = vec![check("has a price"), check("in stock")];
+        let mut periods: Vec<LoadPeriod> = (0..4).map(|i| period(i, &[(90, 1, 0), (10, 1, 5)])).collect();
+        periods.iter_mut().for_each(|p| p.requests[1].checks = vec![0, 5]);
+        let kept = |request, checks: &[usize], detail: &str| FailureExample {
+            request,
+            at: RunTime::from_nanos(7),
+            kind: Failure::Check,
+            detail: detail.into(),
+            checks: checks.to_vec(),
+        };
+        periods[0].failures =
+            vec![kept(0, &[1], "another's"), kept(1, &[0], "price"), kept(1, &[1], "stock")];
+        let got = summarize(&periods, &scenario, RunTime::from_nanos(2_000_000_000));
+        assert!(got.requests[0].checks.is_empty() && got.total.checks.is_empty());
+        let [price, stock] = &got.requests[1].checks[..] else { panic!("two checks") };
+        assert_eq!((price.name.as_str(), price.failed, &price.example), ("has a price", 0, &None));
+        let example = CheckExample { at: RunTime::from_nanos(7), detail: "stock".into() };
+        assert_eq!((stock.name.as_str(), stock.failed, &stock.example), ("in stock", 10, &Some(example)));
+    }
+
+    #[test]
+    fn journeys_and_connections_are_those_of_the_whole_run() {
+        let mut scenario = scenario(&["alone", "list", "buy"]);
+        let steps = |steps| Journey { name: "shop".into(), steps, weight: 1 };
+        scenario.journeys = vec![steps(0..1), steps(1..3)];
+        let mut periods: Vec<LoadPeriod> =
+            (0..4).map(|i| period(i, &[(50, 1, 0), (30, 1, 4), (20, 1, 2)])).collect();
+        periods[3].requests[1].failed[Failure::Unsent as usize] = 6;
+        (periods[0].requests[0].connects, periods[0].requests[2].connects) = (5, 3);
+        (periods[1].connections, periods[2].streams, periods[3].requests[2].redirects) = (9, 40, 7);
+        let got = summarize(&periods, &scenario, RunTime::from_nanos(3_000_000_000));
+        let shop = JourneySummary { name: "shop".into(), begun: 120, finished: 72 };
+        assert_eq!(got.journeys, [shop]);
+        let connections = ConnectionSummary {
+            protocol: "HTTP/1.1".into(),
+            opened: 8,
+            most_open: 9,
+            most_streams: 40,
+            requests: 407,
+        };
+        assert_eq!(got.connections, Some(connections));
+        assert_eq!((got.offered, got.sent, got.requests[2].redirects), (100, 100, 7));
+    }
+
+    #[test]
     fn a_run_without_periods_is_all_zero() {
+        let begun = period(7, &[(1, 1, 0)]);
+        let at_once = summarize(std::slice::from_ref(&begun), &scenario(&["list"]), begun.window.from);
+        assert_eq!((at_once.warm_up_nanos, at_once.total.done), (0, 1));
         let got = summarize(&[], &scenario(&["list"]), RunTime::ZERO);
         assert_eq!((got.total.done, got.total.rate, got.window.nanos()), (0, 0.0, 0));
     }

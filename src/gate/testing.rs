@@ -50,6 +50,7 @@ pub(super) fn period(i: u64, requests: &[(u64, u64, u64)]) -> LoadPeriod {
         backlog: 0,
         in_flight: 1,
         connections: 8,
+        streams: 0,
         vus: 0,
         slowest: Vec::new(),
         failures: Vec::new(),

@@ -87,6 +87,7 @@ impl<F: FnMut(LoadPeriod)> Aggregator<F> {
             backlog: gauges.backlog,
             in_flight: gauges.in_flight,
             connections: gauges.connections,
+            streams: u64::try_from(present.iter().map(|s| s.streams).sum::<i64>()).unwrap_or(0),
             vus: gauges.vus,
             slowest: self.slowest(&present),
             failures: present.iter().flat_map(|s| s.failures.iter().cloned()).collect(),

@@ -9,6 +9,8 @@ use crate::time::RunTime;
 
 /// Examples of failures that a thread keeps, per kind and run.
 const EXAMPLES: u8 = 3;
+/// Examples that a thread keeps on top of those, so that each named check that fails has one.
+const CHECK_EXAMPLES: u8 = 100;
 /// Characters of an example's text.
 const DETAIL: usize = 200;
 
@@ -20,6 +22,9 @@ pub(crate) struct Share {
     pub(crate) offered: u64,
     pub(crate) sent: u64,
     pub(crate) gauges: Gauges,
+    /// Requests sent minus requests that ended, over the whole run: a user's request may be sent on one thread and
+    /// end on another, so only the sum over all threads is how many are under way.
+    pub(crate) streams: i64,
     pub(crate) slowest: Vec<Slow>,
     pub(crate) failures: Vec<FailureExample>,
 }
@@ -52,6 +57,7 @@ impl Share {
             offered: 0,
             sent: 0,
             gauges: Gauges::default(),
+            streams: 0,
             slowest: Vec::with_capacity(SLOWEST),
             failures: Vec::new(),
         }
@@ -68,7 +74,7 @@ impl Share {
             r.checks.fill(0);
         }
         self.lateness.reset();
-        (self.offered, self.sent, self.gauges) = (0, 0, Gauges::default());
+        (self.offered, self.sent, self.gauges, self.streams) = (0, 0, Gauges::default(), 0);
         self.slowest.clear();
         self.failures.clear();
     }
@@ -140,6 +146,8 @@ pub(crate) struct Recorder {
     period: u64,
     period_end: RunTime,
     examples: [u8; Failure::ALL.len()],
+    shown: Shown,
+    streams: i64,
     totals: Totals,
     out: Sender<Finished>,
     back: Receiver<Box<Share>>,
@@ -167,6 +175,8 @@ impl Recorder {
             period,
             period_end: started.plus(period),
             examples: [0; Failure::ALL.len()],
+            shown: Shown::default(),
+            streams: 0,
             totals: Totals::default(),
             out,
             back,
@@ -205,11 +215,13 @@ impl Recorder {
     pub(crate) fn sent(&mut self) {
         self.share.sent += 1;
         self.totals.sent += 1;
+        self.streams += 1;
     }
 
     /// A hit ended.
     pub(crate) fn record(&mut self, hit: &Hit, problem: Option<&Problem>) {
         self.share.count(hit);
+        self.streams -= i64::from(hit.sent.is_some());
         if hit.start.is_some() {
             self.share.slow(hit);
         }
@@ -219,11 +231,13 @@ impl Recorder {
     }
 
     fn example(&mut self, kind: Failure, hit: &Hit, problem: Option<&Problem>) {
+        let first = hit.failed_checks != 0 && self.shown.is_new(hit);
         let kept = &mut self.examples[kind as usize];
-        if *kept < EXAMPLES {
-            *kept += 1;
+        if *kept < EXAMPLES || first {
+            *kept = kept.saturating_add(1);
+            let checks = (0..128).filter(|check| hit.failed_checks >> check & 1 == 1).collect();
             let text = problem.map_or_else(|| "the run ended before it could be sent".into(), cut_text);
-            let example = FailureExample { request: hit.request, at: hit.done, kind, detail: text };
+            let example = FailureExample { request: hit.request, at: hit.done, kind, detail: text, checks };
             self.share.failures.push(example);
         }
     }
@@ -240,12 +254,36 @@ impl Recorder {
     }
 
     fn hand_over(&mut self, gauges: Gauges, ended: Option<RunTime>) {
-        self.share.gauges = gauges;
+        (self.share.gauges, self.share.streams) = (gauges, self.streams);
         let requests = self.share.requests.len();
         let empty = self.back.try_recv().unwrap_or_else(|_| Box::new(Share::new(requests)));
         let share = std::mem::replace(&mut self.share, empty);
         // Fails only if the aggregator is gone, which the join of its thread reports.
         let _ = self.out.send(Finished { thread: self.thread, share, ended });
+    }
+}
+
+/// Named checks that have an example.
+#[derive(Debug, Default)]
+struct Shown {
+    /// By request, a bit for each check.
+    checks: Vec<u128>,
+    kept: u8,
+}
+
+impl Shown {
+    /// Whether a check failed for the first time, as long as there is room for its example.
+    fn is_new(&mut self, hit: &Hit) -> bool {
+        if self.checks.len() <= hit.request {
+            self.checks.resize(hit.request + 1, 0);
+        }
+        let shown = &mut self.checks[hit.request];
+        if hit.failed_checks & !*shown == 0 || self.kept == CHECK_EXAMPLES {
+            return false;
+        }
+        *shown |= hit.failed_checks;
+        self.kept += 1;
+        true
     }
 }
 
@@ -347,6 +385,30 @@ mod tests {
         let failures = outbox.recv().expect("sent").share.failures;
         assert_eq!(failures.len(), 3);
         assert_eq!(failures[0].detail.chars().count(), 200);
+    }
+
+    #[test]
+    fn every_named_check_has_an_example() {
+        let (mut recorder, outbox, _back) = recorder();
+        let fails = |failed_checks| Hit { failure: Some(Failure::Check), failed_checks, ..hit(1, 1_000) };
+        (0..20).for_each(|_| recorder.record(&fails(0b1), Some(&Problem::Cut("one"))));
+        (0..20).for_each(|_| recorder.record(&fails(1 << 127 | 0b1), Some(&Problem::Cut("two"))));
+        recorder.roll(Gauges::default());
+        let failures = outbox.recv().expect("sent").share.failures;
+        let seen: Vec<_> = failures.iter().map(|f| f.checks.clone()).collect();
+        assert_eq!(seen, [vec![0], vec![0], vec![0], vec![0, 127]]);
+    }
+
+    #[test]
+    fn what_is_sent_is_under_way_until_it_ends_on_whatever_thread() {
+        let ((mut one, out_one, _b1), (mut other, out_other, _b2)) = (recorder(), recorder());
+        (0..3).for_each(|_| one.sent());
+        other.record(&hit(0, 1_000), None);
+        other.record(&Hit::unsent(1, 0, at(0), at(9)), None);
+        one.roll(Gauges::default());
+        other.roll(Gauges::default());
+        let streams = |out: &Receiver<Finished>| out.recv().expect("sent").share.streams;
+        assert_eq!((streams(&out_one), streams(&out_other)), (3, -1));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::run::event::EventKind;
 use crate::run::load_log::{ExtraSample, LoadLog};
 use crate::run::period::LoadPeriod;
 use crate::run::writer::{RunWriter, Tally};
-use crate::scenario::Scenario;
+use crate::scenario::{Request, Scenario};
 use crate::time::{RunTime, nanos};
 
 /// Healthy periods after the warm-up before the healthy captures are taken: early, but not the first ones.
@@ -29,6 +29,8 @@ pub struct Progress<'a> {
     pub planned_nanos: u64,
     /// Whether the load is scheduled by the clock (open model).
     pub open: bool,
+    /// Requests of the scenario, which the period's counts are of.
+    pub requests: &'a [Request],
     /// Stage of the load, in words.
     pub stage: &'a str,
     /// Anomalies so far.
@@ -121,6 +123,7 @@ impl<W: FnMut(&Progress)> Watch<W> {
             elapsed_nanos: period.window.to.since(start),
             planned_nanos: nanos(self.scenario.load.executor.duration()),
             open: self.scenario.load.executor.is_open(),
+            requests: &self.scenario.requests,
             stage: self.stages.get(self.stage.saturating_sub(1)).map_or("", |(_, what)| what),
             alarms: &self.alarms,
             tally: self.out.tally(),

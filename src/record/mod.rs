@@ -148,7 +148,7 @@ fn run_load<W: FnMut(&Progress) + Send + 'static>(
     for (index, problem) in &outcome.teardown_failures {
         let name = plan.scenario.teardown.get(*index).map_or("teardown", |r| r.name.as_str());
         let (request, detail) = (name.to_owned(), problem.clone());
-        out.event(EventKind::Failure { request, kind: "teardown".to_owned(), detail });
+        out.event(EventKind::Failure { request, kind: "teardown".to_owned(), detail, checks: Vec::new() });
     }
     out.event(EventKind::LoadEnded);
     Ok(outcome)

@@ -93,13 +93,18 @@ fn a_healthy_run() {
 }
 
 #[test]
+fn journeys_over_http2_with_checks_that_fail() {
+    check("journey");
+}
+
+#[test]
 fn a_generator_at_its_limit() {
     check("generator");
 }
 
 #[test]
 fn the_first_five_lines_answer_the_five_questions() {
-    for name in ["go-lock", "healthy", "generator"] {
+    for name in ["go-lock", "healthy", "journey", "generator"] {
         let (analysis, folded) = load(name);
         let report = outputs(&analysis, &folded).remove("report.md").expect("a report");
         let starts =

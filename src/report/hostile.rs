@@ -17,7 +17,8 @@ const NASTY: [&str; 6] = [
     "{{ head }} {% include \"x\" %} $x$ \\| \\` \\\\",
 ];
 /// Keys whose text is free; all others are names of enum variants.
-const FREE: [&str; 30] = [
+const FREE: [&str; 31] = [
+    "detail",
     "id",
     "scenario",
     "target",
@@ -69,9 +70,9 @@ fn poison(value: &mut Value, turn: &mut usize) {
     }
 }
 
-/// The lock sample with nasty texts, beginning with the given one so that each place meets each text.
-fn poisoned(first: usize) -> (Analysis, Folded) {
-    let (analysis, folded) = load("go-lock");
+/// A sample with nasty texts, beginning with the given one so that each place meets each text.
+fn poisoned(sample: &str, first: usize) -> (Analysis, Folded) {
+    let (analysis, folded) = load(sample);
     let mut json = serde_json::to_value(&analysis).expect("json");
     let mut turn = first;
     poison(&mut json, &mut turn);
@@ -112,10 +113,10 @@ fn skeleton(markdown: &str) -> Vec<String> {
 
 #[test]
 fn nasty_texts_do_not_change_the_structure_of_the_report() {
-    let (benign, stacks) = load("go-lock");
-    let wanted = outputs(&benign, &stacks);
-    for first in 0..NASTY.len() {
-        let (analysis, folded) = poisoned(first);
+    for (sample, first) in ["go-lock", "journey"].iter().flat_map(|s| (0..NASTY.len()).map(move |n| (s, n))) {
+        let (benign, stacks) = load(sample);
+        let wanted = outputs(&benign, &stacks);
+        let (analysis, folded) = poisoned(sample, first);
         let files = outputs(&analysis, &folded);
         for name in ["report.md", "summary.md"] {
             let text = &files[name];
@@ -134,7 +135,13 @@ fn assert_text_is_inert(markdown: &str) {
     // `<code>` elements hold entities only: what looks like a tag in them would not survive this.
     let spans = markdown.replace("<code>", "").replace("</code>", "");
     let outside: String = spans.lines().map(|l| without_code(l) + "\n").collect();
-    let own = ["analysis/latency.svg", "analysis/breakdown.svg", "analysis/flame-", "#is-the-run-valid"];
+    let own = [
+        "analysis/latency.svg",
+        "analysis/breakdown.svg",
+        "analysis/flame-",
+        "#is-the-run-valid",
+        "events.jsonl)",
+    ];
     for (at, _) in outside.match_indices("](") {
         // A backslash before the bracket makes it text.
         let escaped = outside[..at].ends_with('\\');
@@ -174,7 +181,7 @@ fn without_code(line: &str) -> String {
 #[test]
 fn pictures_and_junit_stay_well_formed() {
     for first in 0..NASTY.len() {
-        let (analysis, folded) = poisoned(first);
+        let (analysis, folded) = poisoned("go-lock", first);
         for (name, content) in outputs(&analysis, &folded) {
             if name.ends_with(".svg") {
                 assert_well_formed(&name, &content);

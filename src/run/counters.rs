@@ -32,6 +32,7 @@ const LOG_LINES: &str = "loadprof_log_lines";
 const BACKLOG: &str = "loadprof_backlog";
 const IN_FLIGHT: &str = "loadprof_in_flight";
 const CONNECTIONS: &str = "loadprof_connections";
+const STREAMS: &str = "loadprof_streams";
 const VUS: &str = "loadprof_vus";
 
 /// Sums over all recorded periods.
@@ -65,13 +66,14 @@ pub(super) struct Gauges {
     pub(super) backlog: u64,
     pub(super) in_flight: u64,
     pub(super) connections: u64,
+    pub(super) streams: u64,
     pub(super) vus: u64,
 }
 
 impl Gauges {
     pub(super) fn of(period: &LoadPeriod) -> Self {
-        let LoadPeriod { backlog, in_flight, connections, vus, .. } = *period;
-        Self { backlog, in_flight, connections, vus }
+        let LoadPeriod { backlog, in_flight, connections, streams, vus, .. } = *period;
+        Self { backlog, in_flight, connections, streams, vus }
     }
 }
 
@@ -240,6 +242,7 @@ fn own_families(totals: &Totals, gauges: Gauges) -> Vec<Family<'_>> {
         (BACKLOG, gauges.backlog, "Arrivals that wait for a connection."),
         (IN_FLIGHT, gauges.in_flight, "Requests under way."),
         (CONNECTIONS, gauges.connections, "Connections open."),
+        (STREAMS, gauges.streams, "Requests sent whose answers are not whole; over HTTP/2, open streams."),
         (VUS, gauges.vus, "Virtual users active."),
     ] {
         let mut gauge = Family::new(name, Kind::Gauge, help);
@@ -293,6 +296,8 @@ pub(super) fn from_text(bytes: &[u8]) -> Result<(Totals, Gauges), String> {
         backlog: single(BACKLOG)?,
         in_flight: single(IN_FLIGHT)?,
         connections: single(CONNECTIONS)?,
+        // Pages of the first versions lack it.
+        streams: page.family(STREAMS).map_or(Ok(0), |_| single(STREAMS))?,
         vus: single(VUS)?,
     };
     Ok((totals, gauges))

@@ -92,6 +92,9 @@ pub enum EventKind {
         kind: String,
         /// What was seen.
         detail: String,
+        /// Named checks of the request that failed, by their index in the scenario.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        checks: Vec<usize>,
     },
     /// Recording could not go on (full disk): what was written stays.
     RecordingStopped {

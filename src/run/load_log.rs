@@ -131,6 +131,7 @@ impl LoadLog {
                 request: slug.clone(),
                 kind: failure.kind.name().to_owned(),
                 detail: failure.detail.clone(),
+                checks: failure.checks.clone(),
             };
             self.out.event_at(failure.at, kind);
         }

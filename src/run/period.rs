@@ -45,6 +45,8 @@ pub struct LoadPeriod {
     pub in_flight: u64,
     /// Connections open at the period's end.
     pub connections: u64,
+    /// Requests sent whose answers are not whole at the period's end: over HTTP/2, the streams that are open.
+    pub streams: u64,
     /// Virtual users active at the period's end (closed model).
     pub vus: u64,
     /// The slowest hits of the period, slowest first, at most [`SLOWEST`].
@@ -287,4 +289,6 @@ pub struct FailureExample {
     pub kind: Failure,
     /// What was seen; bounded, no secrets.
     pub detail: String,
+    /// Named checks of the request that failed, by index; empty for other failures.
+    pub checks: Vec<usize>,
 }

@@ -173,10 +173,11 @@ impl Entry {
                     status: *status,
                 });
             }
-            EventKind::Failure { request, kind, detail } => {
+            EventKind::Failure { request, kind, detail, checks } => {
                 let Some(request) = slug_index(request) else { return };
                 let Some(kind) = Failure::ALL.into_iter().find(|k| k.name() == kind) else { return };
-                self.failures.push(FailureExample { request, at: event.at, kind, detail: detail.clone() });
+                let (detail, checks) = (detail.clone(), checks.clone());
+                self.failures.push(FailureExample { request, at: event.at, kind, detail, checks });
             }
             _ => {}
         }
@@ -204,6 +205,7 @@ impl Entry {
             backlog: self.gauges.backlog,
             in_flight: self.gauges.in_flight,
             connections: self.gauges.connections,
+            streams: self.gauges.streams,
             vus: self.gauges.vus,
             slowest: self.slowest.clone(),
             failures: self.failures.clone(),

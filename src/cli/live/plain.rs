@@ -10,14 +10,15 @@ use crate::report::one_line;
 #[derive(Debug)]
 pub(super) struct Plain {
     out: Output,
-    /// Stage and evidence troubles are told when they change, not every period.
+    /// Stage, checks and evidence troubles are told when they change, not every period.
     stage: String,
+    checks: Vec<String>,
     troubles: Vec<String>,
 }
 
 impl Plain {
     pub(super) fn new(out: Output) -> Self {
-        Self { out, stage: String::new(), troubles: Vec::new() }
+        Self { out, stage: String::new(), checks: Vec::new(), troubles: Vec::new() }
     }
 
     pub(super) fn update(&mut self, state: &LiveState) -> io::Result<()> {
@@ -25,6 +26,12 @@ impl Plain {
         if state.stage != self.stage {
             self.stage.clone_from(&state.stage);
             text.push_str(&format!("  [stage {}]", one_line(&state.stage)));
+        }
+        for check in &state.checks {
+            if !self.checks.contains(&check.name) {
+                text.push_str(&format!("  [check {} fails]", one_line(&check.name)));
+                self.checks.push(check.name.clone());
+            }
         }
         let troubles = troubles(state);
         for new in troubles.iter().filter(|t| !self.troubles.contains(t)) {

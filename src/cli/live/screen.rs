@@ -110,7 +110,17 @@ fn answers(s: &LiveState) -> Line<'static> {
     let share = s.failed as f64 / (s.passed.saturating_add(s.failed)).max(1) as f64;
     let failed = format!("failed {} ({})", quantity::count(s.failed), quantity::ratio(share));
     let failed = if s.failed > 0 { coloured(failed, Color::Red) } else { Span::raw(failed) };
-    row("answers", vec![Span::raw(format!("passed {:<12}", quantity::count(s.passed))), failed])
+    let mut spans = vec![Span::raw(format!("passed {:<12}", quantity::count(s.passed))), failed];
+    spans.extend(checks(s));
+    row("answers", spans)
+}
+
+/// The named check that failed most often, and how many others did.
+fn checks(s: &LiveState) -> Option<Span<'static>> {
+    let most = s.checks.first()?;
+    let text = format!("  check {} {}", one_line(&most.name), quantity::count(most.failed));
+    let others = s.checks.len() - 1;
+    Some(coloured(if others > 0 { format!("{text} ({others} more)") } else { text }, Color::Red))
 }
 
 fn latency(s: &LiveState) -> Line<'static> {
@@ -232,6 +242,7 @@ pub(super) mod tests {
     use ratatui::backend::TestBackend;
 
     use super::*;
+    use crate::cli::live::LiveCheck;
     use crate::time::{RunTime, SECOND};
 
     /// A run in trouble.
@@ -254,6 +265,7 @@ pub(super) mod tests {
             passed: 16_980,
             failed: 20,
             failed_in_period: 2,
+            checks: Vec::new(),
             p50: Some(9_600_000),
             p95: Some(18_200_000),
             p99: Some(27_000_000),
@@ -310,6 +322,20 @@ pub(super) mod tests {
         assert_eq!(rows[..want.len()], want);
         assert!(rows[want.len()..].iter().all(String::is_empty), "{rows:?}");
         assert_eq!(cursor, Position { x: 0, y: HEIGHT - 1 }, "the cursor waits below");
+    }
+
+    #[test]
+    fn the_check_that_fails_most_is_named() {
+        let mut s = state();
+        let check = |name: &str, failed| LiveCheck { name: name.into(), failed };
+        s.checks = vec![check("buy: has a\u{1b}[2J price", 1_200), check("buy: in stock", 3)];
+        let (rows, _) = drawn(&s, 100, 20);
+        assert_eq!(
+            rows[2],
+            "answers   passed 16,980      failed 20 (0.12 %)  check buy: has a\u{fffd}[2J price 1,200 (1 more)"
+        );
+        s.checks.pop();
+        assert!(drawn(&s, 100, 20).0[2].ends_with("price 1,200"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::analysis::{Analysis, Quantiles, RequestSummary};
 
 use super::first;
+use super::journeys::{self, CheckView, JourneyView, LatenessView};
 use crate::report::{quantity, words};
 
 const MOST_REQUESTS: usize = 40;
@@ -22,6 +23,13 @@ pub(super) struct LoadView {
     requests: Vec<RequestView>,
     more: usize,
     failures: Vec<FailureView>,
+    checks: Vec<CheckView>,
+    more_checks: usize,
+    journeys: Vec<JourneyView>,
+    /// Whether any redirect was followed.
+    redirects: bool,
+    connections: Option<String>,
+    lateness: Option<LatenessView>,
     phase_names: Vec<String>,
     phases: Vec<PhasesView>,
 }
@@ -35,6 +43,7 @@ struct RequestView {
     bytes_in: String,
     bytes_out: String,
     connects: String,
+    redirects: String,
     clocks: Vec<ClockView>,
 }
 
@@ -72,6 +81,7 @@ pub(super) fn load(a: &Analysis) -> LoadView {
     let all: Vec<&RequestSummary> = total.into_iter().chain(&l.requests).collect();
     let (shown, more) = first(all, MOST_REQUESTS);
     let phase_names = phase_names(&shown);
+    let (checks, more_checks) = journeys::failed_checks(l);
     LoadView {
         from: quantity::run_time(l.window.from),
         to: quantity::run_time(l.window.to),
@@ -88,6 +98,12 @@ pub(super) fn load(a: &Analysis) -> LoadView {
             .filter(|r| total.is_none_or(|t| !same(r, t)))
             .flat_map(|r| failures(r))
             .collect(),
+        checks,
+        more_checks,
+        journeys: journeys::journeys(&l.journeys),
+        redirects: l.total.redirects > 0,
+        connections: l.connections.as_ref().and_then(journeys::connections),
+        lateness: journeys::lateness(&l.lateness),
         phases: shown.iter().map(|r| phases(r, &phase_names)).collect(),
         phase_names: phase_names.iter().map(|p| words::phase(p).1.to_owned()).collect(),
     }
@@ -106,6 +122,7 @@ fn request(r: &RequestSummary) -> RequestView {
         bytes_in: quantity::bytes(r.bytes_in as f64),
         bytes_out: quantity::bytes(r.bytes_out as f64),
         connects: quantity::count(r.connects),
+        redirects: quantity::count(r.redirects),
         clocks: vec![clock("response time", &r.response), clock("service time", &r.service)],
     }
 }
@@ -139,9 +156,10 @@ fn failures(r: &RequestSummary) -> Vec<FailureView> {
         .collect()
 }
 
-/// Phases that any of the requests had, in the order they happen.
+/// Phases that took any time, in the order they happen.
 fn phase_names(requests: &[&RequestSummary]) -> Vec<String> {
-    let mut all: Vec<String> = requests.iter().flat_map(|r| r.phases.keys().cloned()).collect();
+    let took = requests.iter().flat_map(|r| r.phases.iter()).filter(|(_, mean)| **mean > 0);
+    let mut all: Vec<String> = took.map(|(name, _)| name.clone()).collect();
     all.sort_by(|x, y| (words::phase(x).0, x).cmp(&(words::phase(y).0, y)));
     all.dedup();
     all

@@ -5,6 +5,7 @@ mod breakdown;
 mod causes;
 mod closing;
 mod gate;
+mod journeys;
 mod load;
 
 use serde::Serialize;

@@ -107,11 +107,11 @@ prop_compose! {
         gap in prop_oneof![Just(0u64), 0..10_000u64],
         requests in [any_request(12), any_request(0)],
         lateness in any_latency(),
-        counts in prop::array::uniform6(any_count()),
+        counts in prop::array::uniform7(any_count()),
         slow in prop::collection::vec((0usize..2, 0.0..1.0f64, 0u64..1 << 40), 0..4),
         failures in prop::collection::vec((0usize..2, 0.0..1.0f64, 0usize..13), 0..3),
     ) -> (u64, LoadPeriod) {
-        let [offered, sent, backlog, in_flight, connections, vus] = counts;
+        let [offered, sent, backlog, in_flight, connections, streams, vus] = counts;
         let at = |share: f64| RunTime::from_nanos((share * length as f64) as u64);
         let mut slowest: Vec<_> = slow
             .into_iter()
@@ -132,13 +132,14 @@ prop_compose! {
                 at: at(share),
                 kind: Failure::ALL[kind],
                 detail: "\"quoted\"\nsecond line".to_owned(),
+                checks: (0..kind).collect(),
             })
             .collect();
         failures.sort_by_key(|f| f.at);
         let window = Window::new(RunTime::ZERO, RunTime::from_nanos(length));
         let requests = requests.into();
         let period = LoadPeriod {
-            window, requests, lateness, offered, sent, backlog, in_flight, connections, vus, slowest, failures,
+            window, requests, lateness, offered, sent, backlog, in_flight, connections, streams, vus, slowest, failures,
         };
         (gap, period)
     }
@@ -175,6 +176,7 @@ fn some_periods(n: u64) -> Vec<LoadPeriod> {
             backlog: 0,
             in_flight: 1,
             connections: 3,
+            streams: 2,
             vus: 0,
             slowest: Vec::new(),
             failures: Vec::new(),
