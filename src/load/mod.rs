@@ -19,6 +19,8 @@ mod connect;
 mod error;
 mod expect;
 mod hit;
+#[doc(hidden)]
+pub mod hot;
 mod http1;
 mod http2;
 #[cfg(test)]
