@@ -246,8 +246,7 @@ impl Session {
     pub(crate) async fn exchange<V: Via>(&mut self, plan: &Plan, template: &Template, sent: RunTime, via: V) {
         self.hit.sent.get_or_insert(sent);
         (self.hit.failure, self.problem) = (None, None);
-        let no_body = template.step.recipe.method() == "HEAD";
-        let result = self.send(plan, template, no_body, via).await;
+        let result = self.send(plan, template, template.step.recipe.method(), via).await;
         let result = match result {
             Ok(()) if plan.redirects > 0 && redirect::redirects(self.hit.progress.status) => {
                 self.follow(plan, template, via).await
@@ -266,15 +265,17 @@ impl Session {
         &mut self,
         plan: &Plan,
         template: &Template,
-        no_body: bool,
+        method: &str,
         via: V,
     ) -> Result<(), Problem> {
+        let no_body = method == "HEAD";
         self.body.reset(template.keep);
         let body = match (&template.fixed, &self.person) {
-            _ if self.hit.redirects > 0 => &[][..],
-            (Some(fixed), _) if self.head_of.is_some() => &fixed.body,
-            (_, Some(person)) => person.body(plan, template),
-            _ => &[],
+            // A redirect that changes the method leaves the body behind.
+            _ if method != template.step.recipe.method() => &[][..],
+            (Some(fixed), _) => &fixed.body,
+            (None, Some(person)) => person.body(plan, template),
+            (None, None) => &[],
         };
         let (kept, progress) = (&mut self.body, &mut self.hit.progress);
         let head = &self.head;
@@ -330,7 +331,7 @@ impl Session {
                 self.reopen(plan).await?;
             }
             let before = std::mem::take(&mut self.hit.progress);
-            let result = self.send(plan, template, method == "HEAD", via).await;
+            let result = self.send(plan, template, &method, via).await;
             self.hit.progress = joined(before, self.hit.progress);
             result?;
         }

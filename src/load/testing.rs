@@ -1,4 +1,6 @@
-//! What the engine's tests share: small scenarios and a real server on loopback.
+//! What the engine's tests share: small scenarios and real servers on loopback.
+
+pub(crate) mod http2;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -119,6 +121,7 @@ pub(crate) struct Asked {
     /// Number among all requests of the server, from 0.
     pub(crate) number: u64,
     pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Asked {
@@ -201,8 +204,8 @@ pub(crate) fn read_request(input: &mut impl BufRead, asked: &AtomicU64) -> Optio
             return None;
         }
     }
-    let asked = Asked { number: asked.fetch_add(1, Ordering::Relaxed), head };
+    let mut asked = Asked { number: asked.fetch_add(1, Ordering::Relaxed), head, body: Vec::new() };
     let length = asked.header("content-length").and_then(|n| n.parse().ok()).unwrap_or(0);
-    std::io::copy(&mut input.take(length), &mut std::io::sink()).ok()?;
+    input.take(length).read_to_end(&mut asked.body).ok()?;
     Some(asked)
 }
