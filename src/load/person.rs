@@ -44,7 +44,8 @@ impl Person {
         &self.values
     }
 
-    /// The path of the request that was filled in last.
+    /// The request that was filled in last: the one under way, unless that has no variables and nobody keeps
+    /// cookies.
     pub(crate) const fn rendered(&self) -> &Rendered {
         &self.rendered
     }
@@ -73,18 +74,13 @@ impl Person {
         if plan.cookies && !recipe.has_header("cookie") {
             self.jar.header(&site, self.context.now, &mut self.cookie);
         }
-        let body = recipe.body(&self.rendered);
+        let body = recipe.body(Some(&self.rendered));
         let cookie = (!self.cookie.is_empty()).then_some(("cookie", self.cookie.as_slice()));
         let message = Message { method: recipe.method(), path: &self.rendered.path, body };
         let content_length = content_length(message.method, body);
         let own = Own { run: Some(plan.run), keep_alive: plan.keep_alive, content_length };
         head.clear();
         Ok(plan.wire.write(message, recipe.headers(&self.rendered).chain(cookie), own, head))
-    }
-
-    /// The body of the request written last, unless it lies behind its head.
-    pub(crate) fn body<'a>(&'a self, plan: &Plan, template: &'a Template) -> &'a [u8] {
-        plan.wire.apart(template.step.recipe.body(&self.rendered))
     }
 
     /// Keeps the cookies that an answer to the request written last, or to one for `path`, sets.

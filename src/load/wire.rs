@@ -1,7 +1,5 @@
 //! A request's head in the form of its protocol: text for HTTP/1.1, a header block for HTTP/2.
 
-use std::sync::Arc;
-
 use super::http1::request::{Line, Own, patch_trace, write_head};
 use super::http2::request::{Start, encode, patch};
 
@@ -27,8 +25,6 @@ pub(crate) enum Wire {
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     pub(crate) head: Vec<u8>,
-    /// A body that does not lie behind the head.
-    pub(crate) body: Arc<[u8]>,
     pub(crate) trace_at: usize,
     pub(crate) path: Vec<u8>,
 }

@@ -18,7 +18,8 @@ const FIRST_BUFFER: usize = 16 * 1024;
 /// Last size of the read buffer; a whole head fits.
 const LAST_BUFFER: usize = 4 * HEAD_LIMIT;
 
-/// A request as it goes on the wire: head, and body unless it is part of the head's bytes.
+/// A request as it goes on the wire: head (in HTTP/2 its header block), and body unless it is part of the head's
+/// bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outgoing<'a> {
     pub(crate) head: &'a [u8],

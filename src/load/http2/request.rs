@@ -8,7 +8,7 @@ use url::Url;
 
 use super::hpack::encode::{Secrecy, field};
 #[cfg(test)]
-use super::mux::Outgoing;
+use crate::load::http1::conn::Outgoing;
 use crate::load::http1::request::{RequestError, hex};
 #[cfg(test)]
 use crate::load::http1::request::{full_path, headers};
@@ -135,6 +135,6 @@ impl Prepared {
 
     /// The request with a patched copy of its block.
     pub(crate) fn outgoing<'a>(&'a self, block: &'a [u8]) -> Outgoing<'a> {
-        Outgoing { block, body: &self.body, no_body: self.no_body }
+        Outgoing { head: block, body: &self.body, no_body: self.no_body }
     }
 }

@@ -98,9 +98,7 @@ async fn lane(link: Shared<TcpStream>, prepared: Rc<Prepared>, each: u64, until:
         }
         patch(&mut block, n, n, false);
         owner.body.reset(Keep::default());
-        let mut answer = owner.answer();
-        answer.head = None;
-        match link.exchange(prepared.outgoing(&block), answer).await {
+        match link.exchange(prepared.outgoing(&block), owner.answer()).await {
             Ok(()) => {
                 assert_eq!((owner.progress.status, owner.body.len()), (200, BODY as u64));
                 passed += 1;
@@ -143,9 +141,9 @@ fn nginx_answers_many_streams() {
     let missing = nginx.prepared("/none");
     local(async {
         let (link, mut owner) = (nginx.connect().await, Owner::default());
-        owner.body.reset(Keep { head: false, body: true });
+        owner.body.reset(Keep { head: true, body: true });
         link.exchange(missing.outgoing(&missing.block), owner.answer()).await.expect("an answer");
-        let head = String::from_utf8_lossy(&owner.head).into_owned();
+        let head = String::from_utf8_lossy(owner.body.head()).into_owned();
         assert_eq!(owner.progress.status, 404);
         assert!(head.contains("content-type: text/html\r\n") && head.contains("server: nginx"), "{head}");
     });
