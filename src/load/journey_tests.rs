@@ -1,7 +1,7 @@
 //! Journeys against a real server: what one step takes from an answer, the next one sends.
 
 use std::io::Write as _;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -302,4 +302,107 @@ fn a_redirect_that_keeps_the_method_keeps_its_body_over_http2() {
         let followed = (ran.passed(), ran.all[0].redirects);
         assert_eq!(followed, (10, 10), "{len} bytes: {:?}", ran.details());
     }
+}
+
+/// Requests of one user, or of one lane, one after the other over HTTP/2.
+fn one_by_one() -> [Scenario; 2] {
+    let duration = Duration::from_millis(300);
+    let executors = [
+        Executor::ConstantConnections { connections: 1, duration },
+        Executor::ConstantVus { vus: 1, duration, think_time: Duration::ZERO },
+    ];
+    executors.map(|executor| {
+        let mut scenario = scenario(executor);
+        scenario.load.threads = 1;
+        scenario.target.transport.http = HttpVersion::Http2 { streams: 1 };
+        scenario
+    })
+}
+
+#[test]
+fn what_a_closing_server_did_not_look_at_is_sent_again_over_another_connection() {
+    for (refusing, failed) in [(3, 0), (4, 1)] {
+        for scenario in one_by_one() {
+            let name = scenario.load.executor.name();
+            let server = http2::Server::start(Ends::Refusing(refusing), |_| Reply::status(200, "ok"));
+            let ran = run(&scenario, &server.url);
+            let all = &ran.all[0];
+            let accepted = server.accepted.load(Ordering::Relaxed);
+            assert!(all.passed > 5, "{name}: {} passed", all.passed);
+            assert_eq!((all.failed_total(), accepted), (failed, refusing + 1), "{name}: {:?}", ran.details());
+            assert_eq!(all.failed[Failure::Closed as usize], failed, "{name}");
+            let closes = |detail: &String| detail == "the server closes the connection: GOAWAY NO_ERROR";
+            assert!(ran.details().iter().all(closes), "{name}: {:?}", ran.details());
+        }
+    }
+}
+
+#[test]
+fn a_refused_stream_is_opened_again_a_few_times() {
+    for scenario in one_by_one() {
+        let name = scenario.load.executor.name();
+        // The first three of every four.
+        let server = http2::Server::start(Ends::Never, |asked| {
+            if asked.number % 4 == 0 { Reply::status(200, "ok") } else { Reply::Refused }
+        });
+        let ran = run(&scenario, &server.url);
+        assert!(ran.passed() > 5 && ran.done() == ran.passed(), "{name}: {:?}", ran.details());
+        assert_eq!(server.accepted.load(Ordering::Relaxed), 1, "{name}: the connection goes on");
+        assert_eq!(ran.outcome.sent, ran.passed(), "{name}: a hit counts once");
+
+        let asked = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&asked);
+        let server = http2::Server::start(Ends::Never, move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+            Reply::Refused
+        });
+        let ran = run(&scenario, &server.url);
+        assert!(ran.done() > 5 && ran.failed(Failure::Closed) == ran.done(), "{name}: {:?}", ran.details());
+        assert_eq!(asked.load(Ordering::Relaxed), 4 * ran.done(), "{name}");
+        assert_eq!(ran.details()[0], "the server reset the stream: REFUSED_STREAM", "{name}");
+    }
+}
+
+#[test]
+fn setup_is_sent_again_where_a_closing_server_did_not_look_at_it() {
+    let [mut scenario, _] = one_by_one();
+    scenario.setup = vec![Request::new("POST", "/login")];
+    let server = http2::Server::start(Ends::Refusing(3), |_| Reply::status(200, "ok"));
+    let ran = run(&scenario, &server.url);
+    assert!(ran.passed() > 5 && ran.done() == ran.passed(), "{:?}", ran.details());
+    // Setup's fourth connection, and the lane's.
+    assert_eq!(server.accepted.load(Ordering::Relaxed), 5);
+}
+
+#[test]
+fn teardown_without_a_record_is_a_failure() {
+    let server = Server::start(shop);
+    let file = users("ann\n");
+    let executor =
+        Executor::ConstantVus { vus: 1, duration: Duration::from_secs(20), think_time: Duration::ZERO };
+    let mut scenario = without_the_check_that_fails(journey(executor, &file, AtEnd::Stop));
+    scenario.teardown = vec![Request::new("GET", "/items?user=${user.name}")];
+    let ran = run(&scenario, &server.url());
+    assert_eq!((ran.all[0].passed, ran.all[1].passed), (1, 1), "{:?}", ran.details());
+    let expected = [(0, "a feeder whose columns it uses has no record left".to_owned())];
+    assert_eq!(ran.outcome.teardown_failures, expected);
+}
+
+#[test]
+fn a_redirect_is_relative_to_the_request_that_it_answers() {
+    let server = Server::start(|asked| {
+        Some(match asked.head.split(' ').nth(1).unwrap_or_default() {
+            "/deep/from" => answer("302 Found", "location: to\r\n", b""),
+            path if path == "/deep/to" || path.starts_with("/first/") => answer("200 OK", "", b""),
+            _ => answer("404 Not Found", "", b""),
+        })
+    });
+    // The second step has no variables and no cookies, and so nothing of its own in the user's buffers.
+    let steps = vec![Request::new("GET", "/first/${seq}"), Request::new("GET", "/deep/from")];
+    let mut scenario = with_requests(scenario(constant(40.0, 250)), steps);
+    scenario.journeys = vec![Journey { name: "both".into(), steps: 0..2, weight: 1 }];
+    scenario.target.transport.cookies = false;
+    scenario.target.transport.redirects = 1;
+    let ran = run(&scenario, &server.url());
+    assert_eq!((ran.all[0].passed, ran.all[1].passed), (10, 10), "{:?}", ran.details());
 }

@@ -54,9 +54,15 @@ fn run(
     let mut builder = Builder::new_current_thread();
     let runtime = builder.enable_all().build().map_err(LoadError::Thread)?;
     let mut failed = Vec::new();
-    if let Begin::Fail(missing) = session.person(plan).begin(feeders, 0, Some(0)) {
-        failed.push((0, missing.to_string()));
-        return Ok(failed);
+    // Without its data not even the first of them can be what it should be. A feeder that would end the run ends
+    // nothing here: the load has not begun, or is over.
+    let problem = match session.person(plan).begin(feeders, 0, Some(0)) {
+        Begin::Ready => None,
+        Begin::Fail(missing) => Some(missing.to_string()),
+        Begin::Stop => Some("a feeder whose columns it uses has no record left".to_owned()),
+    };
+    if let Some(problem) = problem {
+        return Ok(vec![(0, problem)]);
     }
     for (index, template) in templates.iter().enumerate() {
         runtime.block_on(hit(plan, template, session, index));

@@ -108,16 +108,11 @@ async fn answer(request: Request<RecvStream>, number: u64, mut reply: SendRespon
 
 /// SETTINGS, then a GOAWAY that names no stream at all: whatever comes is not looked at.
 async fn refuse(mut stream: TcpStream) {
-    const SAID: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0";
+    const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+    const GOAWAY: &[u8] = b"\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0";
     let mut buffer = [0; 4096];
-    // With the first request at the latest the client has sent its preface.
-    let mut seen = stream.read(&mut buffer).await.unwrap_or(0);
-    while seen > 0 {
-        if stream.write_all(SAID).await.is_err() {
-            return;
-        }
-        while seen > 0 {
-            seen = stream.read(&mut buffer).await.unwrap_or(0);
-        }
+    let asked = matches!(stream.read(&mut buffer).await, Ok(1..));
+    if asked && stream.write_all(&[SETTINGS, GOAWAY].concat()).await.is_ok() {
+        while matches!(stream.read(&mut buffer).await, Ok(1..)) {}
     }
 }

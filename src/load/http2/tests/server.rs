@@ -364,6 +364,35 @@ fn a_user_that_gives_up_keeps_its_connection() {
 }
 
 #[test]
+fn a_user_is_told_that_its_request_was_not_looked_at() {
+    local(async {
+        let (client, io) = duplex(3000);
+        let answer = |request: Asked, mut reply: Reply| async move {
+            if request.method() == http::Method::GET {
+                reply.send_reset(Reason::REFUSED_STREAM);
+            } else {
+                echo(request, reply).await;
+            }
+        };
+        spawn_local(serve(io, Builder::new(), answer, |_| ()));
+        let mut connection = Connection::new(client, RunClock::start());
+        let get = Outgoing { head: b"\x82\x86\x84\x01\x01h", ..GET };
+        for _ in 0..2 {
+            let refused = alone(&mut connection, get).await.1.expect_err("refused");
+            assert!(refused.unprocessed() && connection.reusable(), "{refused}");
+            alone(&mut connection, POST).await.1.expect("passes");
+        }
+        // A GOAWAY that names no stream.
+        let (client, mut io) = duplex(3000);
+        io.write_all(b"\0\0\0\x04\0\0\0\0\0").await.expect("fits");
+        io.write_all(b"\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0").await.expect("fits");
+        let mut connection = Connection::new(client, RunClock::start());
+        let refused = alone(&mut connection, POST).await.1.expect_err("closing");
+        assert!(refused.unprocessed() && !connection.reusable(), "{refused}");
+    });
+}
+
+#[test]
 fn a_server_without_http2_is_named() {
     local(async {
         let (client, mut io) = duplex(3000);
