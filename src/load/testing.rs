@@ -1,6 +1,7 @@
 //! What the engine's tests share: small scenarios and real servers on loopback.
 
 pub(crate) mod http2;
+pub(crate) mod requests;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

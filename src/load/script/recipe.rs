@@ -295,14 +295,10 @@ mod tests {
 
     use super::super::values::Shared;
     use super::*;
-    use crate::scenario::Endpoint;
+    use crate::load::testing::requests;
 
     fn target(headers: &[(&str, &str)], auth: Option<Auth>) -> Target {
-        Target {
-            headers: headers.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
-            auth,
-            ..Target::new(Endpoint::Url(Url::parse("http://unused").expect("valid")))
-        }
+        Target { auth, ..requests::target(headers) }
     }
 
     fn bearer(token: &str) -> Option<Auth> {
@@ -338,10 +334,7 @@ mod tests {
     }
 
     fn with_headers(path: &str, headers: &[(&str, &str)]) -> Request {
-        Request {
-            headers: headers.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
-            ..Request::new("POST", path)
-        }
+        requests::request("POST", path, headers, None)
     }
 
     fn list(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
