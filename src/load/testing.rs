@@ -13,7 +13,7 @@ use url::Url;
 
 use super::{LoadHandle, LoadOutcome, LoadPlan, start};
 use crate::run::period::{Failure, LoadPeriod, RequestPeriod};
-use crate::scenario::{Arrivals, Detect, Endpoint, Executor, Journey, Load, Rate, Request, Scenario, Target};
+use crate::scenario::{Detect, Endpoint, Executor, Journey, Load, Rate, Request, Scenario, Target};
 use crate::time::RunClock;
 
 pub(crate) const RUN_ID: &str = "0123456789abcdef";
@@ -29,16 +29,7 @@ pub(crate) fn constant(rate: f64, millis: u64) -> Executor {
 pub(crate) fn scenario(executor: Executor) -> Scenario {
     let endpoint = Endpoint::Url(Url::parse("http://127.0.0.1").expect("valid"));
     let target = Target { timeout: Duration::from_secs(5), ..Target::new(endpoint) };
-    let load = Load {
-        executor,
-        arrivals: Arrivals::Even,
-        warm_up: Duration::ZERO,
-        graceful_stop: Duration::from_secs(5),
-        max_connections: 64,
-        threads: 2,
-        seed: 1,
-        sampled: 0.01,
-    };
+    let load = Load { graceful_stop: Duration::from_secs(5), threads: 2, ..Load::new(executor) };
     let detect = Detect { period: Duration::from_millis(250), ..Detect::default() };
     Scenario { detect, ..Scenario::of_requests("test", target, load, vec![request("/")]) }
 }
