@@ -1,7 +1,6 @@
 //! What one user knows: values, cookies, and the request that was made of them.
 
 use std::cell::RefCell;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::expect;
 use super::hit::Problem;
@@ -9,6 +8,7 @@ use super::http1::body::Body;
 use super::http1::request::{Own, content_length};
 use super::plan::Plan;
 use super::script::{Answer, Begin, Context, Fault, Jar, Missing, Rendered, Site, Tools, Values};
+use super::stamp;
 use super::template::Template;
 use super::wire::Message;
 
@@ -56,7 +56,7 @@ impl Person {
             self.jar.clear();
         }
         (self.context.seq, self.context.vu) = (seq, vu.unwrap_or(0));
-        self.context.now = unix_millis();
+        self.context.now = u64::try_from(stamp::wall().as_millis()).unwrap_or(u64::MAX);
         self.values.begin_journey(feeders, seq, vu)
     }
 
@@ -117,11 +117,6 @@ pub(crate) fn judge(
         let bit = |index: &usize| 1_u128.checked_shl(*index as u32).unwrap_or(0);
         (judged.failed.iter().map(bit).fold(0, |a, b| a | b), judged.fault.map(Problem::Script))
     })
-}
-
-fn unix_millis() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Plan {
