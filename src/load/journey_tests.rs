@@ -393,8 +393,9 @@ fn a_redirect_is_relative_to_the_request_that_it_answers() {
     let server = Server::start(|asked| {
         Some(match asked.head.split(' ').nth(1).unwrap_or_default() {
             "/deep/from" => answer("302 Found", "location: to\r\n", b""),
-            path if path == "/deep/to" || path.starts_with("/first/") => answer("200 OK", "", b""),
-            _ => answer("404 Not Found", "", b""),
+            "/deep/to" => answer("200 OK", "", b""),
+            path if path.ends_with("/to") => answer("404 Not Found", "", b""),
+            _ => answer("200 OK", "", b""),
         })
     });
     // The second step has no variables and no cookies, and so nothing of its own in the user's buffers.
