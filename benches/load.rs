@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use loadprof::load::{LoadPlan, start};
 use loadprof::run::period::{LoadPeriod, new_latency};
-use loadprof::scenario::{Arrivals, Endpoint, Executor, Load, Rate, Request, Scenario, Target};
+use loadprof::scenario::{Endpoint, Executor, Load, Rate, Request, Scenario, Target};
 use loadprof::time::RunClock;
 use url::Url;
 
@@ -85,17 +85,7 @@ fn load_cpu_nanos() -> u64 {
 fn scenario(executor: Executor) -> Scenario {
     let endpoint = Endpoint::Url(Url::parse("http://127.0.0.1").expect("valid"));
     let target = Target { timeout: Duration::from_secs(5), ..Target::new(endpoint) };
-    let load = Load {
-        executor,
-        arrivals: Arrivals::Even,
-        warm_up: Duration::ZERO,
-        graceful_stop: Duration::ZERO,
-        max_connections: 64,
-        threads: 1,
-        seed: 1,
-        sampled: 0.01,
-    };
-    Scenario::of_requests("bench", target, load, vec![Request::new("GET", "/file")])
+    Scenario::of_requests("bench", target, Load::new(executor), vec![Request::new("GET", "/file")])
 }
 
 /// A server with a thread per connection that answers every read as one request.

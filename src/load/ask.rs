@@ -54,7 +54,7 @@ pub enum AskError {
 /// [`AskError`] if there is no answer within `limit` after the look-up of the name.
 pub async fn ask(target: &Target, base: &Url, path: &str, limit: Duration) -> Result<Answered, AskError> {
     // Without a trace: it is no part of the load.
-    let (head, _) = plain_head(base, target, &Request::new("GET", path), None)?;
+    let head = plain_head(base, target, &Request::new("GET", path))?;
     let connector = connector(target, base).await?;
     let begun = Instant::now();
     let exchange = async {

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::LoadError;
-use super::testing::{Asked, OK, Server, begin, constant, run, scenario};
+use super::testing::http2::{self, Ends, Reply};
+use super::testing::{Asked, OK, Server, begin, constant, run, scenario, with_requests};
 use crate::run::period::Failure;
 use crate::scenario::{
     AnswerSource, Arrivals, AtEnd, Auth, Check, Coding, Condition, Executor, Extract, Feeder, FeederFormat,
@@ -168,7 +169,7 @@ fn an_extraction_that_finds_nothing_and_a_redirect_elsewhere_are_failures_by_nam
     });
     let mut scenario = scenario(constant(50.0, 200));
     let lost = Request { extract: vec![extract("id", json("$.id"))], ..Request::new("GET", "/lost") };
-    scenario = super::testing::with_requests(scenario, vec![lost, Request::new("GET", "/away")]);
+    scenario = with_requests(scenario, vec![lost, Request::new("GET", "/away")]);
     scenario.target.transport.redirects = 1;
     let ran = run(&scenario, &server.url());
     let of = |i: usize, kind: Failure| (ran.all[i].failed[kind as usize], ran.all[i].done());
@@ -227,66 +228,182 @@ fn poisson_arrivals_are_as_many_and_bunched() {
     assert_ne!(ran.outcome.offered, 400, "as likely as not to be even");
 }
 
-/// A server of HTTP/2 (the h2 crate) that closes each connection in order after so many requests; gives its
-/// address and counts what it accepted.
-fn http2_server(requests: u64) -> (String, Arc<AtomicU64>) {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");
-    let url = format!("http://{}", listener.local_addr().expect("bound"));
-    listener.set_nonblocking(true).expect("a setting");
-    let accepted = Arc::new(AtomicU64::new(0));
-    let count = Arc::clone(&accepted);
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
-        runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
-            while let Ok((stream, _)) = listener.accept().await {
-                count.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(http2_connection(stream, requests));
-            }
-        });
-    });
-    (url, accepted)
-}
-
-async fn http2_connection(stream: tokio::net::TcpStream, requests: u64) {
-    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
-    let mut served = 0;
-    while let Some(Ok((request, mut reply))) = connection.accept().await {
-        served += 1;
-        if served == requests {
-            connection.graceful_shutdown();
-        }
-        tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-            let traced = request.headers().contains_key("traceparent");
-            let head = http::Response::builder().status(if traced { 200 } else { 400 }).body(());
-            let Ok(mut body) = reply.send_response(head.expect("valid"), false) else { return };
-            let _ = body.send_data("{\"id\": \"7\"}".into(), true);
-        });
-    }
-}
-
 #[test]
 fn http2_shares_connections_and_outlives_those_that_the_server_closes() {
     let vus =
         Executor::ConstantVus { vus: 3, duration: Duration::from_millis(600), think_time: Duration::ZERO };
     let connections = Executor::ConstantConnections { connections: 2, duration: Duration::from_millis(600) };
     for executor in [constant(500.0, 600), connections, vus] {
-        let (url, accepted) = http2_server(50);
+        let server = http2::Server::start(Ends::After(50), |asked| {
+            let traced = asked.head.headers.contains_key("traceparent");
+            Reply::status(if traced { 200 } else { 400 }, "{\"id\": \"7\"}")
+        });
         let name = executor.name();
         let lookup = Request { extract: vec![extract("id", json("$.id"))], ..Request::new("GET", "/lookup") };
         let mut scenario = scenario(executor);
         scenario.load.threads = 1;
         scenario.load.max_connections = 2;
-        scenario = super::testing::with_requests(scenario, vec![lookup]);
+        scenario = with_requests(scenario, vec![lookup]);
         scenario.target.transport.http = HttpVersion::Http2 { streams: 4 };
-        let ran = run(&scenario, &url);
+        let ran = run(&scenario, &server.url);
         let all = &ran.all[0];
         let examples: Vec<_> = ran.periods.iter().flat_map(|p| &p.failures).collect();
         assert!(all.passed >= 150, "{name}: {} passed", all.passed);
         assert_eq!(all.failed_total(), 0, "{name}: {examples:?}");
-        let accepted = accepted.load(Ordering::Relaxed);
+        let accepted = server.accepted.load(Ordering::Relaxed);
         assert!(accepted > all.passed / 60 && accepted <= all.passed / 20 + 3, "{name}: {accepted}");
         assert!(ran.periods.iter().all(|p| p.connections <= 3), "{name}");
     }
+}
+
+/// `PUT /from` with a body of so many bytes, to be followed once, with little patience.
+fn redirected(http: HttpVersion, body: usize) -> Scenario {
+    let put = Request { body: Some(numbered(body)), ..Request::new("PUT", "/from") };
+    let mut scenario = with_requests(scenario(constant(40.0, 250)), vec![put]);
+    scenario.target.timeout = Duration::from_millis(800);
+    scenario.target.transport.http = http;
+    scenario.target.transport.redirects = 1;
+    scenario
+}
+
+fn numbered(bytes: usize) -> Vec<u8> {
+    (0..bytes).map(|n| (n % 251) as u8).collect()
+}
+
+#[test]
+fn a_redirect_that_keeps_the_method_keeps_a_body_of_any_length() {
+    for len in [0, 300, 40 * 1024] {
+        let server = Server::start(move |asked| {
+            let whole = asked.body == numbered(len);
+            Some(match asked.head.split("HTTP/1.1").next().unwrap_or_default() {
+                "PUT /from " => answer("307 Temporary Redirect", "location: /to\r\n", b""),
+                "PUT /to " if whole => answer("200 OK", "", b""),
+                _ => answer("400 Bad Request", "", b""),
+            })
+        });
+        let ran = run(&redirected(HttpVersion::Http1, len), &server.url());
+        let followed = (ran.passed(), ran.all[0].redirects);
+        assert_eq!(followed, (10, 10), "{len} bytes: {:?}", ran.details());
+    }
+}
+
+#[test]
+fn a_redirect_that_keeps_the_method_keeps_its_body_over_http2() {
+    for len in [0, 300, 40 * 1024] {
+        let server = http2::Server::start(Ends::Never, move |asked| match asked.head.uri.path() {
+            _ if asked.head.method != "PUT" || asked.body != numbered(len) => Reply::status(400, ""),
+            "/from" => {
+                let away = http::Response::builder().status(307).header("location", "/to");
+                Reply::Answer(away.body(bytes::Bytes::new()).expect("valid"))
+            }
+            _ => Reply::status(200, ""),
+        });
+        let ran = run(&redirected(HttpVersion::Http2 { streams: 4 }, len), &server.url);
+        let followed = (ran.passed(), ran.all[0].redirects);
+        assert_eq!(followed, (10, 10), "{len} bytes: {:?}", ran.details());
+    }
+}
+
+/// Requests of one user, or of one lane, one after the other over HTTP/2.
+fn one_by_one() -> [Scenario; 2] {
+    let duration = Duration::from_millis(300);
+    let executors = [
+        Executor::ConstantConnections { connections: 1, duration },
+        Executor::ConstantVus { vus: 1, duration, think_time: Duration::ZERO },
+    ];
+    executors.map(|executor| {
+        let mut scenario = scenario(executor);
+        scenario.load.threads = 1;
+        scenario.target.transport.http = HttpVersion::Http2 { streams: 1 };
+        scenario
+    })
+}
+
+#[test]
+fn what_a_closing_server_did_not_look_at_is_sent_again_over_another_connection() {
+    for (refusing, failed) in [(3, 0), (4, 1)] {
+        for scenario in one_by_one() {
+            let name = scenario.load.executor.name();
+            let server = http2::Server::start(Ends::Refusing(refusing), |_| Reply::status(200, "ok"));
+            let ran = run(&scenario, &server.url);
+            let all = &ran.all[0];
+            let accepted = server.accepted.load(Ordering::Relaxed);
+            assert!(all.passed > 5, "{name}: {} passed", all.passed);
+            assert_eq!((all.failed_total(), accepted), (failed, refusing + 1), "{name}: {:?}", ran.details());
+            assert_eq!(all.failed[Failure::Closed as usize], failed, "{name}");
+            let closes = |detail: &String| detail == "the server closes the connection: GOAWAY NO_ERROR";
+            assert!(ran.details().iter().all(closes), "{name}: {:?}", ran.details());
+        }
+    }
+}
+
+#[test]
+fn a_refused_stream_is_opened_again_a_few_times() {
+    for scenario in one_by_one() {
+        let name = scenario.load.executor.name();
+        // The first three of every four.
+        let server = http2::Server::start(Ends::Never, |asked| {
+            if asked.number % 4 == 0 { Reply::status(200, "ok") } else { Reply::Refused }
+        });
+        let ran = run(&scenario, &server.url);
+        assert!(ran.passed() > 5 && ran.done() == ran.passed(), "{name}: {:?}", ran.details());
+        assert_eq!(server.accepted.load(Ordering::Relaxed), 1, "{name}: the connection goes on");
+        assert_eq!(ran.outcome.sent, ran.passed(), "{name}: a hit counts once");
+
+        let asked = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&asked);
+        let server = http2::Server::start(Ends::Never, move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+            Reply::Refused
+        });
+        let ran = run(&scenario, &server.url);
+        assert!(ran.done() > 5 && ran.failed(Failure::Closed) == ran.done(), "{name}: {:?}", ran.details());
+        assert_eq!(asked.load(Ordering::Relaxed), 4 * ran.done(), "{name}");
+        assert_eq!(ran.details()[0], "the server reset the stream: REFUSED_STREAM", "{name}");
+    }
+}
+
+#[test]
+fn setup_is_sent_again_where_a_closing_server_did_not_look_at_it() {
+    let [mut scenario, _] = one_by_one();
+    scenario.setup = vec![Request::new("POST", "/login")];
+    let server = http2::Server::start(Ends::Refusing(3), |_| Reply::status(200, "ok"));
+    let ran = run(&scenario, &server.url);
+    assert!(ran.passed() > 5 && ran.done() == ran.passed(), "{:?}", ran.details());
+    // Setup's fourth connection, and the lane's.
+    assert_eq!(server.accepted.load(Ordering::Relaxed), 5);
+}
+
+#[test]
+fn teardown_without_a_record_is_a_failure() {
+    let server = Server::start(shop);
+    let file = users("ann\n");
+    let executor =
+        Executor::ConstantVus { vus: 1, duration: Duration::from_secs(20), think_time: Duration::ZERO };
+    let mut scenario = without_the_check_that_fails(journey(executor, &file, AtEnd::Stop));
+    scenario.teardown = vec![Request::new("GET", "/items?user=${user.name}")];
+    let ran = run(&scenario, &server.url());
+    assert_eq!((ran.all[0].passed, ran.all[1].passed), (1, 1), "{:?}", ran.details());
+    let expected = [(0, "a feeder whose columns it uses has no record left".to_owned())];
+    assert_eq!(ran.outcome.teardown_failures, expected);
+}
+
+#[test]
+fn a_redirect_is_relative_to_the_request_that_it_answers() {
+    let server = Server::start(|asked| {
+        Some(match asked.head.split(' ').nth(1).unwrap_or_default() {
+            "/deep/from" => answer("302 Found", "location: to\r\n", b""),
+            "/deep/to" => answer("200 OK", "", b""),
+            path if path.ends_with("/to") => answer("404 Not Found", "", b""),
+            _ => answer("200 OK", "", b""),
+        })
+    });
+    // The second step has no variables and no cookies, and so nothing of its own in the user's buffers.
+    let steps = vec![Request::new("GET", "/first/${seq}"), Request::new("GET", "/deep/from")];
+    let mut scenario = with_requests(scenario(constant(40.0, 250)), steps);
+    scenario.journeys = vec![Journey { name: "both".into(), steps: 0..2, weight: 1 }];
+    scenario.target.transport.cookies = false;
+    scenario.target.transport.redirects = 1;
+    let ran = run(&scenario, &server.url());
+    assert_eq!((ran.all[0].passed, ran.all[1].passed), (10, 10), "{:?}", ran.details());
 }

@@ -7,15 +7,17 @@
 //!
 //! - [`schedule`]: when arrivals are due, a pure function.
 //! - `open`: the open model, one runtime per load thread. `vus`: the closed model, users kept by goose.
-//! - `session`: one user of one connection, the same for both; `http1` and `connect` below it.
+//! - `session`: one user and its hits, the same for both; `connections`, `http1`, `http2` and `connect` below it.
 //! - `ask`: one question before a run, on a connection made as those of the load.
 //! - `script`: journeys, variables and checks, without sockets.
 //! - `recorder` and `aggregate`: thread-local histograms, merged once a period, given to the caller's sink.
 
 mod aggregate;
 mod ask;
+mod buffer;
 mod choice;
 mod connect;
+mod connections;
 mod error;
 mod expect;
 mod hit;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tokio::runtime::Builder;
 
+use super::connections::Own;
 use super::error::LoadError;
 use super::plan::Plan;
 use super::script::Begin;
-use super::session::{Alone, Due, Session};
+use super::session::{Due, Session};
 use super::template::Template;
 
 /// A request that failed: its index, and why. Nothing of the answer is in the words.
@@ -21,7 +22,7 @@ pub(crate) fn set_up(plan: &mut Plan, names: &[String]) -> Result<(), LoadError>
     if plan.setup.is_empty() {
         return Ok(());
     }
-    let mut session = Session::default();
+    let mut session = Session::new(Own::default());
     let feeders = plan.script.setup.1.feeders.clone();
     let failed = run(plan, &plan.setup, &feeders, &mut session, true)?;
     if let Some((index, problem)) = failed.into_iter().next() {
@@ -36,7 +37,7 @@ pub(crate) fn set_up(plan: &mut Plan, names: &[String]) -> Result<(), LoadError>
 /// Sends the teardown requests, each whatever became of the one before; gives those that failed.
 pub(crate) fn tear_down(plan: &Plan) -> Vec<Failed> {
     let feeders = plan.script.teardown.1.feeders.clone();
-    run(plan, &plan.teardown, &feeders, &mut Session::default(), false)
+    run(plan, &plan.teardown, &feeders, &mut Session::new(Own::default()), false)
         .unwrap_or_else(|e| vec![(0, e.to_string())])
 }
 
@@ -44,7 +45,7 @@ fn run(
     plan: &Plan,
     templates: &[Template],
     feeders: &[usize],
-    session: &mut Session,
+    session: &mut Session<Own>,
     stop_at_first: bool,
 ) -> Result<Vec<Failed>, LoadError> {
     if templates.is_empty() {
@@ -53,9 +54,15 @@ fn run(
     let mut builder = Builder::new_current_thread();
     let runtime = builder.enable_all().build().map_err(LoadError::Thread)?;
     let mut failed = Vec::new();
-    if let Begin::Fail(missing) = session.person(plan).begin(feeders, 0, Some(0)) {
-        failed.push((0, missing.to_string()));
-        return Ok(failed);
+    // Without its data not even the first of them can be what it should be. A feeder that would end the run ends
+    // nothing here: the load has not begun, or is over.
+    let problem = match session.person(plan).begin(feeders, 0, Some(0)) {
+        Begin::Ready => None,
+        Begin::Fail(missing) => Some(missing.to_string()),
+        Begin::Stop => Some("a feeder whose columns it uses has no record left".to_owned()),
+    };
+    if let Some(problem) = problem {
+        return Ok(vec![(0, problem)]);
     }
     for (index, template) in templates.iter().enumerate() {
         runtime.block_on(hit(plan, template, session, index));
@@ -69,18 +76,14 @@ fn run(
     Ok(failed)
 }
 
-async fn hit(plan: &Plan, template: &Template, session: &mut Session, index: usize) {
-    let mut now = plan.clock.now();
+async fn hit(plan: &Plan, template: &Template, session: &mut Session<Own>, index: usize) {
+    let now = plan.clock.now();
     let due = Due { n: index as u64, request: index, intended: now };
     let Some(limit) = session.begin(plan, template, due, now) else { return };
     let work = async {
-        if !session.connected() {
-            if !session.open(plan).await {
-                return;
-            }
-            now = plan.clock.now();
+        if let Some(sent) = session.open(plan).await {
+            session.exchange(plan, template, sent).await;
         }
-        session.exchange(plan, template, now, Alone).await;
     };
     if tokio::time::timeout(Duration::from_nanos(limit), work).await.is_err() {
         session.cut("not done within the time limit", plan.clock.now());

@@ -1,7 +1,6 @@
 //! What one user knows: values, cookies, and the request that was made of them.
 
 use std::cell::RefCell;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::expect;
 use super::hit::Problem;
@@ -9,6 +8,7 @@ use super::http1::body::Body;
 use super::http1::request::{Own, content_length};
 use super::plan::Plan;
 use super::script::{Answer, Begin, Context, Fault, Jar, Missing, Rendered, Site, Tools, Values};
+use super::stamp;
 use super::template::Template;
 use super::wire::Message;
 
@@ -44,7 +44,8 @@ impl Person {
         &self.values
     }
 
-    /// The path of the request that was filled in last.
+    /// The request that was filled in last: the one under way, unless that has no variables and nobody keeps
+    /// cookies.
     pub(crate) const fn rendered(&self) -> &Rendered {
         &self.rendered
     }
@@ -55,7 +56,7 @@ impl Person {
             self.jar.clear();
         }
         (self.context.seq, self.context.vu) = (seq, vu.unwrap_or(0));
-        self.context.now = unix_millis();
+        self.context.now = u64::try_from(stamp::wall().as_millis()).unwrap_or(u64::MAX);
         self.values.begin_journey(feeders, seq, vu)
     }
 
@@ -73,18 +74,13 @@ impl Person {
         if plan.cookies && !recipe.has_header("cookie") {
             self.jar.header(&site, self.context.now, &mut self.cookie);
         }
-        let body = recipe.body(&self.rendered);
+        let body = recipe.body(Some(&self.rendered));
         let cookie = (!self.cookie.is_empty()).then_some(("cookie", self.cookie.as_slice()));
         let message = Message { method: recipe.method(), path: &self.rendered.path, body };
         let content_length = content_length(message.method, body);
         let own = Own { run: Some(plan.run), keep_alive: plan.keep_alive, content_length };
         head.clear();
         Ok(plan.wire.write(message, recipe.headers(&self.rendered).chain(cookie), own, head))
-    }
-
-    /// The body of the request written last, unless it lies behind its head.
-    pub(crate) fn body<'a>(&'a self, plan: &Plan, template: &'a Template) -> &'a [u8] {
-        plan.wire.apart(template.step.recipe.body(&self.rendered))
     }
 
     /// Keeps the cookies that an answer to the request written last, or to one for `path`, sets.
@@ -121,11 +117,6 @@ pub(crate) fn judge(
         let bit = |index: &usize| 1_u128.checked_shl(*index as u32).unwrap_or(0);
         (judged.failed.iter().map(bit).fold(0, |a, b| a | b), judged.fault.map(Problem::Script))
     })
-}
-
-fn unix_millis() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Plan {

@@ -9,7 +9,6 @@ use super::LoadPlan;
 use super::choice::Choice;
 use super::connect::Connector;
 use super::error::LoadError;
-use super::http1::request;
 use super::limits;
 use super::script::{Script, Step};
 use super::template::{Common, Template};
@@ -82,11 +81,10 @@ impl Plan {
         };
         let personal: Vec<bool> = scenario.journeys.iter().enumerate().map(personal).collect();
         let transport = &scenario.target.transport;
-        let (wire, streams) = match transport.http {
-            HttpVersion::Http1 => (Wire::Http1 { origin: request::origin(&plan.base, &scenario.target) }, 0),
-            HttpVersion::Http2 { streams } => {
-                (Wire::Http2 { scheme: plan.base.scheme().to_owned() }, streams.max(1))
-            }
+        let wire = Wire::of(&plan.base, &scenario.target);
+        let streams = match transport.http {
+            HttpVersion::Http1 => 0,
+            HttpVersion::Http2 { streams } => streams.max(1),
         };
         let redirects = transport.redirects;
         let common = Common { target: &scenario.target, wire: &wire, run, heads: cookies || redirects > 0 };

@@ -28,6 +28,11 @@ thread_local! {
     static LAST: Cell<Option<Pair>> = const { Cell::new(None) };
 }
 
+/// The wall clock: time since 1970 UTC, zero before it.
+pub(crate) fn wall() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
 /// The moment of a stamp, in nanoseconds since 1970 UTC.
 pub(crate) fn moment(stamp: u64) -> Instant {
     let last = LAST.get().filter(|pair| pair.unix_nanos.abs_diff(stamp) <= NEAR);
@@ -59,7 +64,7 @@ impl Pair {
     /// A pair, and how far apart its reads may lie.
     fn read_once() -> (Duration, Self) {
         let instant = Instant::now();
-        let unix_nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos);
+        let unix_nanos = nanos(wall());
         (instant.elapsed(), Self { instant, unix_nanos })
     }
 
@@ -77,15 +82,11 @@ impl Pair {
 mod tests {
     use super::*;
 
-    fn wall() -> u64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos)
-    }
-
     #[test]
     fn a_stamp_becomes_the_moment_at_which_it_was_made() {
         for round in 0..200 {
             let before = Instant::now();
-            let stamp = wall();
+            let stamp = nanos(wall());
             let after = Instant::now();
             std::thread::sleep(Duration::from_micros(round % 7 * 400));
             let moment = moment(stamp);
@@ -98,7 +99,7 @@ mod tests {
     #[test]
     fn one_look_up_serves_all_stamps_near_it() {
         LAST.set(None);
-        moment(wall());
+        moment(nanos(wall()));
         let Pair { instant: looked, unix_nanos: at } = LAST.get().expect("looked up");
         let first = moment(at);
         assert_eq!(first, looked);
@@ -115,9 +116,9 @@ mod tests {
     fn a_wall_clock_that_was_set_is_noticed() {
         // As if the wall clock had been an hour ahead when it was looked up.
         let hour = 3_600_000_000_000;
-        LAST.set(Some(Pair { instant: Instant::now(), unix_nanos: wall() + hour }));
+        LAST.set(Some(Pair { instant: Instant::now(), unix_nanos: nanos(wall()) + hour }));
         let before = Instant::now();
-        let moment = moment(wall());
+        let moment = moment(nanos(wall()));
         assert!(moment.duration_since(before) < Duration::from_secs(60), "{:?}", moment - before);
         assert!(before.duration_since(moment) < Duration::from_secs(60));
         // A stamp of before the clock was set back.

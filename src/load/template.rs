@@ -49,18 +49,24 @@ impl Template {
             timeout: nanos(timeout),
         }
     }
+
+    /// The body that goes with a request of `method`, as it is filled in: a redirect that changes the method leaves
+    /// it behind.
+    pub(crate) fn body<'a>(&'a self, method: &str, rendered: Option<&'a Rendered>) -> Option<&'a [u8]> {
+        let recipe = &self.step.recipe;
+        recipe.body(rendered).filter(|_| method == recipe.method())
+    }
 }
 
 /// The bytes of a request without variables.
 fn prepared(step: &Step, values: &Values, common: Common<'_>) -> Option<Prepared> {
     let mut rendered = Rendered::default();
     step.recipe.render(values, &Context::default(), &mut rendered).ok()?;
-    let (method, body) = (step.recipe.method(), step.recipe.body(&rendered));
+    let (method, body) = (step.recipe.method(), step.recipe.body(Some(&rendered)));
     let message = Message { method, path: &rendered.path, body };
     let content_length = content_length(method, body);
     let own = Own { run: Some(common.run), keep_alive: common.target.keep_alive, content_length };
     let mut head = Vec::new();
     let trace_at = common.wire.write(message, step.recipe.headers(&rendered), own, &mut head);
-    let body = common.wire.apart(body).into();
-    Some(Prepared { head, body, trace_at, path: rendered.path })
+    Some(Prepared { head, trace_at, path: rendered.path })
 }

@@ -1,4 +1,7 @@
-//! What the engine's tests share: small scenarios and a real server on loopback.
+//! What the engine's tests share: small scenarios and real servers on loopback.
+
+pub(crate) mod http2;
+pub(crate) mod requests;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -10,7 +13,7 @@ use url::Url;
 
 use super::{LoadHandle, LoadOutcome, LoadPlan, start};
 use crate::run::period::{Failure, LoadPeriod, RequestPeriod};
-use crate::scenario::{Arrivals, Detect, Endpoint, Executor, Journey, Load, Rate, Request, Scenario, Target};
+use crate::scenario::{Detect, Endpoint, Executor, Journey, Load, Rate, Request, Scenario, Target};
 use crate::time::RunClock;
 
 pub(crate) const RUN_ID: &str = "0123456789abcdef";
@@ -26,16 +29,7 @@ pub(crate) fn constant(rate: f64, millis: u64) -> Executor {
 pub(crate) fn scenario(executor: Executor) -> Scenario {
     let endpoint = Endpoint::Url(Url::parse("http://127.0.0.1").expect("valid"));
     let target = Target { timeout: Duration::from_secs(5), ..Target::new(endpoint) };
-    let load = Load {
-        executor,
-        arrivals: Arrivals::Even,
-        warm_up: Duration::ZERO,
-        graceful_stop: Duration::from_secs(5),
-        max_connections: 64,
-        threads: 2,
-        seed: 1,
-        sampled: 0.01,
-    };
+    let load = Load { graceful_stop: Duration::from_secs(5), threads: 2, ..Load::new(executor) };
     let detect = Detect { period: Duration::from_millis(250), ..Detect::default() };
     Scenario { detect, ..Scenario::of_requests("test", target, load, vec![request("/")]) }
 }
@@ -119,6 +113,7 @@ pub(crate) struct Asked {
     /// Number among all requests of the server, from 0.
     pub(crate) number: u64,
     pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Asked {
@@ -201,8 +196,8 @@ pub(crate) fn read_request(input: &mut impl BufRead, asked: &AtomicU64) -> Optio
             return None;
         }
     }
-    let asked = Asked { number: asked.fetch_add(1, Ordering::Relaxed), head };
+    let mut asked = Asked { number: asked.fetch_add(1, Ordering::Relaxed), head, body: Vec::new() };
     let length = asked.header("content-length").and_then(|n| n.parse().ok()).unwrap_or(0);
-    std::io::copy(&mut input.take(length), &mut std::io::sink()).ok()?;
+    input.take(length).read_to_end(&mut asked.body).ok()?;
     Some(asked)
 }

@@ -1,9 +1,10 @@
 //! A request's head in the form of its protocol: text for HTTP/1.1, a header block for HTTP/2.
 
-use std::sync::Arc;
+use url::Url;
 
-use super::http1::request::{Line, Own, patch_trace, write_head};
+use super::http1::request::{Line, Own, origin, patch_trace, write_head};
 use super::http2::request::{Start, encode, patch};
+use crate::scenario::{HttpVersion, Target};
 
 /// Bodies up to this length lie behind the head of HTTP/1.1 in the same buffer, so that one write sends both.
 const INLINE_BODY: usize = 16 * 1024;
@@ -27,8 +28,6 @@ pub(crate) enum Wire {
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     pub(crate) head: Vec<u8>,
-    /// A body that does not lie behind the head.
-    pub(crate) body: Arc<[u8]>,
     pub(crate) trace_at: usize,
     pub(crate) path: Vec<u8>,
 }
@@ -42,6 +41,14 @@ pub(crate) struct Message<'a> {
 }
 
 impl Wire {
+    /// As a target at `base` is spoken to.
+    pub(crate) fn of(base: &Url, target: &Target) -> Self {
+        match target.transport.http {
+            HttpVersion::Http1 => Self::Http1 { origin: origin(base, target) },
+            HttpVersion::Http2 { .. } => Self::Http2 { scheme: base.scheme().to_owned() },
+        }
+    }
+
     /// Writes a head, and the body if it is short enough to go with it; gives where its trace begins.
     pub(crate) fn write<'h>(
         &self,

@@ -249,6 +249,24 @@ pub struct Load {
     pub sampled: f64,
 }
 
+impl Load {
+    /// A load of one thread and at most 64 connections, without warm-up and graceful stop; for the rest with the
+    /// settings that a file without others would give it.
+    #[must_use]
+    pub const fn new(executor: Executor) -> Self {
+        Self {
+            executor,
+            arrivals: Arrivals::Even,
+            warm_up: Duration::ZERO,
+            graceful_stop: Duration::ZERO,
+            max_connections: 64,
+            threads: 1,
+            seed: 1,
+            sampled: 0.01,
+        }
+    }
+}
+
 /// How arrivals are spaced in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Arrivals {

@@ -67,7 +67,7 @@ fn every_key_reaches_its_place() {
         [("x-b".into(), "2".into()), ("accept".into(), "a/b".into())],
         "order as written"
     );
-    assert_eq!((s.target.timeout, s.target.keep_alive), (Duration::from_millis(2500), false));
+    assert_eq!((s.target.timeout, s.target.keep_alive), (Duration::from_millis(2500), true));
     assert_eq!(s.target.allow, ["shop.example.com"]);
     let [list, add, ..] = s.requests.as_slice() else { panic!("two requests") };
     assert_eq!(

@@ -10,7 +10,7 @@ use url::Url;
 pub struct Transport {
     /// Version of HTTP.
     pub http: HttpVersion,
-    /// Addresses to connect to instead of those that the name has.
+    /// Addresses to connect to instead of those that the name has; not beside a proxy, which looks it up itself.
     pub resolve: Vec<SocketAddr>,
     /// Name for SNI and for the certificate's check instead of the address's host.
     pub server_name: Option<String>,

@@ -93,12 +93,6 @@ pub enum ConnectError {
     /// Not an http proxy.
     #[error("target.proxy `{0}`: needs `http://` and a host; other kinds of proxy are not supported")]
     Proxy(String),
-    /// Two keys that exclude each other.
-    #[error("target.resolve does nothing with target.proxy, because the proxy looks names up; remove one")]
-    ProxyResolve,
-    /// HTTP/2 by prior knowledge ends at the proxy.
-    #[error("HTTP/2 without TLS does not pass target.proxy; use https, http-version = \"1.1\" or no proxy")]
-    ProxyHttp2,
     /// TLS cannot be set up on this machine.
     #[error(
         "TLS cannot be set up: {0}; name a PEM file in target.ca to trust it instead of the machine's store"

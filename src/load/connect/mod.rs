@@ -77,7 +77,7 @@ impl Connector {
             "https" => Some(Tls::prepare(base, transport)?),
             _ => return Err(refused()),
         };
-        let proxy = proxy::checked(base, transport)?;
+        let proxy = proxy::checked(transport)?;
         let tunnel = proxy.filter(|_| tls.is_some()).and_then(|proxy| Tunnel::new(base, proxy));
         let begun = Instant::now();
         let (of, to) = proxy.map_or(("target", base), |proxy| ("proxy", proxy));

@@ -10,7 +10,7 @@ use super::error::ConnectError;
 use crate::load::http1::error::ExchangeError;
 use crate::load::http1::once;
 use crate::load::http1::request::basic;
-use crate::scenario::{HttpVersion, Transport};
+use crate::scenario::Transport;
 
 /// Why the proxy gave no tunnel.
 #[derive(Debug, thiserror::Error)]
@@ -66,17 +66,12 @@ impl Tunnel {
     }
 }
 
-/// The scenario's proxy if it can be used for this target.
-pub(super) fn checked<'a>(base: &Url, transport: &'a Transport) -> Result<Option<&'a Url>, ConnectError> {
+/// The scenario's proxy if it is one that can be spoken to. What does not go with a proxy the scenario's check has
+/// refused.
+pub(super) fn checked(transport: &Transport) -> Result<Option<&Url>, ConnectError> {
     let Some(proxy) = &transport.proxy else { return Ok(None) };
     if proxy.scheme() != "http" || proxy.host().is_none() {
         return Err(ConnectError::Proxy(super::without_credentials(proxy)));
-    }
-    if !transport.resolve.is_empty() {
-        return Err(ConnectError::ProxyResolve);
-    }
-    if base.scheme() == "http" && matches!(transport.http, HttpVersion::Http2 { .. }) {
-        return Err(ConnectError::ProxyHttp2);
     }
     Ok(Some(proxy))
 }

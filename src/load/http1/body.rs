@@ -46,13 +46,8 @@ impl Body {
     }
 
     /// The head's buffer, for a codec that writes the lines itself; none if nobody looks at them.
-    pub(crate) fn take_head(&mut self) -> Option<Vec<u8>> {
-        self.keep.head.then(|| std::mem::take(&mut self.head))
-    }
-
-    /// Gives the buffer back.
-    pub(crate) fn put_head(&mut self, head: Option<Vec<u8>>) {
-        self.head = head.unwrap_or_default();
+    pub(crate) fn lines(&mut self) -> Option<&mut Vec<u8>> {
+        self.keep.head.then_some(&mut self.head)
     }
 
     /// The head, if it was to be kept.

@@ -10,6 +10,7 @@ use super::HEAD_LIMIT;
 use super::body::Body;
 use super::error::{Cutoff, ExchangeError, ProtocolError};
 use super::parser::Parser;
+use crate::load::buffer::Buffer;
 use crate::load::stream::Arrivals;
 use crate::time::{RunClock, RunTime};
 
@@ -18,7 +19,8 @@ const FIRST_BUFFER: usize = 16 * 1024;
 /// Last size of the read buffer; a whole head fits.
 const LAST_BUFFER: usize = 4 * HEAD_LIMIT;
 
-/// A request as it goes on the wire: head, and body unless it is part of the head's bytes.
+/// A request as it goes on the wire: head (in HTTP/2 its header block), and body unless it is part of the head's
+/// bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outgoing<'a> {
     pub(crate) head: &'a [u8],
@@ -48,7 +50,7 @@ pub(crate) struct Progress {
 #[derive(Debug)]
 pub(crate) struct Connection<S> {
     stream: S,
-    buffer: Buffer,
+    buffer: Buffer<FIRST_BUFFER, LAST_BUFFER, 1>,
     parser: Parser,
     served: u64,
     reusable: bool,
@@ -224,48 +226,5 @@ impl Writing {
     /// A failed write explains a failed exchange better than the read that failed after it.
     fn error(&mut self) -> Option<ExchangeError> {
         self.failed.take().map(|kind| ExchangeError::Io { during: "writing", kind })
-    }
-}
-
-/// The read buffer, used again for every answer.
-#[derive(Debug, Default)]
-struct Buffer {
-    bytes: Vec<u8>,
-    start: usize,
-    end: usize,
-}
-
-impl Buffer {
-    fn filled(&self) -> &[u8] {
-        &self.bytes[self.start..self.end]
-    }
-
-    fn consume(&mut self, n: usize) {
-        self.start += n;
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-        }
-    }
-
-    /// Free space at the end, made by moving or growing if there is none.
-    fn space(&mut self) -> &mut [u8] {
-        if self.end == self.bytes.len() && self.start > 0 {
-            self.bytes.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
-        }
-        if self.end == self.bytes.len() {
-            let len = (self.bytes.len() * 2).max(FIRST_BUFFER);
-            self.bytes.resize(len, 0);
-        }
-        &mut self.bytes[self.end..]
-    }
-
-    /// So many bytes were read; a read that filled the whole buffer makes it larger for the next.
-    fn filled_by(&mut self, n: usize) {
-        let whole = n == self.bytes.len();
-        self.end += n;
-        if whole && self.bytes.len() < LAST_BUFFER {
-            self.bytes.resize(self.bytes.len() * 2, 0);
-        }
     }
 }

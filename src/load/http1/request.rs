@@ -26,6 +26,9 @@ pub enum RequestError {
     /// A header's value holds control characters.
     #[error("the value of header `{0}` holds control characters")]
     HeaderValue(String),
+    /// A server must refuse a request with two of them (RFC 9112, section 3.2).
+    #[error("there is more than one header `host`, in whatever case it is written: keep one")]
+    Hosts,
     /// The engine sets this header itself.
     #[error("header `{0}` is set by loadprof itself; remove it from the scenario")]
     OwnHeader(String),
@@ -98,27 +101,22 @@ pub(crate) fn patch_trace(head: &mut [u8], at: usize, n: u64, span: u64, sampled
     head[at + 35] = if sampled { b'1' } else { b'0' };
 }
 
-/// A whole head of a request without variables, and where its trace begins; `run` are the first 16 hex digits of
-/// its trace id, if it is to have one.
+/// A whole head of a request without variables, body and trace.
 ///
 /// # Errors
 /// [`RequestError`] for what cannot be put on the wire unambiguously.
-pub(crate) fn plain_head(
-    base: &Url,
-    target: &Target,
-    request: &Request,
-    run: Option<u64>,
-) -> Result<(Vec<u8>, usize), RequestError> {
-    let path = full_path(base, request)?;
+pub(crate) fn plain_head(base: &Url, target: &Target, request: &Request) -> Result<Vec<u8>, RequestError> {
+    check_line(request)?;
+    let path = format!("{}{}", base.path().trim_end_matches('/'), request.path);
     let origin = origin(base, target);
     let line = Line { method: &request.method, origin: &origin, path: path.as_bytes() };
     let headers = headers(base, target, request)?;
     let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let content_length = content_length(&request.method, request.body.as_deref());
     let mut head = Vec::new();
-    let own = Own { run, keep_alive: target.keep_alive, content_length };
-    let trace_at = write_head(&mut head, line, headers, own);
-    Ok((head, trace_at))
+    let own = Own { run: None, keep_alive: target.keep_alive, content_length };
+    write_head(&mut head, line, headers, own);
+    Ok(head)
 }
 
 /// Writes `value` as 16 hex digits.
@@ -149,12 +147,6 @@ pub(crate) fn check_line(request: &Request) -> Result<(), RequestError> {
     Ok(())
 }
 
-/// The checked path below that of the base, behind a checked method.
-pub(crate) fn full_path(base: &Url, request: &Request) -> Result<String, RequestError> {
-    check_line(request)?;
-    Ok(format!("{}{}", base.path().trim_end_matches('/'), request.path))
-}
-
 /// All headers in order: defaults that nobody set, the target's unless the request sets them too, and the
 /// request's.
 pub(crate) fn headers(
@@ -175,7 +167,8 @@ pub(crate) fn headers(
     out.extend(target.headers.iter().filter(|(n, _)| !replaced(n)).cloned());
     out.extend(request.headers.iter().cloned());
     out.iter().try_for_each(|(name, value)| check_header(name, value))?;
-    Ok(out)
+    let hosts = out.iter().filter(|(name, _)| name.eq_ignore_ascii_case("host")).count();
+    if hosts > 1 { Err(RequestError::Hosts) } else { Ok(out) }
 }
 
 fn defaults(base: &Url, target: &Target) -> Vec<(&'static str, String)> {
@@ -244,49 +237,27 @@ fn is_token(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::Endpoint;
-
-    fn target(headers: &[(&str, &str)], keep_alive: bool) -> Target {
-        Target {
-            headers: headers.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
-            keep_alive,
-            ..Target::new(Endpoint::Url(Url::parse("http://unused").expect("valid")))
-        }
-    }
-
-    fn request(method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Request {
-        Request {
-            headers: headers.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
-            body: body.map(Into::into),
-            ..Request::new(method, path)
-        }
-    }
-
-    fn prepare(base: &str, target: &Target, request: &Request) -> Result<(Vec<u8>, usize), RequestError> {
-        plain_head(&Url::parse(base).expect("valid"), target, request, Some(0xabcd))
-    }
+    use crate::load::testing::requests::{Ready, request, target};
 
     #[test]
     fn a_get_is_written_in_full() {
-        let (mut head, trace_at) =
-            prepare("http://h:81/api/", &target(&[("X-A", "1")], true), &request("GET", "/p?q=1", &[], None))
-                .expect("valid");
-        patch_trace(&mut head, trace_at, 0x12, 0xfeed, true);
+        let t = target(&[("X-A", "1")]);
+        let ready = Ready::new("http://h:81/api/", &t, &request("GET", "/p?q=1", &[], None)).expect("valid");
         let expected = format!(
             "GET /api/p?q=1 HTTP/1.1\r\nhost: h:81\r\nuser-agent: loadprof/{}\r\naccept: */*\r\nX-A: 1\r\n\
              traceparent: 00-000000000000abcd0000000000000012-000000000000feed-01\r\n\r\n",
             env!("CARGO_PKG_VERSION")
         );
-        assert_eq!(String::from_utf8(head).expect("ascii"), expected);
+        assert_eq!(String::from_utf8(ready.head(0x12, 0xfeed, true)).expect("ascii"), expected);
+        assert!(ready.body.is_empty());
     }
 
     #[test]
     fn own_headers_win_over_the_targets_and_defaults() {
-        let t = target(&[("Accept", "a/b"), ("X-A", "1")], false);
-        let (head, _) =
-            prepare("http://u:p%40@[::1]/", &t, &request("POST", "/", &[("x-a", "2")], Some(b"hi")))
-                .expect("valid");
-        let text = String::from_utf8(head).expect("ascii");
+        let t = Target { keep_alive: false, ..target(&[("Accept", "a/b"), ("X-A", "1")]) };
+        let r = request("POST", "/", &[("x-a", "2")], Some(b"hi"));
+        let ready = Ready::new("http://u:p%40@[::1]/", &t, &r).expect("valid");
+        let text = String::from_utf8(ready.head(1, 2, false)).expect("ascii");
         for line in [
             "host: [::1]\r\n",
             "Accept: a/b\r\n",
@@ -296,14 +267,14 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line:?} is not in {text}");
         }
-        assert!(!text.contains("X-A: 1") && !text.contains("*/*") && text.ends_with("\r\n\r\n"));
+        assert!(!text.contains("X-A: 1") && !text.contains("*/*") && text.ends_with("\r\n\r\nhi"));
         assert!(text.contains("authorization: Basic dTpwQA==\r\n"), "{text}");
     }
 
     #[test]
     fn what_would_split_a_request_is_refused() {
-        let t = target(&[], true);
-        let bad = |r: Request| prepare("http://h", &t, &r).expect_err("must be refused");
+        let t = target(&[]);
+        let bad = |r: Request| Ready::new("http://h", &t, &r).err().expect("must be refused");
         assert_eq!(bad(request("GE T", "/", &[], None)), RequestError::Method);
         assert_eq!(bad(request("GET", "/a b", &[], None)), RequestError::Path);
         assert_eq!(bad(request("GET", "a", &[], None)), RequestError::Path);
@@ -317,5 +288,6 @@ mod tests {
             bad(request("GET", "/", &[("Content-Length", "3")], None)),
             RequestError::OwnHeader("Content-Length".into())
         );
+        assert_eq!(bad(request("GET", "/", &[("host", "a"), ("Host", "b")], None)), RequestError::Hosts);
     }
 }

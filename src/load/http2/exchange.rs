@@ -3,7 +3,8 @@
 use std::task::{Context, Poll};
 
 use super::error::ExchangeError;
-use super::mux::{Answer, Mux, Outgoing};
+use super::mux::{Answer, Mux};
+use crate::load::http1::conn::Outgoing;
 
 /// How an exchange reaches the connection's state: its own, or one that others use too.
 pub(crate) trait Access {

@@ -9,11 +9,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::frame::HEADER;
 use super::limits::MAX_FRAME;
 use super::mux::Mux;
+use crate::load::buffer::Buffer;
 use crate::load::stream::Arrivals;
 use crate::time::RunClock;
 
-/// First size of the read buffer: a frame fits, and the answers of many small streams.
-const FIRST_BUFFER: usize = 2 * MAX_FRAME;
+/// First size of the read buffer: the answers of many small streams fit, and room for a frame behind what is left
+/// of another.
+const FIRST_BUFFER: usize = 2 * MAX_FRAME + HEADER;
 /// Last size of the read buffer, for bodies that fill it.
 const LAST_BUFFER: usize = 16 * MAX_FRAME;
 
@@ -21,7 +23,7 @@ const LAST_BUFFER: usize = 16 * MAX_FRAME;
 #[derive(Debug)]
 pub(crate) struct Link<S> {
     stream: S,
-    buffer: Buffer,
+    buffer: Buffer<FIRST_BUFFER, LAST_BUFFER, MAX_FRAME>,
     clock: RunClock,
     /// Whether bytes may be held back between us and the socket, as TLS does.
     unflushed: bool,
@@ -91,46 +93,5 @@ impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Link<S> {
         self.mux.io_error("writing", e);
         self.mux.discard_out();
         self.unflushed = false;
-    }
-}
-
-/// The read buffer, used again for every read.
-#[derive(Debug, Default)]
-struct Buffer {
-    bytes: Vec<u8>,
-    start: usize,
-    end: usize,
-}
-
-impl Buffer {
-    fn filled(&self) -> &[u8] {
-        &self.bytes[self.start..self.end]
-    }
-
-    fn consume(&mut self, n: usize) {
-        self.start += n;
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-        }
-    }
-
-    /// Free space at the end, of at least a frame's size: what is left of a frame moves to the front.
-    fn space(&mut self) -> &mut [u8] {
-        if self.bytes.is_empty() {
-            self.bytes.resize(FIRST_BUFFER + HEADER, 0);
-        }
-        if self.start > 0 && self.bytes.len() - self.end < MAX_FRAME {
-            self.bytes.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
-        }
-        &mut self.bytes[self.end..]
-    }
-
-    /// So many bytes were read; a read that filled the whole buffer makes it larger for the next.
-    fn filled_by(&mut self, n: usize) {
-        self.end += n;
-        if self.end == self.bytes.len() && self.bytes.len() < LAST_BUFFER {
-            self.bytes.resize(self.bytes.len() * 2, 0);
-        }
     }
 }

@@ -17,29 +17,18 @@ use super::limits::{
 use super::receive::Partial;
 use super::streams::{Phase, Stream, Streams};
 use crate::load::http1::body::Body;
-use crate::load::http1::conn::Progress;
+use crate::load::http1::conn::{Outgoing, Progress};
 use crate::load::http1::error::Cutoff;
 use crate::time::RunTime;
 
 /// What every window is before SETTINGS say otherwise.
 pub(crate) const DEFAULT_WINDOW: u32 = 65_535;
 
-/// A request: its header block, and its body.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Outgoing<'a> {
-    pub(crate) block: &'a [u8],
-    pub(crate) body: &'a [u8],
-    /// Whether the answer has no body whatever its head says (HEAD).
-    pub(crate) no_body: bool,
-}
-
 /// What the owner of a stream gets of its answer.
 #[derive(Debug)]
 pub(crate) struct Answer<'a> {
     pub(crate) progress: &'a mut Progress,
     pub(crate) body: &'a mut Body,
-    /// Where the lines of the head go; none if nobody looks at them.
-    pub(crate) head: Option<&'a mut Vec<u8>>,
 }
 
 /// What the server has announced.
@@ -176,14 +165,10 @@ impl Mux {
         let stream = self.streams.open(self.peer.initial_window.into());
         let id = stream.id;
         std::mem::swap(&mut stream.body, answer.body);
-        if let Some(head) = &mut answer.head {
-            stream.keep_head = true;
-            std::mem::swap(&mut stream.head, head);
-        }
         stream.no_body = request.no_body;
         stream.unsent = !request.body.is_empty();
         let before = self.out.len();
-        frame::headers(&mut self.out, id, request.block, request.body.is_empty(), self.peer.max_frame);
+        frame::headers(&mut self.out, id, request.head, request.body.is_empty(), self.peer.max_frame);
         stream.progress.bytes_out = (self.out.len() - before) as u64;
         if request.body.is_empty() {
             self.mark(id);
@@ -244,9 +229,6 @@ impl Mux {
         let Some(stream) = self.streams.get(id) else { return };
         *answer.progress = stream.progress;
         std::mem::swap(&mut stream.body, answer.body);
-        if let Some(head) = &mut answer.head {
-            std::mem::swap(&mut stream.head, head);
-        }
         if stream.phase != Phase::Over {
             self.reset(id, Code::CANCEL);
         }

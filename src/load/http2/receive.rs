@@ -195,11 +195,11 @@ impl Mux {
         };
         let read = match stream.phase {
             Phase::Head => {
-                let before = stream.head.len();
-                let keep = stream.keep_head.then_some(&mut stream.head);
-                let read = head::head(block, keep, &mut self.scratch);
-                if !matches!(read, Ok(Head { status: 200.., .. })) {
-                    stream.head.truncate(before);
+                let read = head::head(block, stream.body.lines(), &mut self.scratch);
+                if let (Some(lines), false) =
+                    (stream.body.lines(), matches!(read, Ok(Head { status: 200.., .. })))
+                {
+                    lines.clear();
                 }
                 read.and_then(|head| begin(stream, head, end).map_err(BlockError::Answer))
             }

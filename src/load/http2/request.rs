@@ -1,19 +1,7 @@
 //! Requests as header blocks, built once; only the trace context differs from one sending to the next.
 
-#[cfg(test)]
-use std::sync::Arc;
-
-#[cfg(test)]
-use url::Url;
-
 use super::hpack::encode::{Secrecy, field};
-#[cfg(test)]
-use super::mux::Outgoing;
 use crate::load::http1::request::{RequestError, hex};
-#[cfg(test)]
-use crate::load::http1::request::{full_path, headers};
-#[cfg(test)]
-use crate::scenario::{Request, Target};
 
 /// Headers of connections of HTTP/1, besides those that the engine refuses everywhere.
 const CONNECTION_HEADERS: [&str; 3] = ["keep-alive", "proxy-connection", "http2-settings"];
@@ -83,58 +71,4 @@ pub(crate) fn patch(block: &mut [u8], n: u64, span: u64, sampled: bool) {
     hex(&mut trace[19..35], n);
     hex(&mut trace[36..52], span);
     trace[54] = if sampled { b'1' } else { b'0' };
-}
-
-/// A request ready to be sent.
-#[cfg(test)]
-#[derive(Clone, Debug)]
-pub(crate) struct Prepared {
-    pub(crate) block: Vec<u8>,
-    pub(crate) body: Arc<[u8]>,
-    /// Whether the method is HEAD.
-    pub(crate) no_body: bool,
-}
-
-#[cfg(test)]
-impl Prepared {
-    /// Builds a request's block; `run` are the first 16 hex digits of every trace id.
-    ///
-    /// # Errors
-    /// [`RequestError`] for what cannot be put on the wire unambiguously, or not in HTTP/2.
-    pub(crate) fn new(
-        base: &Url,
-        target: &Target,
-        request: &Request,
-        run: u64,
-    ) -> Result<Self, RequestError> {
-        let path = full_path(base, request)?;
-        let mut fields = headers(base, target, request)?;
-        for (name, value) in &mut fields {
-            name.make_ascii_lowercase();
-            check_field(name, value)?;
-        }
-        let host = fields.iter().position(|(name, _)| name == "host").map(|at| fields.remove(at).1);
-        if fields.iter().any(|(name, _)| name == "host") {
-            return Err(RequestError::OwnHeader("host".into()));
-        }
-        let body: Arc<[u8]> = request.body.as_deref().unwrap_or_default().into();
-        let announced = request.body.is_some() || matches!(request.method.as_str(), "POST" | "PUT" | "PATCH");
-        let start = Start {
-            method: request.method.as_bytes(),
-            scheme: base.scheme().as_bytes(),
-            authority: host.as_deref().unwrap_or_default().trim().as_bytes(),
-            path: path.as_bytes(),
-        };
-        // A value in HTTP/2 neither begins nor ends with a blank.
-        let fields =
-            fields.iter().map(|(name, value)| (name.as_bytes(), value.trim_matches([' ', '\t']).as_bytes()));
-        let mut block = Vec::new();
-        encode(start, fields, announced.then_some(body.len() as u64), run, &mut block);
-        Ok(Self { block, body, no_body: request.method == "HEAD" })
-    }
-
-    /// The request with a patched copy of its block.
-    pub(crate) fn outgoing<'a>(&'a self, block: &'a [u8]) -> Outgoing<'a> {
-        Outgoing { block, body: &self.body, no_body: self.no_body }
-    }
 }

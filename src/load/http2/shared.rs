@@ -14,7 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::error::{Broken, ExchangeError};
 use super::exchange::{Access, Exchange};
 use super::link::Link;
-use super::mux::{Answer, Mux, Outgoing};
+use super::mux::{Answer, Mux};
+use crate::load::http1::conn::Outgoing;
 use crate::load::stream::Arrivals;
 use crate::time::RunClock;
 

@@ -46,10 +46,8 @@ pub(crate) struct Stream {
     pub(crate) failed: Option<ExchangeError>,
     pub(crate) waker: Option<Waker>,
     pub(crate) progress: Progress,
-    /// The owner's, while the stream is open: so are both buffers.
+    /// The owner's, while the stream is open.
     pub(crate) body: Body,
-    pub(crate) head: Vec<u8>,
-    pub(crate) keep_head: bool,
 }
 
 impl Stream {

@@ -1,4 +1,4 @@
-//! A lane: one task, at most one connection, one arrival at a time.
+//! A lane: one task, one arrival at a time, over a connection of its own or over one that lanes share.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -6,16 +6,15 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use super::links::Lent;
 use super::worker::{Arrival, NEVER, Stage, Worker};
+use crate::load::connections::{Connections, Own};
 use crate::load::hit::{Hit, Problem};
 use crate::load::plan::Plan;
 use crate::load::script::{Begin, Context as Made, Fault};
-use crate::load::session::{Alone, Due, Session, hit_number};
-use crate::load::template::Template;
+use crate::load::session::{Due, Session, hit_number};
 use crate::time::{RunTime, nanos};
 
-/// How often a request is sent that the server says it did not look at.
-const ATTEMPTS: usize = 4;
 /// Why a hit was cut off.
 pub(crate) const TIME_LIMIT: &str = "not done within the time limit";
 /// Why a hit was cut off.
@@ -101,25 +100,31 @@ impl Lane {
 /// The task of a lane.
 pub(crate) async fn run(worker: Rc<Worker>, lane: Rc<Lane>) {
     lane.register().await;
-    let mut session = Session::default();
+    if worker.plan.streams > 0 {
+        let lent = Lent::new(Rc::clone(&worker), lane.index);
+        return work(&worker, &lane, Session::new(lent)).await;
+    }
+    work(&worker, &lane, Session::new(Own::default())).await;
+    worker.connection(&lane, false);
+}
+
+/// One arrival after the other until the run closes.
+async fn work<C: Connections>(worker: &Rc<Worker>, lane: &Rc<Lane>, mut session: Session<C>) {
     loop {
         let mut resting = false;
-        let next = poll_fn(|cx| poll_next(cx, &worker, &lane, &mut session, &mut resting)).await;
+        let next = poll_fn(|cx| poll_next(cx, worker, lane, &mut session, &mut resting)).await;
         let Some(arrival) = next else { break };
-        journey(&worker, &lane, &mut session, arrival).await;
-    }
-    if worker.plan.streams == 0 {
-        worker.connection(&lane, false);
+        journey(worker, lane, &mut session, arrival).await;
     }
 }
 
 /// The next arrival: one that was given, one of the backlog, or none when the run closes. Watches the idle
 /// connection meanwhile.
-fn poll_next(
+fn poll_next<C: Connections>(
     cx: &mut Context<'_>,
     worker: &Worker,
     lane: &Rc<Lane>,
-    session: &mut Session,
+    session: &mut Session<C>,
     resting: &mut bool,
 ) -> Poll<Option<Arrival>> {
     if session.poll_stale(cx).is_ready() {
@@ -142,7 +147,12 @@ fn poll_next(
 }
 
 /// One arrival from here to the end of its journey, every hit recorded.
-async fn journey(worker: &Rc<Worker>, lane: &Lane, session: &mut Session, arrival: Arrival) {
+async fn journey<C: Connections>(
+    worker: &Rc<Worker>,
+    lane: &Lane,
+    session: &mut Session<C>,
+    arrival: Arrival,
+) {
     let plan = &*worker.plan;
     let journey = plan.choice.journey(arrival.n);
     let steps = plan.script.journeys[journey].steps.clone();
@@ -188,9 +198,9 @@ async fn pause(plan: &Plan, lane: &Lane, due: &mut Due, journey: u64, step: usiz
 }
 
 /// One hit from here to its end, recorded.
-async fn hit(worker: &Rc<Worker>, lane: &Lane, session: &mut Session, due: Due) {
+async fn hit<C: Connections>(worker: &Rc<Worker>, lane: &Lane, session: &mut Session<C>, due: Due) {
     let plan = &*worker.plan;
-    let mut now = plan.clock.now();
+    let now = plan.clock.now();
     if worker.stage() == Stage::Closing {
         // Handed over, but the run ended before this task came to it.
         return worker.record(&Hit::unsent(due.n, due.request, due.intended, now), None);
@@ -203,18 +213,15 @@ async fn hit(worker: &Rc<Worker>, lane: &Lane, session: &mut Session, due: Due) 
     lane.cut.set(None);
     let outcome = lane
         .unless_cut(async {
-            if plan.streams > 0 {
-                return shared_hit(worker, lane, session, template, limit).await;
-            }
-            if !session.connected() {
-                if !session.open(plan).await {
-                    return;
-                }
+            let Some(sent) = session.open(plan).await else { return };
+            if plan.streams == 0 {
                 worker.connection(lane, true);
-                now = plan.clock.now();
+            } else {
+                // Counted with the connections that lanes share.
+                lane.set_connected(true);
             }
-            worker.sending(lane, now.plus(limit));
-            session.exchange(plan, template, now, Alone).await;
+            worker.sending(lane, sent.plus(limit));
+            session.exchange(plan, template, sent).await;
         })
         .await;
     if let Err(why) = outcome {
@@ -225,31 +232,4 @@ async fn hit(worker: &Rc<Worker>, lane: &Lane, session: &mut Session, due: Due) 
         worker.connection(lane, session.connected());
     }
     worker.record(session.hit(), session.problem());
-}
-
-/// One hit over a connection of HTTP/2 that lanes share; sent again where the server says that it did not look
-/// at it, as it does when it closes a connection in order.
-async fn shared_hit(
-    worker: &Rc<Worker>,
-    lane: &Lane,
-    session: &mut Session,
-    template: &Template,
-    limit: u64,
-) {
-    let plan = &*worker.plan;
-    for attempt in 0..ATTEMPTS {
-        let link = match worker.links.of(worker, lane.index, session.open_times()).await {
-            Ok(link) => link,
-            Err(e) => return session.not_opened(e, plan.clock.now()),
-        };
-        lane.set_connected(true);
-        let now = plan.clock.now();
-        if attempt == 0 {
-            worker.sending(lane, now.plus(limit));
-        }
-        session.exchange(plan, template, now, &link).await;
-        if !session.unprocessed() {
-            return;
-        }
-    }
 }

@@ -188,12 +188,12 @@ impl Recipe {
         })
     }
 
-    /// The body of a request filled in, if it has one.
-    pub(crate) fn body<'a>(&'a self, rendered: &'a Rendered) -> Option<&'a [u8]> {
+    /// The body of a request, if it has one; one with variables as it was filled in.
+    pub(crate) fn body<'a>(&'a self, rendered: Option<&'a Rendered>) -> Option<&'a [u8]> {
         match &self.body {
             Body::None => None,
             Body::Fixed(body) => Some(body),
-            Body::Template(_) => Some(&rendered.body),
+            Body::Template(_) => rendered.map(|rendered| rendered.body.as_slice()),
         }
     }
 }
@@ -295,14 +295,10 @@ mod tests {
 
     use super::super::values::Shared;
     use super::*;
-    use crate::scenario::Endpoint;
+    use crate::load::testing::requests;
 
     fn target(headers: &[(&str, &str)], auth: Option<Auth>) -> Target {
-        Target {
-            headers: headers.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
-            auth,
-            ..Target::new(Endpoint::Url(Url::parse("http://unused").expect("valid")))
-        }
+        Target { auth, ..requests::target(headers) }
     }
 
     fn bearer(token: &str) -> Option<Auth> {
@@ -334,14 +330,11 @@ mod tests {
         let headers =
             headers.filter(|(n, _)| !["host", "user-agent", "accept"].contains(&n.as_str())).collect();
         assert_eq!(recipe.is_fixed(), known.is_empty());
-        Ok((text(&out.path), headers, recipe.body(&out).map(text)))
+        Ok((text(&out.path), headers, recipe.body(Some(&out)).map(text)))
     }
 
     fn with_headers(path: &str, headers: &[(&str, &str)]) -> Request {
-        Request {
-            headers: headers.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
-            ..Request::new("POST", path)
-        }
+        requests::request("POST", path, headers, None)
     }
 
     fn list(pairs: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -108,7 +108,7 @@ fn a_journey_goes_from_setup_to_its_last_step() {
     assert_eq!(list.judge.judge(found, &mut values, &context, &mut tools).fault, None);
     buy.recipe.render(&values, &context, &mut rendered).expect("all known");
     assert_eq!(rendered.path, b"/buy/17");
-    let body = buy.recipe.body(&rendered).expect("a body");
+    let body = buy.recipe.body(Some(&rendered)).expect("a body");
     assert!(
         body.starts_with(b"{\"id\":17,\"key\":\"") && body.len() == 16 + 36 + 2,
         "{}",

@@ -12,11 +12,12 @@ use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
 use super::shape::Shape;
+use crate::load::connections::Own;
 use crate::load::hit::{Hit, Problem};
 use crate::load::plan::Plan;
 use crate::load::recorder::{Gauges, Recorder};
 use crate::load::script::{Begin, Context, Fault, Missing};
-use crate::load::session::{Alone, Due, Session};
+use crate::load::session::{Due, Session};
 use crate::time::RunTime;
 
 /// A moment that never comes.
@@ -226,14 +227,14 @@ pub(crate) struct User {
     index: usize,
     hits: u64,
     journeys: u64,
-    session: Session,
+    session: Session<Own>,
     slot: Arc<Slot>,
 }
 
 impl User {
     /// User `index` of the plan, counting from 0.
     pub(crate) fn new(users: &Users, index: usize) -> Self {
-        Self { index, hits: 0, journeys: 0, session: Session::default(), slot: users.join() }
+        Self { index, hits: 0, journeys: 0, session: Session::new(Own::default()), slot: users.join() }
     }
 
     /// Waits until the plan lets this user work, then goes through one journey. Never ends once the run is over
@@ -270,7 +271,7 @@ impl User {
     fn rest(&mut self) {
         self.slot.working.store(false, Ordering::Relaxed);
         self.slot.connected.store(false, Ordering::Relaxed);
-        self.session = Session::default();
+        self.session = Session::new(Own::default());
     }
 
     /// All steps, as long as none fails.
@@ -320,7 +321,7 @@ impl User {
         let n = self.next_number();
         let (plan, session, slot) = (&*users.plan, &mut self.session, &*self.slot);
         poll_fn(|cx| Poll::Ready(session.poll_stale(cx))).await.is_ready();
-        let mut now = plan.clock.now();
+        let now = plan.clock.now();
         users.record(now, Recorder::begun);
         let template = &plan.templates[request];
         let Some(limit) = session.begin(plan, template, Due { n, request, intended: now }, now) else {
@@ -330,15 +331,10 @@ impl User {
         slot.limit.store(now.plus(limit).as_nanos(), Ordering::Relaxed);
         slot.cut.store(0, Ordering::Relaxed);
         let work = async {
-            if !session.connected() {
-                if !session.open(plan).await {
-                    return;
-                }
-                now = plan.clock.now();
-            }
-            slot.limit.store(now.plus(limit).as_nanos(), Ordering::Relaxed);
-            users.record(now, Recorder::sent);
-            session.exchange(plan, template, now, Alone).await;
+            let Some(sent) = session.open(plan).await else { return };
+            slot.limit.store(sent.plus(limit).as_nanos(), Ordering::Relaxed);
+            users.record(sent, Recorder::sent);
+            session.exchange(plan, template, sent).await;
         };
         if let Err(why) = slot.unless_cut(work).await {
             session.cut(why, plan.clock.now());

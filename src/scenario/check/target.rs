@@ -5,7 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::super::scalar::{Checked, Placed, Span};
-use super::super::{DEFAULT_TIMEOUT, DemoTarget, Endpoint, Target, is_local, wire};
+use super::super::{DEFAULT_TIMEOUT, DemoTarget, Endpoint, HttpVersion, Target, is_local, wire};
 use super::{Check, TargetSends};
 
 /// Stands for an address that came from a variable which is not set any more; never resolves (RFC 2606).
@@ -35,11 +35,18 @@ impl Check<'_, '_> {
         }
         self.target_sends = TargetSends { authorization, auth: auth.is_some(), header_texts, auth_texts };
         let timeout = self.positive(wire.timeout.take()).unwrap_or(DEFAULT_TIMEOUT);
-        let keep_alive = self.findings.take_or(wire.keep_alive.take(), true);
+        let keep_alive = self.findings.take(wire.keep_alive.take());
         let allow: Vec<String> =
             wire.allow.take().into_iter().flatten().filter_map(|host| self.allowed_host(host)).collect();
         let endpoint = self.endpoint(wire.url.take(), wire.demo.take(), &span, &allow, duration);
         let transport = self.transport(wire, endpoint.as_ref(), &allow);
+        if let (HttpVersion::Http2 { .. }, Some((false, at))) = (transport.http, &keep_alive) {
+            self.findings.value(
+                at,
+                "HTTP/2 keeps its connections for many requests: write http-version = \"1.1\", or remove it",
+            );
+        }
+        let keep_alive = keep_alive.is_none_or(|(keep_alive, _)| keep_alive);
         let auth = auth.map(|(auth, _)| auth);
         Some(Target { endpoint: endpoint?, headers, timeout, keep_alive, transport, auth, allow })
     }

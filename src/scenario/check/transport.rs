@@ -36,9 +36,18 @@ impl Check<'_, '_> {
             Some(Endpoint::Demo(_)) => true,
             None => false,
         };
-        if let (HttpVersion::Http2 { .. }, true, Some(at)) = (http, plain, proxy_at) {
-            self.findings
-                .value(&at, "takes no HTTP/2 without TLS: use https, http-version = \"1.1\" or no proxy");
+        let resolved = wire.resolve.as_ref().is_some_and(|addresses| !addresses.0.is_empty());
+        if let Some(at) = proxy_at {
+            if plain && matches!(http, HttpVersion::Http2 { .. }) {
+                self.findings
+                    .value(&at, "takes no HTTP/2 without TLS: use https, http-version = \"1.1\" or no proxy");
+            }
+            if resolved {
+                self.findings.value(
+                    &at,
+                    "looks the host up itself, so that `resolve` does nothing: remove one of the two",
+                );
+            }
         }
         Transport {
             http,

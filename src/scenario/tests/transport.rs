@@ -13,16 +13,22 @@ fn connections_are_as_written() {
     assert!(certificate.ends_with("Cargo.toml") && key.ends_with("Cargo.lock"));
     assert_eq!((t.insecure, t.cookies, t.redirects), (true, false, 3));
     assert_eq!(t.compression, [Coding::Zstd, Coding::Gzip]);
-    let s = good(&format!("{TARGET}http-version = \"2\"\nresolve = \"[::1]:80\"\nproxy = \"http://a:b@10.1.1.1:3128\"\n{LOAD}")
-        .replace("http://127.0.0.1", "https://127.0.0.1"), &[]);
+    let s = good(
+        &format!("{TARGET}http-version = \"2\"\nresolve = []\nproxy = \"http://a:b@10.1.1.1:3128\"\n{LOAD}")
+            .replace("http://127.0.0.1", "https://127.0.0.1"),
+        &[],
+    );
     assert_eq!(s.target.transport.http, HttpVersion::Http2 { streams: 100 });
-    assert_eq!(s.target.transport.resolve.len(), 1);
     assert_eq!(
         s.target.transport.proxy.map(|p| (p.username().to_owned(), p.port())),
         Some(("a".to_owned(), Some(3128)))
     );
     let t = good(&format!("{TARGET}{LOAD}"), &[]).target.transport;
     assert!(t.cookies && !t.insecure && t.redirects == 0 && t.compression.is_empty());
+    let t = good(&format!("{TARGET}resolve = \"[::1]:80\"\nkeep-alive = false\n{LOAD}"), &[]).target;
+    assert_eq!((t.transport.resolve.len(), t.keep_alive), (1, false));
+    let t = good(&format!("{TARGET}http-version = \"2\"\nkeep-alive = true\n{LOAD}"), &[]).target;
+    assert!(t.keep_alive);
 }
 
 #[test]
@@ -50,6 +56,14 @@ fn mistakes_in_connections_are_named() {
         ("proxy = \"http://10.0.0.1/x\"", "proxy: has a path"),
         ("proxy = \"http://8.8.8.8:1\"", "proxy: 8.8.8.8 is neither this machine"),
         ("proxy = \"http://10.0.0.1:1\"\nhttp-version = \"2\"", "proxy: takes no HTTP/2 without TLS"),
+        (
+            "proxy = \"http://10.0.0.1:1\"\nresolve = \"127.0.0.1:1\"",
+            "proxy: looks the host up itself, so that `resolve` does nothing: remove one of the two",
+        ),
+        (
+            "http-version = \"2\"\nkeep-alive = false",
+            "keep-alive = false: HTTP/2 keeps its connections for many requests: write http-version = \"1.1\", or",
+        ),
         ("auth = {}", "auth: is empty: write { bearer"),
         ("auth = { bearer = \"\" }", "auth.bearer: must not be empty"),
         (

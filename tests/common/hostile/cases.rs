@@ -11,6 +11,8 @@ use super::{Act, Case};
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const SHORT: Duration = Duration::from_millis(10);
 
+const TIME_LIMIT: &str = "not done within the time limit";
+
 /// Every hit must fail.
 const ALL: u64 = u64::MAX;
 
@@ -40,6 +42,31 @@ macro_rules! closes {
     };
 }
 
+/// The same with the beginning of an answer, after which nothing more comes.
+macro_rules! stalls {
+    ($name:literal, $answer:expr) => {
+        timeout($name, |c| {
+            let _ = c.asked() && c.say($answer);
+            c.wait();
+        })
+    };
+}
+
+/// The same with the beginning of an answer, and then the same again and again.
+macro_rules! floods {
+    ($name:literal, $details:expr, $answer:expr, $again:expr) => {
+        plain($name, &["protocol"], $details, |c| {
+            let _ = c.asked() && c.say($answer);
+            while c.say($again) {}
+        })
+    };
+}
+
+/// A case over plain TCP in which every hit runs into its time limit.
+const fn timeout(name: &'static str, act: fn(&mut Client)) -> Case {
+    plain(name, &["timeout"], &[TIME_LIMIT], act)
+}
+
 pub const ENDINGS: &[Case] = &[
     plain(
         "closes when it accepts",
@@ -66,17 +93,9 @@ pub const ENDINGS: &[Case] = &[
         thread::sleep(SHORT);
         c.reset();
     }),
-    plain("never answers", &["timeout"], &["not done within the time limit"], |c| c.wait()),
-    plain("stops within the head", &["timeout"], &["not done within the time limit"], |c| {
-        c.asked();
-        c.say("HTTP/1.1 200 OK\r\nContent-Le");
-        c.wait();
-    }),
-    plain("stops within the body", &["timeout"], &["not done within the time limit"], |c| {
-        c.asked();
-        c.say("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nok");
-        c.wait();
-    }),
+    timeout("never answers", Client::wait),
+    stalls!("stops within the head", "HTTP/1.1 200 OK\r\nContent-Le"),
+    stalls!("stops within the body", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nok"),
     closes!("closes instead of answering", "closed", "closed before the answer (0 bytes", ""),
     closes!("closes within the head", "closed", "closed within the answer", "HTTP/1.1 200 OK\r\nContent-Le"),
     closes!(
@@ -223,7 +242,7 @@ pub const ANSWERS: &[Case] = &[
             }
         })
     },
-    plain("one byte at a time, too slow", &["timeout"], &["not done within the time limit"], |c| {
+    timeout("one byte at a time, too slow", |c| {
         c.asked();
         for byte in OK.bytes() {
             thread::sleep(Duration::from_millis(50));
@@ -233,34 +252,44 @@ pub const ANSWERS: &[Case] = &[
 ];
 
 pub const ENDLESS: &[Case] = &[
-    plain("headers without end", &["protocol"], &["no HTTP/1.x head", "head is longer"], |c| {
-        let _ = c.asked() && c.say("HTTP/1.1 200 OK\r\n");
-        while c.say("X-Header: and another one\r\n".repeat(100)) {}
-    }),
-    plain("one header without end", &["protocol"], &["head is longer"], |c| {
-        let _ = c.asked() && c.say("HTTP/1.1 200 OK\r\nX-Header: ");
-        while c.say("and so on ".repeat(1000)) {}
-    }),
-    plain("interim answers without end", &["protocol"], &["interim"], |c| {
-        c.asked();
-        while c.say("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(10)) {}
-    }),
-    plain("a body without end", &["timeout"], &["not done within the time limit"], |c| {
+    floods!(
+        "headers without end",
+        &["no HTTP/1.x head", "head is longer"],
+        "HTTP/1.1 200 OK\r\n",
+        "X-Header: and another one\r\n".repeat(100)
+    ),
+    floods!(
+        "one header without end",
+        &["head is longer"],
+        "HTTP/1.1 200 OK\r\nX-Header: ",
+        "and so on ".repeat(1000)
+    ),
+    floods!(
+        "interim answers without end",
+        &["interim"],
+        "",
+        "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(10)
+    ),
+    timeout("a body without end", |c| {
         let _ = c.asked() && c.say("HTTP/1.1 200 OK\r\n\r\n");
         c.drone([b'x'; 10_000], SHORT);
     }),
-    plain("chunks without end", &["timeout"], &["not done within the time limit"], |c| {
+    timeout("chunks without end", |c| {
         let _ = c.asked() && c.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         c.drone("5\r\nhello\r\n", SHORT);
     }),
-    plain("a chunk extension without end", &["protocol"], &["size line is longer"], |c| {
-        let _ = c.asked() && c.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;");
-        while c.say("extension=".repeat(100)) {}
-    }),
-    plain("trailers without end", &["protocol"], &["trailers are longer"], |c| {
-        let _ = c.asked() && c.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n");
-        while c.say("X-Trailer: and another one\r\n".repeat(100)) {}
-    }),
+    floods!(
+        "a chunk extension without end",
+        &["size line is longer"],
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;",
+        "extension=".repeat(100)
+    ),
+    floods!(
+        "trailers without end",
+        &["trailers are longer"],
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+        "X-Trailer: and another one\r\n".repeat(100)
+    ),
 ];
 
 /// A case over TLS.
@@ -272,6 +301,11 @@ const fn over_tls(
     exits: &'static [i32],
 ) -> Case {
     Case { name, act, kinds, details, exits, least: ALL, request: "" }
+}
+
+/// A case of a certificate that must not be accepted.
+const fn certificate(name: &'static str, flaw: Flaw, details: &'static [&'static str]) -> Case {
+    over_tls(name, Act::Certificate(flaw), &["tls"], details, &[10])
 }
 
 pub const TLS: &[Case] = &[
@@ -289,7 +323,7 @@ pub const TLS: &[Case] = &[
         "silence in place of a handshake",
         Act::NotTls(|c| c.wait()),
         &["timeout"],
-        &["not done within the time limit"],
+        &[TIME_LIMIT],
         &[10],
     ),
     over_tls(
@@ -299,22 +333,10 @@ pub const TLS: &[Case] = &[
         &["TLS handshake failed"],
         &[10],
     ),
-    over_tls(
-        "an unknown authority",
-        Act::Certificate(Flaw::Stranger),
-        &["tls"],
-        &["signed by nobody who is trusted"],
-        &[10],
-    ),
-    over_tls("another name", Act::Certificate(Flaw::Name), &["tls"], &["the certificate is not for"], &[10]),
-    over_tls("an expired certificate", Act::Certificate(Flaw::Expired), &["tls"], &["xpired"], &[10]),
-    over_tls(
-        "a certificate of the future",
-        Act::Certificate(Flaw::Future),
-        &["tls"],
-        &["is not valid before"],
-        &[10],
-    ),
+    certificate("an unknown authority", Flaw::Stranger, &["signed by nobody who is trusted"]),
+    certificate("another name", Flaw::Name, &["the certificate is not for"]),
+    certificate("an expired certificate", Flaw::Expired, &["xpired"]),
+    certificate("a certificate of the future", Flaw::Future, &["is not valid before"]),
     over_tls(
         "closes within a session",
         Act::Within(|s| {

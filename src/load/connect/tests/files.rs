@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::load::ConnectError;
-use crate::scenario::HttpVersion;
 
 fn refused(base: &str, transport: &Transport) -> ConnectError {
     Connector::prepare(&Url::parse(base).expect("valid"), transport).expect_err("must be refused")
@@ -79,12 +78,6 @@ fn names_and_proxies_that_make_no_sense_are_refused_without_their_passwords() {
     let socks = Transport { proxy: proxy("socks5://me:hunter2@127.0.0.1:1"), ..plain.clone() };
     let error = refused("http://127.0.0.1/", &socks).to_string();
     assert!(error.starts_with("target.proxy `socks5://127.0.0.1:1"), "{error}");
-    let good = proxy("http://127.0.0.1:1");
-    let resolve = vec![SocketAddr::from(([127, 0, 0, 1], 1))];
-    let both = Transport { proxy: good.clone(), resolve, ..plain.clone() };
-    assert!(matches!(refused("http://h/", &both), ConnectError::ProxyResolve));
-    let h2 = Transport { proxy: good, http: HttpVersion::Http2 { streams: 1 }, ..plain.clone() };
-    assert!(matches!(refused("http://h/", &h2), ConnectError::ProxyHttp2));
     let nowhere = Transport { proxy: proxy("http://me:hunter2@no-such-proxy.invalid:1"), ..plain };
     let error = refused("http://127.0.0.1/", &nowhere).to_string();
     assert!(error.starts_with("proxy host `no-such-proxy.invalid`: "), "{error}");

@@ -3,19 +3,19 @@
 use std::task::{Context, Poll, Waker};
 
 use crate::load::http1::body::{Body, Keep};
-use crate::load::http1::conn::Progress;
+use crate::load::http1::conn::{Outgoing, Progress};
 use crate::load::http2::frame;
 use crate::load::http2::limits::{HEAD_LIMIT, MAX_QUIET, OUT_LIMIT};
-use crate::load::http2::mux::{Answer, Mux, Outgoing};
+use crate::load::http2::mux::{Answer, Mux};
 use crate::time::RunTime;
 
 const BODY: &[u8] = &[b'b'; 2000];
 /// A `GET`, a `HEAD`, a `POST` with a body longer than the windows, and one whose owner leaves at once.
 const REQUESTS: [Outgoing<'static>; 4] = [
-    Outgoing { block: b"\x82\x86\x84", body: b"", no_body: false },
-    Outgoing { block: b"\x82\x86\x84", body: b"", no_body: true },
-    Outgoing { block: b"\x83\x86\x84", body: BODY, no_body: false },
-    Outgoing { block: b"\x82\x86\x84", body: b"", no_body: false },
+    Outgoing { head: b"\x82\x86\x84", body: b"", no_body: false },
+    Outgoing { head: b"\x82\x86\x84", body: b"", no_body: true },
+    Outgoing { head: b"\x83\x86\x84", body: BODY, no_body: false },
+    Outgoing { head: b"\x82\x86\x84", body: b"", no_body: false },
 ];
 
 /// What the bytes came to: per stream its end, status, bytes, body and head; the connection's end; what we say.
@@ -39,29 +39,29 @@ fn run(input: &[u8], piece: usize) -> Outcome {
     let mut mux = Mux::new();
     // Small windows: what is sent is compared, and copying it is most of the work otherwise.
     (mux.peer.max_streams, mux.send_window) = (100, 1000);
-    let mut owners: Vec<(u32, Progress, Body, Vec<u8>)> = Vec::new();
+    let mut owners: Vec<(u32, Progress, Body)> = Vec::new();
     let cx = Context::from_waker(Waker::noop());
     for request in &REQUESTS {
-        let (mut progress, mut body, mut head) = (Progress::default(), Body::default(), Vec::new());
-        body.reset(Keep { head: false, body: true });
-        let mut answer = Answer { progress: &mut progress, body: &mut body, head: Some(&mut head) };
+        let (mut progress, mut body) = (Progress::default(), Body::default());
+        body.reset(Keep { head: true, body: true });
+        let mut answer = Answer { progress: &mut progress, body: &mut body };
         let Poll::Ready(Ok(id)) = mux.poll_open(&cx, &mut None, request, &mut answer) else {
             panic!("has room")
         };
         mux.pump(id, request.body, &mut 0);
-        owners.push((id, progress, body, head));
+        owners.push((id, progress, body));
     }
-    let (id, progress, body, head) = &mut owners[3];
-    mux.leave(*id, None, &mut Answer { progress, body, head: Some(head) });
+    let (id, progress, body) = &mut owners[3];
+    mux.leave(*id, None, &mut Answer { progress, body });
     let n = mux.pending().len();
     mux.wrote(n, || RunTime::ZERO);
     feed(&mut mux, input, piece);
     let mut ends = Vec::new();
-    for (id, progress, body, head) in owners.iter_mut().take(3) {
+    for (id, progress, body) in owners.iter_mut().take(3) {
         let end = format!("{:?}", mux.poll_over(*id, &cx));
-        mux.leave(*id, None, &mut Answer { progress, body, head: Some(head) });
-        assert!(body.len() <= input.len() as u64 && head.len() <= HEAD_LIMIT);
-        ends.push((end, progress.status, progress.bytes_in, body.kept().to_vec(), std::mem::take(head)));
+        mux.leave(*id, None, &mut Answer { progress, body });
+        assert!(body.len() <= input.len() as u64 && body.head().len() <= HEAD_LIMIT);
+        ends.push((end, progress.status, progress.bytes_in, body.kept().to_vec(), body.head().to_vec()));
     }
     assert_eq!(mux.active, 0);
     (ends, format!("{:?}", mux.broken), mux.pending().to_vec())

@@ -2,12 +2,13 @@
 
 use super::rig::{GET, MAX_STREAMS, Rig, at, block, breaks, data, fails, frame, head, settings};
 use crate::load::http1::BODY_LIMIT;
+use crate::load::http1::conn::Outgoing;
 use crate::load::http2::error::{AnswerError, Code, ConnectionError, ExchangeError};
 use crate::load::http2::frame::{PREFACE, flag, kind, setting};
 use crate::load::http2::limits::{
     CONNECTION_WINDOW, MAX_FRAME, MAX_INTERIM, MAX_QUIET, OUT_HIGH, STREAM_WINDOW,
 };
-use crate::load::http2::mux::{Mux, Outgoing};
+use crate::load::http2::mux::Mux;
 
 const OK: &[(&str, &str)] = &[(":status", "200")];
 

@@ -1,6 +1,5 @@
 //! nginx over HTTP/2 without TLS, and what a request costs against it.
 
-use crate::load::http1::body::Keep;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -11,11 +10,12 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::task::{LocalSet, spawn_local};
 
-use super::rig::Owner;
+use super::rig::{GET, Owner};
+use crate::load::http1::body::Keep;
+use crate::load::http1::conn::Outgoing;
 use crate::load::http2::error::ExchangeError;
-use crate::load::http2::request::{Prepared, patch};
 use crate::load::http2::shared::Shared;
-use crate::scenario::{Endpoint, Request, Target};
+use crate::load::testing::requests::{Ready, http2_target, request};
 use crate::time::RunClock;
 
 const NGINX: &str = "/usr/sbin/nginx";
@@ -66,10 +66,9 @@ impl Nginx {
         Some(nginx)
     }
 
-    fn prepared(&self, path: &str) -> Prepared {
-        let base = format!("http://{}", self.address).parse().expect("valid");
-        let endpoint = Endpoint::Url("http://unused".parse().expect("valid"));
-        Prepared::new(&base, &Target::new(endpoint), &Request::new("GET", path), 1).expect("valid")
+    fn ready(&self, path: &str) -> Ready {
+        let get = request("GET", path, &[], None);
+        Ready::new(&format!("http://{}", self.address), &http2_target(&[]), &get).expect("valid")
     }
 
     async fn connect(&self) -> Shared<TcpStream> {
@@ -89,18 +88,16 @@ impl Drop for Nginx {
 }
 
 /// Requests one after the other until there were `each` or `until` has come.
-async fn lane(link: Shared<TcpStream>, prepared: Rc<Prepared>, each: u64, until: Instant) -> (u64, u64) {
-    let (mut block, mut owner) = (prepared.block.clone(), Owner::default());
+async fn lane(link: Shared<TcpStream>, ready: Rc<Ready>, each: u64, until: Instant) -> (u64, u64) {
+    let (mut block, mut owner) = (ready.head(0, 0, false), Owner::default());
     let (mut passed, mut refused) = (0, 0);
     for n in 0..each {
         if n % 64 == 0 && Instant::now() >= until {
             break;
         }
-        patch(&mut block, n, n, false);
+        ready.patch(&mut block, n, n, false);
         owner.body.reset(Keep::default());
-        let mut answer = owner.answer();
-        answer.head = None;
-        match link.exchange(prepared.outgoing(&block), answer).await {
+        match link.exchange(Outgoing { head: &block, ..GET }, owner.answer()).await {
             Ok(()) => {
                 assert_eq!((owner.progress.status, owner.body.len()), (200, BODY as u64));
                 passed += 1;
@@ -116,11 +113,11 @@ async fn lane(link: Shared<TcpStream>, prepared: Rc<Prepared>, each: u64, until:
 
 /// Sums over `lanes` tasks on each of `connections` connections.
 async fn load(nginx: &Nginx, connections: usize, lanes: usize, each: u64, until: Instant) -> (u64, u64) {
-    let prepared = Rc::new(nginx.prepared("/index.html"));
+    let ready = Rc::new(nginx.ready("/index.html"));
     let mut tasks = Vec::new();
     for _ in 0..connections {
         let link = nginx.connect().await;
-        tasks.extend((0..lanes).map(|_| spawn_local(lane(link.clone(), Rc::clone(&prepared), each, until))));
+        tasks.extend((0..lanes).map(|_| spawn_local(lane(link.clone(), Rc::clone(&ready), each, until))));
     }
     let mut sum = (0, 0);
     for task in tasks {
@@ -140,12 +137,12 @@ fn nginx_answers_many_streams() {
     let Some(nginx) = Nginx::start(1_000_000) else { return };
     let until = Instant::now() + Duration::from_secs(20);
     assert_eq!(local(load(&nginx, 2, 50, 100, until)), (10_000, 0));
-    let missing = nginx.prepared("/none");
+    let missing = nginx.ready("/none").head(1, 2, false);
     local(async {
         let (link, mut owner) = (nginx.connect().await, Owner::default());
-        owner.body.reset(Keep { head: false, body: true });
-        link.exchange(missing.outgoing(&missing.block), owner.answer()).await.expect("an answer");
-        let head = String::from_utf8_lossy(&owner.head).into_owned();
+        owner.body.reset(Keep { head: true, body: true });
+        link.exchange(Outgoing { head: &missing, ..GET }, owner.answer()).await.expect("an answer");
+        let head = String::from_utf8_lossy(owner.body.head()).into_owned();
         assert_eq!(owner.progress.status, 404);
         assert!(head.contains("content-type: text/html\r\n") && head.contains("server: nginx"), "{head}");
     });

@@ -1,31 +1,10 @@
 //! Blocks of requests, as a server's decoder sees them.
 
-use url::Url;
-
 use crate::load::http1::request::RequestError;
 use crate::load::http2::hpack::decode::{Block, Name};
 use crate::load::http2::hpack::table::STATIC;
-use crate::load::http2::request::{Prepared, Start, encode, patch};
-use crate::scenario::{Endpoint, Request, Target};
-
-fn target(headers: &[(&str, &str)]) -> Target {
-    Target {
-        headers: headers.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
-        ..Target::new(Endpoint::Url(Url::parse("http://unused").expect("valid")))
-    }
-}
-
-fn request(method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Request {
-    Request {
-        headers: headers.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
-        body: body.map(Into::into),
-        ..Request::new(method, path)
-    }
-}
-
-fn prepare(base: &str, target: &Target, request: &Request) -> Result<Prepared, RequestError> {
-    Prepared::new(&Url::parse(base).expect("valid"), target, request, 0xabcd)
-}
+use crate::load::http2::request::{Start, encode, patch};
+use crate::load::testing::requests::{Ready, http2_target, request};
 
 fn lines(block: &[u8]) -> Vec<String> {
     let (mut block, mut out) = (Block::new(block), Vec::new());
@@ -43,11 +22,9 @@ fn lines(block: &[u8]) -> Vec<String> {
 
 #[test]
 fn a_get_is_written_in_full() {
-    let prepared =
-        prepare("http://h:81/api/", &target(&[("X-A", " 1 ")]), &request("GET", "/p?q=1", &[], None))
-            .expect("valid");
-    let mut block = prepared.block.clone();
-    patch(&mut block, 0x12, 0xfeed, true);
+    let t = http2_target(&[("X-A", " 1 ")]);
+    let ready = Ready::new("http://h:81/api/", &t, &request("GET", "/p?q=1", &[], None)).expect("valid");
+    let block = ready.head(0x12, 0xfeed, true);
     let agent = concat!("user-agent: loadprof/", env!("CARGO_PKG_VERSION"));
     let expected = [
         ":method: GET",
@@ -60,16 +37,17 @@ fn a_get_is_written_in_full() {
         "traceparent: 00-000000000000abcd0000000000000012-000000000000feed-01",
     ];
     assert_eq!(lines(&block), expected);
-    assert!(!prepared.no_body && prepared.body.is_empty());
-    assert_eq!(&prepared.block[..2], b"\x82\x86", "method and scheme are indices");
+    assert!(ready.body.is_empty());
+    assert_eq!(&block[..2], b"\x82\x86", "method and scheme are indices");
 }
 
 #[test]
 fn own_headers_win_and_a_given_host_is_the_authority() {
-    let t = target(&[("Accept", "a/b"), ("X-A", "1")]);
+    let t = http2_target(&[("Accept", "a/b"), ("X-A", "1")]);
     let r = request("POST", "/", &[("x-a", "2"), ("Host", "other"), ("te", "trailers")], Some(b"hi"));
-    let prepared = prepare("https://u:p%40@[::1]/", &t, &r).expect("valid");
-    let lines = lines(&prepared.block);
+    let ready = Ready::new("https://u:p%40@[::1]/", &t, &r).expect("valid");
+    let block = ready.head(1, 2, false);
+    let lines = lines(&block);
     for line in [
         ":scheme: https",
         ":authority: other",
@@ -82,21 +60,22 @@ fn own_headers_win_and_a_given_host_is_the_authority() {
         assert!(lines.iter().any(|l| l == line), "{line:?} is not in {lines:?}");
     }
     assert!(!lines.iter().any(|l| l.starts_with("host") || l == "x-a: 1" || l == "accept: */*"));
-    assert_eq!(&*prepared.body, b"hi");
-    let at = prepared.block.windows(6).position(|w| w == b"Basic ").expect("not coded");
-    assert_eq!(&prepared.block[at - 3..at - 1], &[0x1f, 0x08], "never indexed, name 23");
+    assert_eq!(ready.body, b"hi");
+    let at = block.windows(6).position(|w| w == b"Basic ").expect("not coded");
+    assert_eq!(&block[at - 3..at - 1], &[0x1f, 0x08], "never indexed, name 23");
 }
 
 #[test]
 fn what_does_not_belong_in_http2_is_refused() {
     let bad = |headers: &[(&str, &str)]| {
-        prepare("http://h", &target(&[]), &request("GET", "/", headers, None)).expect_err("must be refused")
+        let made = Ready::new("http://h", &http2_target(&[]), &request("GET", "/", headers, None));
+        made.err().expect("must be refused")
     };
     for name in ["Keep-Alive", "proxy-connection", "HTTP2-Settings", "TE"] {
         assert_eq!(bad(&[(name, "x")]), RequestError::ConnectionHeader(name.to_ascii_lowercase()));
     }
     assert_eq!(bad(&[("connection", "close")]), RequestError::OwnHeader("connection".into()));
-    assert_eq!(bad(&[("host", "a"), ("Host", "b")]), RequestError::OwnHeader("host".into()));
+    assert_eq!(bad(&[("host", "a"), ("Host", "b")]), RequestError::Hosts);
     assert_eq!(bad(&[(":path", "/")]), RequestError::HeaderName(":path".into()));
     assert_eq!(bad(&[("a", "b\nc")]), RequestError::HeaderValue("a".into()));
 }

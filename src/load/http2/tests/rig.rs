@@ -3,15 +3,15 @@
 use std::task::{Context, Poll, Waker};
 
 use crate::load::http1::body::{Body, Keep};
-use crate::load::http1::conn::Progress;
+use crate::load::http1::conn::{Outgoing, Progress};
 use crate::load::http2::error::{Broken, ConnectionError, ExchangeError};
 use crate::load::http2::frame::{self, FrameHeader, HEADER, flag, kind, setting};
 use crate::load::http2::hpack::encode::{Secrecy, field};
-use crate::load::http2::mux::{Answer, Mux, Outgoing};
+use crate::load::http2::mux::{Answer, Mux};
 use crate::time::RunTime;
 
 /// `GET` on `http`.
-pub(super) const GET: Outgoing<'static> = Outgoing { block: b"\x82\x86\x84", body: b"", no_body: false };
+pub(super) const GET: Outgoing<'static> = Outgoing { head: b"\x82\x86\x84", body: b"", no_body: false };
 
 /// What the owner of a stream has.
 #[derive(Debug, Default)]
@@ -19,12 +19,11 @@ pub(super) struct Owner {
     pub(super) id: u32,
     pub(super) progress: Progress,
     pub(super) body: Body,
-    pub(super) head: Vec<u8>,
 }
 
 impl Owner {
     pub(super) fn answer(&mut self) -> Answer<'_> {
-        Answer { progress: &mut self.progress, body: &mut self.body, head: Some(&mut self.head) }
+        Answer { progress: &mut self.progress, body: &mut self.body }
     }
 }
 
@@ -76,7 +75,7 @@ impl Rig {
     /// Opens a stream; none if it has to wait.
     pub(super) fn open(&mut self, request: Outgoing<'_>) -> Option<Owner> {
         let mut owner = Owner::default();
-        owner.body.reset(Keep { head: false, body: true });
+        owner.body.reset(Keep { head: true, body: true });
         let cx = Context::from_waker(Waker::noop());
         let mut ticket = None;
         match self.mux.poll_open(&cx, &mut ticket, &request, &mut owner.answer()) {
@@ -111,7 +110,7 @@ impl Rig {
     pub(super) fn take(&mut self, owner: &mut Owner) -> Result<(u16, Vec<u8>, String), ExchangeError> {
         let result = self.over(owner).expect("over");
         self.mux.leave(owner.id, None, &mut owner.answer());
-        let head = String::from_utf8_lossy(&owner.head).into_owned();
+        let head = String::from_utf8_lossy(owner.body.head()).into_owned();
         result.map(|()| (owner.progress.status, owner.body.kept().to_vec(), head))
     }
 

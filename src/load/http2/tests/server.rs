@@ -13,9 +13,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::rig::{GET, Owner};
+use crate::load::http1::conn::Outgoing;
 use crate::load::http2::conn::Connection;
 use crate::load::http2::error::{Code, ConnectionError, ExchangeError};
-use crate::load::http2::mux::Outgoing;
 use crate::load::http2::shared::Shared;
 use crate::time::RunClock;
 
@@ -24,7 +24,7 @@ type Reply = SendResponse<Bytes>;
 type Link = Shared<DuplexStream>;
 
 /// `POST http://h/`.
-const POST: Outgoing<'static> = Outgoing { block: b"\x83\x86\x84\x01\x01h", body: b"", no_body: false };
+const POST: Outgoing<'static> = Outgoing { head: b"\x83\x86\x84\x01\x01h", body: b"", no_body: false };
 
 /// A server's connection: each request goes to `answer` in a task of its own; `each` sees the connection after
 /// every request.
@@ -64,7 +64,7 @@ fn shared(capacity: usize) -> (Link, DuplexStream) {
 
 async fn ask(link: &Link, request: Outgoing<'_>) -> (Owner, Result<(), ExchangeError>) {
     let mut owner = Owner::default();
-    owner.body.reset(Keep { head: false, body: true });
+    owner.body.reset(Keep { head: true, body: true });
     let result = link.exchange(request, owner.answer()).await;
     (owner, result)
 }
@@ -93,7 +93,10 @@ async fn lanes(link: &Link, lanes: usize, each: usize, body: usize) -> (usize, V
                             assert_eq!((p.status, owner.body.kept()), (200, &sent[..]));
                             assert!(p.written.is_some() && p.first_byte <= p.done && p.done.is_some());
                             assert!(p.bytes_in > sent.len() as u64 && p.bytes_out > sent.len() as u64);
-                            assert_eq!(owner.head, format!("x-length: {}\r\n", sent.len()).into_bytes());
+                            assert_eq!(
+                                owner.body.head(),
+                                format!("x-length: {}\r\n", sent.len()).into_bytes()
+                            );
                             passed += 1;
                         }
                     }
@@ -220,7 +223,7 @@ fn a_reset_fails_one_exchange_with_its_code() {
             }
         };
         spawn_local(serve(io, Builder::new(), answer, |_| ()));
-        let get = Outgoing { block: b"\x82\x86\x84\x01\x01h", ..GET };
+        let get = Outgoing { head: b"\x82\x86\x84\x01\x01h", ..GET };
         let ((_, reset), (passed, _)) = tokio::join!(ask(&link, get), lanes(&link, 5, 20, 100));
         assert!(matches!(reset, Err(ExchangeError::Reset(Code(2)))), "{reset:?}");
         assert_eq!(passed, 100);
@@ -248,9 +251,9 @@ fn an_exchange_that_is_dropped_is_cancelled_and_the_others_go_on() {
             }
         };
         spawn_local(serve(io, Builder::new(), answer, |_| ()));
-        let get = Outgoing { block: b"\x82\x86\x84\x01\x01h", ..GET };
+        let get = Outgoing { head: b"\x82\x86\x84\x01\x01h", ..GET };
         let mut owner = Owner::default();
-        owner.body.reset(Keep { head: false, body: true });
+        owner.body.reset(Keep { head: true, body: true });
         let slow = link.exchange(get, owner.answer());
         let slow = tokio::time::timeout(Duration::from_millis(50), slow);
         let (cut, (passed, _)) = tokio::join!(slow, lanes(&link, 5, 20, 100));
@@ -300,7 +303,7 @@ async fn alone(
     request: Outgoing<'_>,
 ) -> (Owner, Result<(), ExchangeError>) {
     let mut owner = Owner::default();
-    owner.body.reset(Keep { head: false, body: true });
+    owner.body.reset(Keep { head: true, body: true });
     let exchange = connection.exchange(request, owner.answer());
     // Users move between the threads of their runtime.
     let exchange: std::pin::Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(exchange);
@@ -323,7 +326,7 @@ fn one_user_drives_its_own_connection() {
             assert_eq!((owner.progress.status, owner.body.kept()), (200, &body[..]));
             assert!(connection.reusable());
         }
-        let head = Outgoing { block: b"\x02\x04HEAD\x86\x84\x01\x01h", body: b"", no_body: true };
+        let head = Outgoing { head: b"\x02\x04HEAD\x86\x84\x01\x01h", body: b"", no_body: true };
         alone(&mut connection, head).await.1.expect("passes");
     });
 }
@@ -348,7 +351,7 @@ fn a_user_that_gives_up_keeps_its_connection() {
         }));
         let mut connection = Connection::new(client, RunClock::start());
         for _ in 0..2 {
-            let get = Outgoing { block: b"\x82\x86\x84\x01\x01h", ..GET };
+            let get = Outgoing { head: b"\x82\x86\x84\x01\x01h", ..GET };
             let ask = alone(&mut connection, get);
             assert!(tokio::time::timeout(Duration::from_millis(20), ask).await.is_err());
             assert!(connection.reusable());
@@ -357,6 +360,35 @@ fn a_user_that_gives_up_keeps_its_connection() {
         std::future::poll_fn(|cx| connection.poll_idle(cx)).await;
         assert!(!connection.reusable(), "the server has said that it closes");
         assert!(alone(&mut connection, POST).await.1.expect_err("spent").unprocessed());
+    });
+}
+
+#[test]
+fn a_user_is_told_that_its_request_was_not_looked_at() {
+    local(async {
+        let (client, io) = duplex(3000);
+        let answer = |request: Asked, mut reply: Reply| async move {
+            if request.method() == http::Method::GET {
+                reply.send_reset(Reason::REFUSED_STREAM);
+            } else {
+                echo(request, reply).await;
+            }
+        };
+        spawn_local(serve(io, Builder::new(), answer, |_| ()));
+        let mut connection = Connection::new(client, RunClock::start());
+        let get = Outgoing { head: b"\x82\x86\x84\x01\x01h", ..GET };
+        for _ in 0..2 {
+            let refused = alone(&mut connection, get).await.1.expect_err("refused");
+            assert!(refused.unprocessed() && connection.reusable(), "{refused}");
+            alone(&mut connection, POST).await.1.expect("passes");
+        }
+        // A GOAWAY that names no stream.
+        let (client, mut io) = duplex(3000);
+        io.write_all(b"\0\0\0\x04\0\0\0\0\0").await.expect("fits");
+        io.write_all(b"\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0").await.expect("fits");
+        let mut connection = Connection::new(client, RunClock::start());
+        let refused = alone(&mut connection, POST).await.1.expect_err("closing");
+        assert!(refused.unprocessed() && !connection.reusable(), "{refused}");
     });
 }
 

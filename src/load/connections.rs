@@ -1,0 +1,133 @@
+//! Connections as a session uses them: one of its own, or those that lanes share.
+
+use std::task::{Context, Poll};
+
+use super::connect::{OpenError, OpenTimes};
+use super::hit::Problem;
+use super::http1;
+use super::http1::conn::Outgoing;
+use super::http2;
+use super::http2::mux::Answer;
+use super::plan::Plan;
+use super::stream::Stream;
+use super::wire::Wire;
+
+/// Where the connections of a session come from: a type of its own for each way, since users of the closed model
+/// move between threads and a shared connection does not.
+pub(crate) trait Connections {
+    /// Makes sure of a connection for the next exchange; true if it had to be waited for. `times` says what
+    /// opening one took.
+    async fn ready(&mut self, plan: &Plan, times: &mut OpenTimes) -> Result<bool, OpenError>;
+
+    /// Sends a request and reads its answer; `answer` says how far it came, whatever happens. Where the last
+    /// exchange has closed the connection another one is opened first.
+    async fn exchange(
+        &mut self,
+        plan: &Plan,
+        request: Outgoing<'_>,
+        answer: Answer<'_>,
+    ) -> Result<(), Problem>;
+
+    /// Whether a connection is open that nobody else uses.
+    fn connected(&self) -> bool {
+        false
+    }
+
+    /// Drops a connection that nobody else uses.
+    fn close(&mut self) {}
+
+    /// Drops an idle connection that the server has closed or that holds bytes nobody asked for; ready if
+    /// it did. Otherwise the task is woken when that happens.
+    fn poll_stale(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}
+
+/// One connection at the most, for this session alone.
+#[derive(Debug, Default)]
+pub(crate) struct Own(Option<Connection>);
+
+#[derive(Debug)]
+enum Connection {
+    Http1(http1::conn::Connection<Stream>),
+    Http2(Box<http2::conn::Connection<Stream>>),
+}
+
+impl Own {
+    /// The connection, opened if there is none.
+    async fn connection(&mut self, plan: &Plan, times: &mut OpenTimes) -> Result<&mut Connection, OpenError> {
+        Ok(match &mut self.0 {
+            Some(connection) => connection,
+            none => none.insert(Connection::new(plan, plan.connector.open(times).await?)),
+        })
+    }
+}
+
+impl Connections for Own {
+    async fn ready(&mut self, plan: &Plan, times: &mut OpenTimes) -> Result<bool, OpenError> {
+        let waits = !self.connected();
+        self.connection(plan, times).await?;
+        Ok(waits)
+    }
+
+    async fn exchange(
+        &mut self,
+        plan: &Plan,
+        request: Outgoing<'_>,
+        answer: Answer<'_>,
+    ) -> Result<(), Problem> {
+        let mut times = OpenTimes::default();
+        let result = match self.connection(plan, &mut times).await.map_err(Problem::Open)? {
+            Connection::Http1(connection) => {
+                let Answer { progress, body } = answer;
+                let exchange = connection.exchange(request, &plan.clock, progress, body);
+                exchange.await.map_err(Problem::Exchange)
+            }
+            Connection::Http2(connection) => {
+                connection.exchange(request, answer).await.map_err(Problem::Http2)
+            }
+        };
+        self.0.take_if(|connection| !plan.keep_alive || !connection.reusable());
+        result
+    }
+
+    fn connected(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn close(&mut self) {
+        self.0 = None;
+    }
+
+    fn poll_stale(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(connection) = &mut self.0 else { return Poll::Pending };
+        let stale = connection.poll_idle(cx);
+        if stale.is_ready() {
+            self.close();
+        }
+        stale
+    }
+}
+
+impl Connection {
+    fn new(plan: &Plan, stream: Stream) -> Self {
+        match plan.wire {
+            Wire::Http1 { .. } => Self::Http1(http1::conn::Connection::new(stream)),
+            Wire::Http2 { .. } => Self::Http2(Box::new(http2::conn::Connection::new(stream, plan.clock))),
+        }
+    }
+
+    fn reusable(&self) -> bool {
+        match self {
+            Self::Http1(connection) => connection.reusable(),
+            Self::Http2(connection) => connection.reusable(),
+        }
+    }
+
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Http1(connection) => connection.poll_idle(cx),
+            Self::Http2(connection) => connection.poll_idle(cx),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Redirects within a hit.
+
+use super::Session;
+use crate::load::connections::Connections;
+use crate::load::hit::Problem;
+use crate::load::http1::conn::Progress;
+use crate::load::http1::request::{Own, content_length};
+use crate::load::plan::Plan;
+use crate::load::redirect::{self, RedirectError};
+use crate::load::script::{Answer, Rendered};
+use crate::load::template::Template;
+use crate::load::wire::Message;
+
+impl<C: Connections> Session<C> {
+    /// Follows redirects until there is another answer. The time of all of them is the hit's.
+    pub(super) async fn follow(&mut self, plan: &Plan, template: &Template) -> Result<(), Problem> {
+        let rendered = || self.person.as_ref().map(|person| &person.rendered().path);
+        let mut path =
+            template.fixed.as_ref().map(|fixed| &fixed.path).or_else(rendered).cloned().unwrap_or_default();
+        let mut method = template.step.recipe.method().to_owned();
+        while redirect::redirects(self.hit.progress.status) {
+            if usize::from(self.hit.redirects) >= plan.redirects {
+                return Err(Problem::Redirect(RedirectError::TooMany(plan.redirects)));
+            }
+            self.take_cookies(plan, Some(&path));
+            let answer = Answer { head: self.body.head(), ..Answer::default() };
+            let Some(location) = answer.header("location") else { return Ok(()) };
+            path = redirect::leads_to(&plan.base, &path, location).map_err(Problem::Redirect)?.into_bytes();
+            method = redirect::method(self.hit.progress.status, &method).to_owned();
+            self.hit.redirects += 1;
+            self.write_redirected(plan, template, &method, &path);
+            let before = self.hit.progress;
+            let result = self.send(plan, template, &method).await;
+            self.hit.progress = joined(before, self.hit.progress);
+            result?;
+        }
+        self.take_cookies(plan, Some(&path));
+        Ok(())
+    }
+
+    /// The head of the request that follows a redirect.
+    fn write_redirected(&mut self, plan: &Plan, template: &Template, method: &str, path: &[u8]) {
+        let nobody = Rendered::default();
+        let rendered = self.person.as_ref().map_or(&nobody, |p| p.rendered());
+        let body = template.body(method, Some(rendered));
+        let content_length = content_length(method, body);
+        let own = Own { run: Some(plan.run), keep_alive: plan.keep_alive, content_length };
+        self.head.clear();
+        self.head_of = None;
+        let message = Message { method, path, body };
+        self.trace_at = plan.wire.write(message, template.step.recipe.headers(rendered), own, &mut self.head);
+        self.patch(plan);
+    }
+}
+
+/// A hit's progress over a redirect: sent with the first request, answered by the last.
+fn joined(first: Progress, last: Progress) -> Progress {
+    Progress {
+        written: first.written,
+        bytes_in: first.bytes_in + last.bytes_in,
+        bytes_out: first.bytes_out + last.bytes_out,
+        ..last
+    }
+}
