@@ -69,18 +69,28 @@ impl Person {
     ) -> Result<usize, Missing> {
         let recipe = &template.step.recipe;
         recipe.render(&self.values, &self.context, &mut self.rendered)?;
-        self.cookie.clear();
-        let site = plan.site(&self.rendered.path);
-        if plan.cookies && !recipe.has_header("cookie") {
-            self.jar.header(&site, self.context.now, &mut self.cookie);
-        }
+        self.choose_cookies(plan, template, None);
         let body = recipe.body(Some(&self.rendered));
-        let cookie = (!self.cookie.is_empty()).then_some(("cookie", self.cookie.as_slice()));
         let message = Message { method: recipe.method(), path: &self.rendered.path, body };
         let content_length = content_length(message.method, body);
         let own = Own { run: Some(plan.run), keep_alive: plan.keep_alive, content_length };
         head.clear();
-        Ok(plan.wire.write(message, recipe.headers(&self.rendered).chain(cookie), own, head))
+        Ok(plan.wire.write(message, recipe.headers(&self.rendered).chain(self.cookie()), own, head))
+    }
+
+    /// Chooses the cookies for a request to `path`, if not to the one that was filled in; none if the scenario
+    /// writes that header itself.
+    pub(crate) fn choose_cookies(&mut self, plan: &Plan, template: &Template, path: Option<&[u8]>) {
+        self.cookie.clear();
+        if plan.cookies && !template.step.recipe.has_header("cookie") {
+            let site = plan.site(path.unwrap_or(&self.rendered.path));
+            self.jar.header(&site, self.context.now, &mut self.cookie);
+        }
+    }
+
+    /// The header of the cookies that were chosen, unless there are none.
+    pub(crate) fn cookie(&self) -> Option<(&'static str, &[u8])> {
+        (!self.cookie.is_empty()).then_some(("cookie", self.cookie.as_slice()))
     }
 
     /// Keeps the cookies that an answer to the request written last, or to one for `path`, sets.

@@ -259,8 +259,7 @@ impl Books {
 
     /// Every fourth order has no price. The cookie is not asked for: the request after a redirect comes without it.
     fn show(&mut self, asked: &Asked) -> Result<Answer, String> {
-        let token = asked.header("authorization").strip_prefix("Bearer ").unwrap_or_default();
-        let customer = self.sessions.get(token).map(|s| s.customer.clone()).ok_or("token is unknown")?;
+        let customer = self.session(asked)?.customer.clone();
         let number = asked.path.rsplit('/').next().and_then(|n| n.parse::<usize>().ok());
         let number = number.filter(|n| self.placed.get(*n) == Some(&customer)).ok_or("not that order")?;
         self.shown += 1;

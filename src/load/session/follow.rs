@@ -40,6 +40,9 @@ impl<C: Connections> Session<C> {
 
     /// The head of the request that follows a redirect.
     fn write_redirected(&mut self, plan: &Plan, template: &Template, method: &str, path: &[u8]) {
+        if let Some(person) = &mut self.person {
+            person.choose_cookies(plan, template, Some(path));
+        }
         let nobody = Rendered::default();
         let rendered = self.person.as_ref().map_or(&nobody, |p| p.rendered());
         let body = template.body(method, Some(rendered));
@@ -48,7 +51,9 @@ impl<C: Connections> Session<C> {
         self.head.clear();
         self.head_of = None;
         let message = Message { method, path, body };
-        self.trace_at = plan.wire.write(message, template.step.recipe.headers(rendered), own, &mut self.head);
+        let cookie = self.person.as_ref().and_then(|p| p.cookie());
+        let headers = template.step.recipe.headers(rendered).chain(cookie);
+        self.trace_at = plan.wire.write(message, headers, own, &mut self.head);
         self.patch(plan);
     }
 }
