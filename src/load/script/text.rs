@@ -14,8 +14,9 @@ const RANDOM: u64 = 0x7261_6e64_6f6d_0000;
 /// Where a text is going, and so what its values may hold. Literal parts are never touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Safety {
-    /// Into a request line: what it cannot carry (RFC 3986) is percent-encoded, and so is `#`. Separators
-    /// such as `/`, `&` and `%` stay: a value may be a whole query.
+    /// Into a request line. The value of a query's parameter (after its `=`) is data: everything but unreserved
+    /// characters is percent-encoded. Elsewhere a value may be a whole path or query: what a request line cannot
+    /// carry (RFC 3986) is encoded, and so is `#`; separators such as `/`, `&` and `%` stay.
     Path,
     /// Into a header: control characters are refused.
     Header,
@@ -36,8 +37,29 @@ pub(crate) struct Text {
 #[derive(Clone, Debug)]
 enum Piece {
     Literal(Box<[u8]>),
-    Value(Slot),
+    /// A value, and where a path would have it.
+    Value(Slot, Spot),
     Made(Builtin, u64),
+}
+
+/// Where in a path the literal parts before it leave a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spot {
+    Path,
+    /// Behind the `?`.
+    Query,
+    /// Behind the `=` of a query's parameter.
+    Parameter,
+}
+
+impl Spot {
+    fn after(self, literal: &str) -> Self {
+        literal.bytes().fold(self, |spot, byte| match (spot, byte) {
+            (Self::Path, b'?') | (Self::Parameter, b'&') => Self::Query,
+            (Self::Query, b'=') => Self::Parameter,
+            _ => spot,
+        })
+    }
 }
 
 impl Text {
@@ -46,9 +68,16 @@ impl Text {
     /// # Errors
     /// The first variable that neither a feeder nor an extraction gives a value.
     pub(crate) fn compile(text: &str, names: &mut Names) -> Result<Self, UnknownVariable> {
+        let mut spot = Spot::Path;
         let piece = |part| match part {
-            Part::Literal(text) => Ok(Piece::Literal(text.into_bytes().into())),
-            Part::Variable(name) => names.find(&name).map(Piece::Value).ok_or(UnknownVariable(name)),
+            Part::Literal(text) => {
+                spot = spot.after(&text);
+                Ok(Piece::Literal(text.into_bytes().into()))
+            }
+            Part::Variable(name) => match names.find(&name) {
+                Some(slot) => Ok(Piece::Value(slot, spot)),
+                None => Err(UnknownVariable(name)),
+            },
             Part::Builtin(builtin) => Ok(Piece::Made(builtin, names.place())),
         };
         Ok(Self { pieces: parts(text).into_iter().map(piece).collect::<Result<_, _>>()? })
@@ -66,7 +95,7 @@ impl Text {
     /// Feeders whose columns it uses.
     pub(crate) fn feeders(&self) -> impl Iterator<Item = usize> {
         self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Value(Slot::Column { feeder, .. }) => Some(*feeder),
+            Piece::Value(Slot::Column { feeder, .. }, _) => Some(*feeder),
             _ => None,
         })
     }
@@ -87,11 +116,11 @@ impl Text {
             match piece {
                 Piece::Literal(text) => out.extend_from_slice(text),
                 Piece::Made(builtin, place) => make(*builtin, *place, context, out),
-                Piece::Value(slot) => {
+                Piece::Value(slot, spot) => {
                     let value = values.get(*slot)?.as_bytes();
                     match safety {
                         Safety::Body => out.extend_from_slice(value),
-                        Safety::Path => encode(value, out),
+                        Safety::Path => encode(value, *spot, out),
                         Safety::Header if value.iter().any(|b| is_control(*b)) => {
                             return Err(Missing::Control(values.name(*slot)));
                         }
@@ -133,10 +162,15 @@ fn make(builtin: Builtin, place: u64, context: &Context, out: &mut Vec<u8>) {
     written.expect("memory accepts bytes");
 }
 
-/// Percent-encodes what RFC 3986 leaves out of paths and queries; brackets stay, as browsers have it.
-fn encode(value: &[u8], out: &mut Vec<u8>) {
+/// Percent-encodes what RFC 3986 leaves out of paths and queries, where brackets stay as browsers have it, or out
+/// of a parameter's value.
+fn encode(value: &[u8], spot: Spot, out: &mut Vec<u8>) {
+    let stays = |byte: u8| match spot {
+        Spot::Parameter => byte.is_ascii_alphanumeric() || b"-._~".contains(&byte),
+        Spot::Path | Spot::Query => byte.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(&byte),
+    };
     for &byte in value {
-        if byte.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(&byte) {
+        if stays(byte) {
             out.push(byte);
         } else {
             let digit = |nibble: u8| b"0123456789ABCDEF"[usize::from(nibble)];
@@ -179,6 +213,10 @@ mod tests {
             rendered("/{p}/${v}", hostile, Safety::Path).as_deref(),
             Ok(b"/{p}/a%20b%0D%0Ax:%20y?q=1&%C3%A9%23%2F".as_slice())
         );
+        assert_eq!(rendered("/s?q=${v}", "R&D 100%/é", Safety::Path), Ok("/s?q=R%26D%20100%25%2F%C3%A9".into()));
+        assert_eq!(rendered("/s?a=1&b=x${v}", "=&", Safety::Path), Ok("/s?a=1&b=x%3D%26".into()));
+        assert_eq!(rendered("/s?${v}", "q=1&p=50%25", Safety::Path), Ok("/s?q=1&p=50%25".into()));
+        assert_eq!(rendered("/s?a=1&${v}", "b=2", Safety::Path), Ok("/s?a=1&b=2".into()));
         assert_eq!(rendered("${v}", hostile, Safety::Header), Err(Missing::Control("v".into())));
         assert_eq!(rendered("t ${v}", "a\tb é", Safety::Header), Ok("t a\tb é".into()));
         assert_eq!(rendered("<${v}>", hostile, Safety::Body), Ok(format!("<{hostile}>").into_bytes()));

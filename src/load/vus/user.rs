@@ -287,13 +287,14 @@ impl User {
         }
         for step in steps.clone() {
             self.hit(users, step).await;
-            let over = step + 1 == steps.end || self.session.hit().failure.is_some();
-            if over || users.closed.load(Ordering::SeqCst) {
+            if step + 1 == steps.end || users.closed.load(Ordering::SeqCst) {
                 break;
             }
+            // A user thinks after a failure too: without its pause it would only come back the faster.
             let context = Context { seq, vu, seed: plan.seed, ..Context::default() };
             let pause = plan.script.pause(step, &context);
-            if !pause.is_zero() && self.slot.unless_cut(tokio::time::sleep(pause)).await.is_err() {
+            let cut = !pause.is_zero() && self.slot.unless_cut(tokio::time::sleep(pause)).await.is_err();
+            if cut || self.session.hit().failure.is_some() {
                 break;
             }
         }
