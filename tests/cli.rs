@@ -79,6 +79,9 @@ fn refused(text: &str, words: &[&str]) -> String {
         assert!(said.contains(word), "{word:?} is missing in: {said}");
     }
     assert!(!said.contains("panicked"), "{said}");
+    if let Ok(manifest) = std::fs::read_to_string(out.join("run.json")) {
+        assert!(!manifest.contains("\"recording\""), "the folder still waits for more: {manifest}");
+    }
     said
 }
 
@@ -125,6 +128,20 @@ fn an_unreachable_target_is_named() {
         ),
         &["target", &format!("127.0.0.1:{port}"), "refused"],
     );
+}
+
+#[test]
+fn a_setup_that_fails_ends_the_run_before_its_load() {
+    let server = serve("/login", |_, stream| page(stream, "500 Internal Server Error", "text/plain", "no"));
+    let said = refused(
+        &format!(
+            "name = \"x\"\n[target]\nurl = \"{}\"\n[[setup]]\npost = \"/login\"\n\
+             [load.constant-arrival-rate]\nrate = \"10/s\"\nfor = \"1s\"\n",
+            server.url
+        ),
+        &["/login", "500"],
+    );
+    assert!(server.load.load(Ordering::Relaxed) <= 1, "only the setup request was sent: {said}");
 }
 
 fn evidence(server: &Server, kind: &str, path: &str) -> String {

@@ -100,9 +100,16 @@ pub fn record(
     let watcher =
         Watch::new(&plan.scenario, &target.url, out.clone(), log, collecting.triggers.clone(), watch);
     let load_plan = LoadPlan { scenario: &plan.scenario, base: target.url.clone(), run_id: &run_id, clock };
-    let outcome = run_load(&runtime, load_plan, &target, stop, watcher)?;
+    let outcome = run_load(&runtime, load_plan, &target, stop, watcher);
     collecting.finish(&runtime);
-    seal(&out, &outcome)
+    match outcome {
+        Ok(outcome) => seal(&out, &outcome),
+        Err(e) => {
+            // What failed is told either way; the folder says too that nothing more will come.
+            let _ = out.seal(RunState::Interrupted { why: e.to_string(), load_nanos: 0 });
+            Err(e)
+        }
+    }
 }
 
 /// Asks the target and every evidence source of a scenario, and sends no load.
