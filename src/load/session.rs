@@ -3,6 +3,7 @@
 mod follow;
 
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use super::connections::Connections;
 use super::hit::{Hit, Problem};
@@ -17,6 +18,9 @@ use super::template::Template;
 use super::wire::Prepared;
 use crate::time::RunTime;
 
+/// Pause in the closed model after a hit that was never sent: nothing is waited for in such a hit (no data, no
+/// value, a connect that fails at once), and it must not take the thread for itself.
+pub(crate) const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 /// How often a request is sent that the server says it did not look at.
 const ATTEMPTS: usize = 4;
 /// Bits of a hit's number below those that tell the steps of a journey apart.

@@ -1,7 +1,7 @@
 //! A lane: one task, one arrival at a time, over a connection of its own or over one that lanes share.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -12,7 +12,7 @@ use crate::load::connections::{Connections, Own};
 use crate::load::hit::{Hit, Problem};
 use crate::load::plan::Plan;
 use crate::load::script::{Begin, Context as Made, Fault};
-use crate::load::session::{Due, Session, hit_number};
+use crate::load::session::{Due, REFUSED_PAUSE, Session, hit_number};
 use crate::time::{RunTime, nanos};
 
 /// Why a hit was cut off.
@@ -115,7 +115,22 @@ async fn work<C: Connections>(worker: &Rc<Worker>, lane: &Rc<Lane>, mut session:
         let next = poll_fn(|cx| poll_next(cx, worker, lane, &mut session, &mut resting)).await;
         let Some(arrival) = next else { break };
         journey(worker, lane, &mut session, arrival).await;
+        if worker.closed_model() && session.hit().sent.is_none() {
+            refused(worker, lane).await;
+        }
     }
+}
+
+/// Lets the thread do something else before the next arrival of the closed model. The worker's look for time
+/// limits ends the pause, so that the thread needs no timers for it.
+async fn refused(worker: &Worker, lane: &Lane) {
+    if worker.stage() != Stage::Running {
+        return;
+    }
+    worker.limit_lane(lane, worker.plan.clock.now().plus(nanos(REFUSED_PAUSE)));
+    lane.cut.set(None);
+    let _ = lane.unless_cut(pending::<()>()).await;
+    lane.set_limit(NEVER);
 }
 
 /// The next arrival: one that was given, one of the backlog, or none when the run closes. Watches the idle

@@ -118,6 +118,11 @@ impl Worker {
         due.map_or(NEVER, |due| self.started.plus(due.as_nanos()))
     }
 
+    /// Whether each lane makes its own arrivals.
+    pub(crate) const fn closed_model(&self) -> bool {
+        self.schedule.is_none()
+    }
+
     /// Lets the lanes of the closed model begin.
     pub(crate) fn begin(self: &Rc<Self>) {
         if self.schedule.is_none() {
@@ -253,7 +258,7 @@ impl Worker {
 
     /// The closed model's next arrival: now.
     fn take_next(&self) -> Option<Arrival> {
-        if self.stage.get() != Stage::Running {
+        if self.stage.get() != Stage::Running || self.plan.out_of_data() || self.plan.stopped() {
             return None;
         }
         let n = self.next.get();
