@@ -411,7 +411,8 @@ fn a_redirect_is_relative_to_the_request_that_it_answers() {
 /// Executors that begin the next hit as soon as the last one is over.
 fn restless(millis: u64) -> Vec<Executor> {
     let duration = Duration::from_millis(millis);
-    vec![Executor::ConstantConnections { connections: 2, duration }]
+    let vus = Executor::ConstantVus { vus: 2, duration, think_time: Duration::ZERO };
+    vec![Executor::ConstantConnections { connections: 2, duration }, vus]
 }
 
 /// Two users at work on one thread, hits that wait for nothing: the run must end all the same.

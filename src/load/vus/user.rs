@@ -17,7 +17,7 @@ use crate::load::hit::{Hit, Problem};
 use crate::load::plan::Plan;
 use crate::load::recorder::{Gauges, Recorder};
 use crate::load::script::{Begin, Context, Fault, Missing};
-use crate::load::session::{Due, Session};
+use crate::load::session::{Due, REFUSED_PAUSE, Session};
 use crate::time::RunTime;
 
 /// A moment that never comes.
@@ -25,9 +25,6 @@ const NEVER: u64 = u64::MAX;
 /// Bits of a sequence number that count a user's own hits; the rest is the user's index. So numbers are
 /// unique and repeat with the seed, and no counter is shared.
 const HIT_BITS: u32 = 40;
-
-/// Pause of a user that has no data for its journeys.
-const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a hit is cut off; 0 is not at all.
 const CUT: [&str; 3] = ["", "not done within the time limit", "not done when the run ended"];
@@ -282,11 +279,14 @@ impl User {
         let steps = plan.script.journeys[journey].steps.clone();
         match self.session.begin_journey(plan, journey, seq, Some(vu)) {
             Begin::Ready => {}
-            Begin::Stop => return plan.end_of_data(),
+            Begin::Stop => return self.out_of_data(plan).await,
             Begin::Fail(missing) => return self.refused(users, steps.start, missing).await,
         }
         for step in steps.clone() {
             self.hit(users, step).await;
+            if self.session.hit().sent.is_none() {
+                tokio::time::sleep(REFUSED_PAUSE).await;
+            }
             if step + 1 == steps.end || users.closed.load(Ordering::SeqCst) {
                 break;
             }
@@ -300,6 +300,14 @@ impl User {
         }
     }
 
+    /// There is no record for a journey, and the scenario says that the run ends then: this user does nothing more.
+    async fn out_of_data(&mut self, plan: &Plan) {
+        plan.end_of_data();
+        self.slot.busy.store(false, Ordering::SeqCst);
+        self.rest();
+        pending::<()>().await;
+    }
+
     /// A journey for which there is no data: one failed hit.
     async fn refused(&mut self, users: &Users, request: usize, missing: Missing) {
         let n = self.next_number();
@@ -308,7 +316,6 @@ impl User {
         self.session.refuse(Due { n, request, intended: now }, Problem::Script(Fault::Data(missing)), now);
         let (hit, problem) = (self.session.hit(), self.session.problem());
         users.record(now, |recorder| recorder.record(hit, problem));
-        // Nothing is waited for in such a journey: it must not take the thread for itself.
         tokio::time::sleep(REFUSED_PAUSE).await;
     }
 
