@@ -48,7 +48,7 @@ pub(crate) struct Plan {
     pub(crate) threads: usize,
     /// Connections over all threads, within what descriptors allow.
     pub(crate) max_connections: usize,
-    /// Whether load threads may sleep without listening: no step waits for another's answer.
+    /// Whether load threads may sleep without listening: no step, and no redirect, waits for another's answer.
     pub(crate) naps: bool,
     pub(crate) graceful_stop: u64,
     pub(crate) period: u64,
@@ -114,7 +114,7 @@ impl Plan {
             keep_alive: scenario.target.keep_alive,
             threads,
             max_connections: limits::connections(connections.max(threads), threads)?,
-            naps: scenario.journeys.iter().all(|j| j.steps.len() < 2),
+            naps: redirects == 0 && scenario.journeys.iter().all(|j| j.steps.len() < 2),
             graceful_stop: nanos(load.graceful_stop),
             period: nanos(scenario.detect.period).max(1_000_000),
             length: nanos(load.executor.duration()),

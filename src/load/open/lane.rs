@@ -104,7 +104,8 @@ pub(crate) async fn run(worker: Rc<Worker>, lane: Rc<Lane>) {
         let lent = Lent::new(Rc::clone(&worker), lane.index);
         return work(&worker, &lane, Session::new(lent)).await;
     }
-    work(&worker, &lane, Session::new(Own::default())).await;
+    let own = Own::attended(worker.attention.clone());
+    work(&worker, &lane, Session::new(own)).await;
     worker.connection(&lane, false);
 }
 
