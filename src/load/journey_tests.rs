@@ -466,3 +466,33 @@ fn hits_that_are_never_sent_do_not_take_the_thread_for_themselves() {
         }
     }
 }
+
+#[test]
+fn a_request_of_no_session_carries_nobodys_cookie() {
+    let strangers = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&strangers);
+    let server = Server::start(move |asked| {
+        if asked.head.starts_with("GET /alone") && asked.header("cookie").is_some() {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        let away = asked.head.starts_with("GET /alone ");
+        Some(match asked.head.starts_with("GET /login") {
+            true => answer("200 OK", "set-cookie: session=somebody; Path=/\r\n", b""),
+            false if away => answer("302 Found", "location: /alone-too\r\n", b""),
+            false => answer("200 OK", "", b""),
+        })
+    });
+    let paths = ["/login", "/basket", "/alone"];
+    let requests = paths.iter().map(|path| Request::new("GET", *path)).collect();
+    let mut scenario = with_requests(scenario(constant(200.0, 500)), requests);
+    let journey = |name: &str, steps| Journey { name: name.into(), steps, weight: 1 };
+    scenario.journeys = vec![journey("session", 0..2), journey("alone", 2..3)];
+    scenario.target.transport.cookies = true;
+    scenario.target.transport.redirects = 1;
+    // All arrivals through one session.
+    (scenario.load.threads, scenario.load.max_connections) = (1, 1);
+    let ran = run(&scenario, &server.url());
+    assert!(ran.all[1].passed > 10 && ran.all[2].passed > 10, "{:?}", ran.details());
+    assert_eq!(ran.passed(), ran.done(), "{:?}", ran.details());
+    assert_eq!(strangers.load(Ordering::Relaxed), 0);
+}

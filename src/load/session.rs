@@ -40,6 +40,8 @@ pub(crate) struct Session<C> {
     problem: Option<Problem>,
     /// Who the journey is made by, where that matters.
     person: Option<Box<Person>>,
+    /// Whether that is so for the journey under way.
+    personal: bool,
 }
 
 /// The number of step `step` of journey `n`: unique in the run.
@@ -66,6 +68,7 @@ impl<C: Connections> Session<C> {
             hit: Hit::default(),
             problem: None,
             person: None,
+            personal: false,
         }
     }
 
@@ -92,13 +95,15 @@ impl<C: Connections> Session<C> {
     /// Begins journey `seq` of a user `vu`, or of nobody in particular. A journey without data needs nothing.
     pub(crate) fn begin_journey(&mut self, plan: &Plan, journey: usize, seq: u64, vu: Option<u64>) -> Begin {
         if !plan.personal[journey] {
+            self.personal = false;
             return Begin::Ready;
         }
         self.person(plan).begin(&plan.script.journeys[journey].feeders, seq, vu)
     }
 
-    /// Who makes the requests; made when first needed.
+    /// Who makes the requests from now on; made when first needed.
     pub(crate) fn person(&mut self, plan: &Plan) -> &mut Person {
+        self.personal = true;
         self.person.get_or_insert_with(|| Box::new(Person::new(plan)))
     }
 
@@ -108,7 +113,8 @@ impl<C: Connections> Session<C> {
         let Due { n, request, intended } = due;
         self.problem = None;
         self.hit = Hit { n, request, intended, start: Some(now), ..Hit::default() };
-        let written = match (&template.fixed, &mut self.person) {
+        let person = self.person.as_deref_mut().filter(|_| self.personal);
+        let written = match (&template.fixed, person) {
             (None, None) => None,
             (None, Some(person)) => Some(person.write(plan, template, &mut self.head)),
             (Some(_), Some(person)) if plan.cookies => Some(person.write(plan, template, &mut self.head)),
@@ -207,7 +213,8 @@ impl<C: Connections> Session<C> {
             self.take_cookies(plan, None);
         }
         let status = self.hit.progress.status;
-        let (failed, problem) = person::judge(template, self.person.as_deref_mut(), status, &self.body);
+        let person = self.person.as_deref_mut().filter(|_| self.personal);
+        let (failed, problem) = person::judge(template, person, status, &self.body);
         self.hit.failed_checks = failed;
         self.hit.failure = problem.as_ref().map(Problem::failure);
         self.problem = problem;
@@ -215,7 +222,7 @@ impl<C: Connections> Session<C> {
 
     /// `path`: what the answer answers, if not the hit's own request.
     fn take_cookies(&mut self, plan: &Plan, path: Option<&[u8]>) {
-        if let (true, Some(person)) = (plan.cookies, &mut self.person) {
+        if let (true, true, Some(person)) = (plan.cookies, self.personal, &mut self.person) {
             person.take_cookies(plan, path, self.hit.progress.status, &self.body);
         }
     }
