@@ -20,6 +20,9 @@ pub(crate) const TIME_LIMIT: &str = "not done within the time limit";
 /// Why a hit was cut off.
 pub(crate) const RUN_ENDED: &str = "not done when the run ended";
 
+/// How late a pause may end without the next request's fault: tokio's timers count whole milliseconds, and round up.
+const TIMER_GRAIN: u64 = 2_000_000;
+
 /// What the worker and a lane's task tell each other.
 #[derive(Debug)]
 pub(crate) struct Lane {
@@ -206,11 +209,16 @@ async fn pause(plan: &Plan, lane: &Lane, due: &mut Due, journey: u64, step: usiz
     if pause.is_zero() {
         return true;
     }
-    let until = plan.clock.instant(due.intended.plus(nanos(pause)));
-    let slept = lane.unless_cut(tokio::time::sleep_until(until.into())).await;
-    // tokio's timers are a millisecond late, which is not the next request's fault.
-    due.intended = plan.clock.now();
+    let end = due.intended.plus(nanos(pause));
+    let slept = lane.unless_cut(tokio::time::sleep_until(plan.clock.instant(end).into())).await;
+    due.intended = after_pause(end, plan.clock.now());
     slept.is_ok()
+}
+
+/// When the step after a pause that was to end at `end` is due, at `now`: what the generator is late beyond its
+/// timer's grain counts.
+fn after_pause(end: RunTime, now: RunTime) -> RunTime {
+    now.clamp(end, end.plus(TIMER_GRAIN))
 }
 
 /// One hit from here to its end, recorded.
@@ -248,4 +256,18 @@ async fn hit<C: Connections>(worker: &Rc<Worker>, lane: &Lane, session: &mut Ses
         worker.connection(lane, session.connected());
     }
     worker.record(session.hit(), session.problem());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::MILLISECOND;
+
+    #[test]
+    fn lateness_after_a_pause_counts_but_for_the_grain_of_the_timer() {
+        let at = |millis: u64| RunTime::from_nanos(millis * MILLISECOND);
+        assert_eq!(after_pause(at(100), at(101)), at(101), "the timer's own");
+        assert_eq!(after_pause(at(100), at(150)), at(102), "48 ms are the generator's");
+        assert_eq!(after_pause(at(100), at(99)), at(100), "cut off");
+    }
 }
