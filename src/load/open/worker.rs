@@ -96,7 +96,7 @@ impl Worker {
     ) -> Self {
         let worker = Self {
             started,
-            max_lanes: plan.connections_of(thread).max(1) * plan.streams.max(1),
+            max_lanes: plan.connections_of(thread) * plan.streams.max(1),
             next: Cell::new(thread as u64),
             next_due: Cell::new(NEVER),
             unsent: Cell::new(thread as u64),
