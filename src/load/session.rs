@@ -2,8 +2,12 @@
 
 mod follow;
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
+
+use tokio::task::yield_now;
 
 use super::connections::Connections;
 use super::hit::{Hit, Problem};
@@ -55,6 +59,27 @@ pub(crate) struct Due {
     pub(crate) n: u64,
     pub(crate) request: usize,
     pub(crate) intended: RunTime,
+}
+
+/// Runs `work` until it is done, or until `cut` says why it is cut off and it is dropped. What the sockets hold at that
+/// moment came in time, however long the thread was held up: they are looked at once more.
+pub(crate) async fn unless_cut<T>(
+    work: impl Future<Output = T>,
+    mut cut: impl FnMut(&Context<'_>) -> Option<&'static str>,
+) -> Result<T, &'static str> {
+    let mut work = pin!(work);
+    let ended = poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Ok(done)),
+        Poll::Pending => cut(cx).map_or(Poll::Pending, |why| Poll::Ready(Err(why))),
+    })
+    .await;
+    let Err(why) = ended else { return ended };
+    yield_now().await;
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Ok(done)),
+        Poll::Pending => Poll::Ready(Err(why)),
+    })
+    .await
 }
 
 impl<C: Connections> Session<C> {

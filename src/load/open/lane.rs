@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -12,7 +11,7 @@ use crate::load::connections::{Connections, Own};
 use crate::load::hit::{Hit, Problem};
 use crate::load::plan::Plan;
 use crate::load::script::{Begin, Context as Made, Fault};
-use crate::load::session::{Due, REFUSED_PAUSE, Session, hit_number};
+use crate::load::session::{Due, REFUSED_PAUSE, Session, hit_number, unless_cut};
 use crate::time::{RunTime, nanos};
 
 /// Why a hit was cut off.
@@ -91,12 +90,10 @@ impl Lane {
 
     /// Runs `work` until it is done, or until the lane is cut off and `work` is dropped.
     async fn unless_cut<T>(&self, work: impl Future<Output = T>) -> Result<T, &'static str> {
-        let mut work = pin!(work);
-        poll_fn(|cx| match self.cut.take() {
-            Some(why) => Poll::Ready(Err(why)),
-            None => work.as_mut().poll(cx).map(Ok),
-        })
-        .await
+        let ended = unless_cut(work, |_| self.cut.take()).await;
+        // A cut that came too late is none of what follows.
+        self.cut.set(None);
+        ended
     }
 }
 
@@ -260,8 +257,44 @@ async fn hit<C: Connections>(worker: &Rc<Worker>, lane: &Lane, session: &mut Ses
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+    use std::io::Write as _;
+    use std::time::Duration;
+
+    use tokio::io::AsyncReadExt as _;
+
     use super::*;
     use crate::time::MILLISECOND;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_is_done_when_the_thread_looks_is_not_cut_off() {
+        let lane = Lane::new(0, Arrival { n: 0, intended: RunTime::ZERO });
+        lane.cut(TIME_LIMIT);
+        assert_eq!(lane.unless_cut(ready(7)).await, Ok(7));
+        lane.cut(TIME_LIMIT);
+        assert_eq!(lane.unless_cut(pending::<()>()).await, Err(TIME_LIMIT));
+        lane.cut(TIME_LIMIT);
+        assert_eq!(lane.unless_cut(ready(7)).await, Ok(7));
+        assert!(lane.unless_cut(tokio::task::yield_now()).await.is_ok());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn an_answer_that_came_while_the_thread_was_held_up_came_in_time() {
+        let lane = Lane::new(0, Arrival { n: 0, intended: RunTime::ZERO });
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");
+        let address = listener.local_addr().expect("bound");
+        let mut client = tokio::net::TcpStream::connect(address).await.expect("connects");
+        let (mut server, _) = listener.accept().expect("connected");
+        let held_up = async {
+            lane.register().await;
+            tokio::task::yield_now().await;
+            server.write_all(b"x").expect("room");
+            std::thread::sleep(Duration::from_millis(5));
+            lane.cut(TIME_LIMIT);
+        };
+        let (answer, ()) = tokio::join!(lane.unless_cut(client.read_u8()), held_up);
+        assert_eq!(answer.expect("not cut off").expect("a byte"), b'x');
+    }
 
     #[test]
     fn lateness_after_a_pause_counts_but_for_the_grain_of_the_timer() {

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::future::{pending, poll_fn};
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
@@ -17,7 +16,7 @@ use crate::load::hit::{Hit, Problem};
 use crate::load::plan::Plan;
 use crate::load::recorder::{Gauges, Recorder};
 use crate::load::script::{Begin, Context, Fault, Missing};
-use crate::load::session::{Due, REFUSED_PAUSE, Session};
+use crate::load::session::{Due, REFUSED_PAUSE, Session, unless_cut};
 use crate::time::RunTime;
 
 /// A moment that never comes.
@@ -204,15 +203,11 @@ impl Slot {
 
     /// Runs `work` until it is done, or until the slot is cut off and `work` is dropped.
     async fn unless_cut<T>(&self, work: impl Future<Output = T>) -> Result<T, &'static str> {
-        let mut work = pin!(work);
-        poll_fn(|cx| {
-            if let Poll::Ready(done) = work.as_mut().poll(cx) {
-                return Poll::Ready(Ok(done));
-            }
+        unless_cut(work, |cx| {
             self.waker.register(cx.waker());
             match usize::from(self.cut.swap(0, Ordering::AcqRel)) {
-                0 => Poll::Pending,
-                why => Poll::Ready(Err(CUT[why])),
+                0 => None,
+                why => Some(CUT[why]),
             }
         })
         .await
@@ -348,6 +343,8 @@ impl User {
             session.cut(why, plan.clock.now());
         }
         slot.limit.store(NEVER, Ordering::Relaxed);
+        // A cut that came too late is none of the pause that follows; that of the run's end comes again.
+        slot.cut.store(0, Ordering::Relaxed);
         slot.connected.store(session.connected(), Ordering::Relaxed);
         let hit: &Hit = session.hit();
         users.record(hit.done, |recorder| recorder.record(hit, session.problem()));
