@@ -62,7 +62,6 @@ impl Drop for Watch {
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future as _;
     use std::pin::pin;
     use std::task::{Context, Waker};
 
