@@ -2,6 +2,7 @@
 
 use std::task::{Context, Poll};
 
+use super::attention::{Attention, Watch};
 use super::connect::{OpenError, OpenTimes};
 use super::hit::Problem;
 use super::http1;
@@ -45,7 +46,11 @@ pub(crate) trait Connections {
 
 /// One connection at the most, for this session alone.
 #[derive(Debug, Default)]
-pub(crate) struct Own(Option<Connection>);
+pub(crate) struct Own {
+    connection: Option<Connection>,
+    /// The thread's, if it naps.
+    attention: Option<Attention>,
+}
 
 #[derive(Debug)]
 enum Connection {
@@ -54,11 +59,20 @@ enum Connection {
 }
 
 impl Own {
+    /// Of a lane whose thread naps unless somebody needs its attention.
+    pub(crate) const fn attended(attention: Attention) -> Self {
+        Self { connection: None, attention: Some(attention) }
+    }
+
     /// The connection, opened if there is none.
     async fn connection(&mut self, plan: &Plan, times: &mut OpenTimes) -> Result<&mut Connection, OpenError> {
-        Ok(match &mut self.0 {
+        Ok(match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(Connection::new(plan, plan.connector.open(times).await?)),
+            none => {
+                let watch = self.attention.as_ref().map(Attention::watch).unwrap_or_default();
+                let stream = plan.connector.open(times).await?;
+                none.insert(Connection::new(plan, stream, watch))
+            }
         })
     }
 }
@@ -87,20 +101,20 @@ impl Connections for Own {
                 connection.exchange(request, answer).await.map_err(Problem::Http2)
             }
         };
-        self.0.take_if(|connection| !plan.keep_alive || !connection.reusable());
+        self.connection.take_if(|connection| !plan.keep_alive || !connection.reusable());
         result
     }
 
     fn connected(&self) -> bool {
-        self.0.is_some()
+        self.connection.is_some()
     }
 
     fn close(&mut self) {
-        self.0 = None;
+        self.connection = None;
     }
 
     fn poll_stale(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(connection) = &mut self.0 else { return Poll::Pending };
+        let Some(connection) = &mut self.connection else { return Poll::Pending };
         let stale = connection.poll_idle(cx);
         if stale.is_ready() {
             self.close();
@@ -110,9 +124,9 @@ impl Connections for Own {
 }
 
 impl Connection {
-    fn new(plan: &Plan, stream: Stream) -> Self {
+    fn new(plan: &Plan, stream: Stream, watch: Watch) -> Self {
         match plan.wire {
-            Wire::Http1 { .. } => Self::Http1(http1::conn::Connection::new(stream)),
+            Wire::Http1 { .. } => Self::Http1(http1::conn::Connection::new(stream).watched(watch)),
             Wire::Http2 { .. } => Self::Http2(Box::new(http2::conn::Connection::new(stream, plan.clock))),
         }
     }

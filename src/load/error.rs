@@ -39,12 +39,12 @@ pub enum LoadError {
         /// What the smallest load needs.
         needed: u64,
     },
-    /// Every user has a connection, and descriptors do not allow for so many.
+    /// Every user has a connection (and `constant-connections` means what it says); descriptors do not allow for so many.
     #[error(
-        "{users} users need as many connections; the limit of open files allows {connections}: raise it (`ulimit -n`)"
+        "{users} users or connections at the same time; the limit of open files allows {connections}: raise it (`ulimit -n`)"
     )]
     TooManyUsers {
-        /// Users at work at the same time.
+        /// Users at work, or connections in use, at the same time.
         users: usize,
         /// Connections that may be open.
         connections: usize,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::LoadError;
 use super::testing::http2::{self, Ends, Reply};
-use super::testing::{Asked, OK, Server, begin, constant, run, scenario, with_requests};
+use super::testing::{Asked, OK, Server, begin, constant, in_time, run, scenario, with_requests};
 use crate::run::period::Failure;
 use crate::scenario::{
     AnswerSource, Arrivals, AtEnd, Auth, Check, Coding, Condition, Executor, Extract, Feeder, FeederFormat,
@@ -406,4 +406,93 @@ fn a_redirect_is_relative_to_the_request_that_it_answers() {
     scenario.target.transport.redirects = 1;
     let ran = run(&scenario, &server.url());
     assert_eq!((ran.all[0].passed, ran.all[1].passed), (10, 10), "{:?}", ran.details());
+}
+
+/// Executors that begin the next hit as soon as the last one is over.
+fn restless(millis: u64) -> Vec<Executor> {
+    let duration = Duration::from_millis(millis);
+    let vus = Executor::ConstantVus { vus: 2, duration, think_time: Duration::ZERO };
+    vec![Executor::ConstantConnections { connections: 2, duration }, vus]
+}
+
+/// Two users at work on one thread, hits that wait for nothing: the run must end all the same.
+fn ends(mut scenario: Scenario, url: String) -> super::testing::Ran {
+    scenario.load.threads = 1;
+    in_time(move || run(&scenario, &url))
+}
+
+#[test]
+fn data_at_its_end_stops_the_closed_model() {
+    let server = Server::start(shop);
+    for executor in restless(60_000) {
+        let name = executor.name();
+        let file = users("ann\nbob\ncy\n");
+        let stops = without_the_check_that_fails(journey(executor, &file, AtEnd::Stop));
+        let ran = ends(stops, server.url());
+        assert_eq!((ran.all[0].failed_total(), ran.outcome.interrupted), (0, false), "{name}");
+        assert!((1..=6).contains(&ran.all[0].passed), "{name}: {}", ran.all[0].passed);
+        assert_eq!(ran.outcome.offered, ran.done(), "{name}");
+    }
+}
+
+#[test]
+fn hits_that_are_never_sent_do_not_take_the_thread_for_themselves() {
+    let server = Server::start(shop);
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("loopback");
+    for executor in restless(400) {
+        let name = executor.name();
+        let file = users("ann\n");
+        let mut used_up = without_the_check_that_fails(journey(executor.clone(), &file, AtEnd::Fail));
+        used_up.feeders[0].order = Order::Unique;
+        // The second column is missing in its only row.
+        let mut short = tempfile::NamedTempFile::new().expect("a file");
+        short.write_all(b"name,town\nann\n").expect("writes");
+        let mut lacking = journey(executor.clone(), &short, AtEnd::Repeat);
+        lacking.requests = vec![Request::new("GET", "/${user.town}")];
+        lacking.journeys = vec![Journey { name: "town".into(), steps: 0..1, weight: 1 }];
+        (lacking.setup, lacking.teardown) = (Vec::new(), Vec::new());
+        let refused = scenario(executor);
+        let cases = [
+            (used_up, server.url(), Failure::Data),
+            (lacking, server.url(), Failure::Data),
+            (refused, format!("http://{nowhere}"), Failure::Connect),
+        ];
+        for (scenario, url, kind) in cases {
+            let ran = ends(scenario, url);
+            let failed = ran.failed(kind);
+            // Two users, 10 ms a hit: at most 40 each.
+            assert!((2..=84).contains(&failed), "{name}: {failed} of {kind:?}, {:?}", ran.details());
+            assert!(ran.outcome.ended.since(ran.outcome.schedule_ended) < 300_000_000, "{name}: {kind:?}");
+        }
+    }
+}
+
+#[test]
+fn a_request_of_no_session_carries_nobodys_cookie() {
+    let strangers = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&strangers);
+    let server = Server::start(move |asked| {
+        if asked.head.starts_with("GET /alone") && asked.header("cookie").is_some() {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        let away = asked.head.starts_with("GET /alone ");
+        Some(match asked.head.starts_with("GET /login") {
+            true => answer("200 OK", "set-cookie: session=somebody; Path=/\r\n", b""),
+            false if away => answer("302 Found", "location: /alone-too\r\n", b""),
+            false => answer("200 OK", "", b""),
+        })
+    });
+    let paths = ["/login", "/basket", "/alone"];
+    let requests = paths.iter().map(|path| Request::new("GET", *path)).collect();
+    let mut scenario = with_requests(scenario(constant(200.0, 500)), requests);
+    let journey = |name: &str, steps| Journey { name: name.into(), steps, weight: 1 };
+    scenario.journeys = vec![journey("session", 0..2), journey("alone", 2..3)];
+    scenario.target.transport.cookies = true;
+    scenario.target.transport.redirects = 1;
+    // All arrivals through one session.
+    (scenario.load.threads, scenario.load.max_connections) = (1, 1);
+    let ran = run(&scenario, &server.url());
+    assert!(ran.all[1].passed > 10 && ran.all[2].passed > 10, "{:?}", ran.details());
+    assert_eq!(ran.passed(), ran.done(), "{:?}", ran.details());
+    assert_eq!(strangers.load(Ordering::Relaxed), 0);
 }

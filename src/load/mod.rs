@@ -14,6 +14,7 @@
 
 mod aggregate;
 mod ask;
+mod attention;
 mod buffer;
 mod choice;
 mod connect;

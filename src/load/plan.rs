@@ -48,7 +48,7 @@ pub(crate) struct Plan {
     pub(crate) threads: usize,
     /// Connections over all threads, within what descriptors allow.
     pub(crate) max_connections: usize,
-    /// Whether load threads may sleep without listening: no step waits for another's answer.
+    /// Whether load threads may sleep without listening: no step, and no redirect, waits for another's answer.
     pub(crate) naps: bool,
     pub(crate) graceful_stop: u64,
     pub(crate) period: u64,
@@ -73,8 +73,8 @@ impl Plan {
         }
         let load = &scenario.load;
         let script = Script::compile(scenario, &plan.base)?;
-        let closed = matches!(load.executor, Executor::ConstantVus { .. } | Executor::RampingVus { .. });
-        let keeps = |j| script.keeps_cookies(j, closed);
+        let users = matches!(load.executor, Executor::ConstantVus { .. } | Executor::RampingVus { .. });
+        let keeps = |j| script.keeps_cookies(j, users);
         let cookies = (0..scenario.journeys.len()).any(keeps);
         let personal = |(i, j): (usize, &crate::scenario::Journey)| {
             keeps(i) || j.steps.clone().any(|step| !script.steps[step].is_plain())
@@ -94,7 +94,12 @@ impl Plan {
         };
         let connector = Connector::prepare(&plan.base, transport)?;
         connector.allowed(&plan.base, &scenario.target)?;
-        let threads = load.threads.max(1);
+        // A thread without a connection of its own would need one more than the scenario allows.
+        let threads = if users { load.threads } else { load.threads.min(connections) }.max(1);
+        let max_connections = limits::connections(connections.max(1), threads)?;
+        if matches!(load.executor, Executor::ConstantConnections { .. }) && max_connections < connections {
+            return Err(LoadError::TooManyUsers { users: connections, connections: max_connections });
+        }
         Ok(Self {
             clock: plan.clock,
             connector,
@@ -113,8 +118,8 @@ impl Plan {
             run,
             keep_alive: scenario.target.keep_alive,
             threads,
-            max_connections: limits::connections(connections.max(threads), threads)?,
-            naps: scenario.journeys.iter().all(|j| j.steps.len() < 2),
+            max_connections,
+            naps: redirects == 0 && scenario.journeys.iter().all(|j| j.steps.len() < 2),
             graceful_stop: nanos(load.graceful_stop),
             period: nanos(scenario.detect.period).max(1_000_000),
             length: nanos(load.executor.duration()),

@@ -2,7 +2,12 @@
 
 mod follow;
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::task::yield_now;
 
 use super::connections::Connections;
 use super::hit::{Hit, Problem};
@@ -17,6 +22,9 @@ use super::template::Template;
 use super::wire::Prepared;
 use crate::time::RunTime;
 
+/// Pause in the closed model after a hit that was never sent: nothing is waited for in such a hit (no data, no
+/// value, a connect that fails at once), and it must not take the thread for itself.
+pub(crate) const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 /// How often a request is sent that the server says it did not look at.
 const ATTEMPTS: usize = 4;
 /// Bits of a hit's number below those that tell the steps of a journey apart.
@@ -36,6 +44,8 @@ pub(crate) struct Session<C> {
     problem: Option<Problem>,
     /// Who the journey is made by, where that matters.
     person: Option<Box<Person>>,
+    /// Whether that is so for the journey under way.
+    personal: bool,
 }
 
 /// The number of step `step` of journey `n`: unique in the run.
@@ -51,6 +61,27 @@ pub(crate) struct Due {
     pub(crate) intended: RunTime,
 }
 
+/// Runs `work` until it is done, or until `cut` says why it is cut off and it is dropped. What the sockets hold at that
+/// moment came in time, however long the thread was held up: they are looked at once more.
+pub(crate) async fn unless_cut<T>(
+    work: impl Future<Output = T>,
+    mut cut: impl FnMut(&Context<'_>) -> Option<&'static str>,
+) -> Result<T, &'static str> {
+    let mut work = pin!(work);
+    let ended = poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Ok(done)),
+        Poll::Pending => cut(cx).map_or(Poll::Pending, |why| Poll::Ready(Err(why))),
+    })
+    .await;
+    let Err(why) = ended else { return ended };
+    yield_now().await;
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Ok(done)),
+        Poll::Pending => Poll::Ready(Err(why)),
+    })
+    .await
+}
+
 impl<C: Connections> Session<C> {
     pub(crate) fn new(connections: C) -> Self {
         Self {
@@ -62,6 +93,7 @@ impl<C: Connections> Session<C> {
             hit: Hit::default(),
             problem: None,
             person: None,
+            personal: false,
         }
     }
 
@@ -88,13 +120,15 @@ impl<C: Connections> Session<C> {
     /// Begins journey `seq` of a user `vu`, or of nobody in particular. A journey without data needs nothing.
     pub(crate) fn begin_journey(&mut self, plan: &Plan, journey: usize, seq: u64, vu: Option<u64>) -> Begin {
         if !plan.personal[journey] {
+            self.personal = false;
             return Begin::Ready;
         }
         self.person(plan).begin(&plan.script.journeys[journey].feeders, seq, vu)
     }
 
-    /// Who makes the requests; made when first needed.
+    /// Who makes the requests from now on; made when first needed.
     pub(crate) fn person(&mut self, plan: &Plan) -> &mut Person {
+        self.personal = true;
         self.person.get_or_insert_with(|| Box::new(Person::new(plan)))
     }
 
@@ -104,7 +138,8 @@ impl<C: Connections> Session<C> {
         let Due { n, request, intended } = due;
         self.problem = None;
         self.hit = Hit { n, request, intended, start: Some(now), ..Hit::default() };
-        let written = match (&template.fixed, &mut self.person) {
+        let person = self.person.as_deref_mut().filter(|_| self.personal);
+        let written = match (&template.fixed, person) {
             (None, None) => None,
             (None, Some(person)) => Some(person.write(plan, template, &mut self.head)),
             (Some(_), Some(person)) if plan.cookies => Some(person.write(plan, template, &mut self.head)),
@@ -203,7 +238,8 @@ impl<C: Connections> Session<C> {
             self.take_cookies(plan, None);
         }
         let status = self.hit.progress.status;
-        let (failed, problem) = person::judge(template, self.person.as_deref_mut(), status, &self.body);
+        let person = self.person.as_deref_mut().filter(|_| self.personal);
+        let (failed, problem) = person::judge(template, person, status, &self.body);
         self.hit.failed_checks = failed;
         self.hit.failure = problem.as_ref().map(Problem::failure);
         self.problem = problem;
@@ -211,7 +247,7 @@ impl<C: Connections> Session<C> {
 
     /// `path`: what the answer answers, if not the hit's own request.
     fn take_cookies(&mut self, plan: &Plan, path: Option<&[u8]>) {
-        if let (true, Some(person)) = (plan.cookies, &mut self.person) {
+        if let (true, true, Some(person)) = (plan.cookies, self.personal, &mut self.person) {
             person.take_cookies(plan, path, self.hit.progress.status, &self.body);
         }
     }

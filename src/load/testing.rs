@@ -6,7 +6,7 @@ pub(crate) mod requests;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use url::Url;
@@ -200,4 +200,11 @@ pub(crate) fn read_request(input: &mut impl BufRead, asked: &AtomicU64) -> Optio
     let length = asked.header("content-length").and_then(|n| n.parse().ok()).unwrap_or(0);
     input.take(length).read_to_end(&mut asked.body).ok()?;
     Some(asked)
+}
+
+/// What `work` gives, within 20 s: what never ends must fail a test, not hold up all others.
+pub(crate) fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (out, given) = mpsc::channel();
+    std::thread::spawn(move || out.send(work()));
+    given.recv_timeout(Duration::from_secs(20)).expect("it ends")
 }

@@ -1,6 +1,7 @@
 //! What is refused before any load, and names.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use url::Url;
@@ -49,10 +50,15 @@ fn what_cannot_work_is_refused_before_any_load() {
 
 #[test]
 fn more_users_than_descriptors_are_refused() {
-    let executor =
-        Executor::ConstantVus { vus: 1 << 40, duration: Duration::from_secs(1), think_time: Duration::ZERO };
-    let error = refused(&scenario(executor), "http://127.0.0.1", RUN_ID);
-    assert!(error.to_string().contains("ulimit -n"), "{error}");
+    let (duration, many) = (Duration::from_secs(1), 1 << 40);
+    for executor in [
+        Executor::ConstantVus { vus: many, duration, think_time: Duration::ZERO },
+        Executor::ConstantConnections { connections: many, duration },
+    ] {
+        let error = refused(&scenario(executor), "http://127.0.0.1", RUN_ID);
+        assert!(matches!(error, LoadError::TooManyUsers { users, .. } if users == many), "{error}");
+        assert!(error.to_string().contains("ulimit -n"), "{error}");
+    }
 }
 
 #[test]
@@ -61,4 +67,21 @@ fn a_name_is_looked_up_once_and_its_answering_address_is_used() {
     let server = Server::start(|_| Some(OK.to_vec()));
     let ran = run(&scenario(constant(100.0, 200)), &format!("http://localhost:{}", server.address.port()));
     assert_eq!(ran.passed(), 20, "{:?}", ran.details());
+}
+
+#[test]
+fn one_connection_is_one_however_many_threads_there_are() {
+    let duration = Duration::from_millis(300);
+    for executor in [constant(100.0, 300), Executor::ConstantConnections { connections: 1, duration }] {
+        let server = Server::start(|_| {
+            std::thread::sleep(Duration::from_millis(5));
+            Some(OK.to_vec())
+        });
+        let name = executor.name();
+        let mut scenario = scenario(executor);
+        (scenario.load.threads, scenario.load.max_connections) = (4, 1);
+        let ran = run(&scenario, &server.url());
+        assert!(ran.passed() >= 10 && ran.passed() == ran.done(), "{name}: {:?}", ran.details());
+        assert_eq!(server.accepted.load(Ordering::Relaxed), 1, "{name}");
+    }
 }

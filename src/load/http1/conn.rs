@@ -10,6 +10,7 @@ use super::HEAD_LIMIT;
 use super::body::Body;
 use super::error::{Cutoff, ExchangeError, ProtocolError};
 use super::parser::Parser;
+use crate::load::attention::Watch;
 use crate::load::buffer::Buffer;
 use crate::load::stream::Arrivals;
 use crate::time::{RunClock, RunTime};
@@ -54,11 +55,18 @@ pub(crate) struct Connection<S> {
     parser: Parser,
     served: u64,
     reusable: bool,
+    watch: Watch,
 }
 
 impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Connection<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, buffer: Buffer::default(), parser: Parser::new(), served: 0, reusable: true }
+        let watch = Watch::default();
+        Self { stream, buffer: Buffer::default(), parser: Parser::new(), served: 0, reusable: true, watch }
+    }
+
+    /// Tells `watch` when it needs its thread.
+    pub(crate) fn watched(self, watch: Watch) -> Self {
+        Self { watch, ..self }
     }
 
     /// Whether another request may be sent.
@@ -93,8 +101,13 @@ impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Connection<S> {
         self.reusable = false;
         self.parser.begin(request.no_body);
         let mut writing = Writing::default();
-        std::future::poll_fn(|cx| self.poll_exchange(cx, request, clock, progress, body, &mut writing))
-            .await?;
+        std::future::poll_fn(|cx| {
+            let polled = self.poll_exchange(cx, request, clock, progress, body, &mut writing);
+            let half_way = progress.written.is_none() || progress.first_byte.is_some();
+            self.watch.set(polled.is_pending() && half_way);
+            polled
+        })
+        .await?;
         self.served += 1;
         Ok(())
     }

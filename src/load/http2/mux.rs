@@ -205,6 +205,17 @@ impl Mux {
         self.marks.push_back((self.out_before + self.out.len() as u64, id));
     }
 
+    /// Whether somebody waits for a stream.
+    pub(crate) fn waits(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Whether a request is sent, or an answer read, in part.
+    pub(crate) fn half_way(&mut self) -> bool {
+        let half = |s: &mut Stream| s.unsent || s.progress.first_byte.is_some();
+        self.streams.all().filter(|s| s.phase != Phase::Over).any(half)
+    }
+
     // ---- ending --------------------------------------------------------------------------------------
 
     /// Ready when the answer is whole, or will never be.

@@ -15,6 +15,7 @@ use super::error::{Broken, ExchangeError};
 use super::exchange::{Access, Exchange};
 use super::link::Link;
 use super::mux::{Answer, Mux};
+use crate::load::attention::Watch;
 use crate::load::http1::conn::Outgoing;
 use crate::load::stream::Arrivals;
 use crate::time::RunClock;
@@ -30,6 +31,9 @@ struct Inner<S> {
     /// Whether the driver will run anyway.
     signalled: bool,
     closing: bool,
+    watch: Watch,
+    /// Whether the driver left something to do: bytes to write, a half-sent request, a half-read answer.
+    half_way: bool,
 }
 
 impl<S> Clone for Shared<S> {
@@ -45,11 +49,18 @@ impl<S> Access for &Shared<S> {
         if !inner.link.mux.pending().is_empty() {
             inner.signal();
         }
+        inner.look();
         done
     }
 }
 
 impl<S> Inner<S> {
+    /// Tells whether the connection needs its thread.
+    fn look(&mut self) {
+        let mux = &self.link.mux;
+        self.watch.set(self.half_way || mux.waits() || !mux.pending().is_empty());
+    }
+
     fn signal(&mut self) {
         if !self.signalled {
             self.signalled = true;
@@ -64,7 +75,15 @@ impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Shared<S> {
     /// A connection over an open stream. Nothing moves until [`Shared::drive`] runs.
     pub(crate) fn new(stream: S, clock: RunClock) -> Self {
         let link = Link::new(stream, clock);
-        Self(Rc::new(RefCell::new(Inner { link, driver: None, signalled: false, closing: false })))
+        let (driver, watch) = (None, Watch::default());
+        let inner = Inner { link, driver, signalled: false, closing: false, watch, half_way: false };
+        Self(Rc::new(RefCell::new(inner)))
+    }
+
+    /// Tells `watch` when it needs its thread.
+    pub(crate) fn watched(self, watch: Watch) -> Self {
+        self.0.borrow_mut().watch = watch;
+        self
     }
 
     /// Whether another request may be sent.
@@ -95,7 +114,20 @@ impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Shared<S> {
 
     /// Moves the bytes of all exchanges; to be run as a task of its own. Ends with the connection.
     pub(crate) async fn drive(self) {
-        poll_fn(|cx| self.0.borrow_mut().poll(cx)).await;
+        poll_fn(|cx| {
+            let inner = &mut *self.0.borrow_mut();
+            let polled = inner.poll(cx);
+            if inner.watch.counts() {
+                let (over, unwritten) = (polled.is_ready(), inner.link.wants_write());
+                inner.half_way = unwritten || inner.link.mux.half_way();
+                inner.look();
+                if over {
+                    inner.watch = Watch::default();
+                }
+            }
+            polled
+        })
+        .await;
     }
 
     /// Sends a request and reads its answer; `answer` says how far it came, whatever happens. A future that is

@@ -1,8 +1,7 @@
 //! A lane: one task, one arrival at a time, over a connection of its own or over one that lanes share.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
-use std::pin::pin;
+use std::future::{pending, poll_fn};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -12,13 +11,16 @@ use crate::load::connections::{Connections, Own};
 use crate::load::hit::{Hit, Problem};
 use crate::load::plan::Plan;
 use crate::load::script::{Begin, Context as Made, Fault};
-use crate::load::session::{Due, Session, hit_number};
+use crate::load::session::{Due, REFUSED_PAUSE, Session, hit_number, unless_cut};
 use crate::time::{RunTime, nanos};
 
 /// Why a hit was cut off.
 pub(crate) const TIME_LIMIT: &str = "not done within the time limit";
 /// Why a hit was cut off.
 pub(crate) const RUN_ENDED: &str = "not done when the run ended";
+
+/// How late a pause may end without the next request's fault: tokio's timers count whole milliseconds, and round up.
+const TIMER_GRAIN: u64 = 2_000_000;
 
 /// What the worker and a lane's task tell each other.
 #[derive(Debug)]
@@ -88,12 +90,10 @@ impl Lane {
 
     /// Runs `work` until it is done, or until the lane is cut off and `work` is dropped.
     async fn unless_cut<T>(&self, work: impl Future<Output = T>) -> Result<T, &'static str> {
-        let mut work = pin!(work);
-        poll_fn(|cx| match self.cut.take() {
-            Some(why) => Poll::Ready(Err(why)),
-            None => work.as_mut().poll(cx).map(Ok),
-        })
-        .await
+        let ended = unless_cut(work, |_| self.cut.take()).await;
+        // A cut that came too late is none of what follows.
+        self.cut.set(None);
+        ended
     }
 }
 
@@ -104,7 +104,8 @@ pub(crate) async fn run(worker: Rc<Worker>, lane: Rc<Lane>) {
         let lent = Lent::new(Rc::clone(&worker), lane.index);
         return work(&worker, &lane, Session::new(lent)).await;
     }
-    work(&worker, &lane, Session::new(Own::default())).await;
+    let own = Own::attended(worker.attention.clone());
+    work(&worker, &lane, Session::new(own)).await;
     worker.connection(&lane, false);
 }
 
@@ -115,7 +116,22 @@ async fn work<C: Connections>(worker: &Rc<Worker>, lane: &Rc<Lane>, mut session:
         let next = poll_fn(|cx| poll_next(cx, worker, lane, &mut session, &mut resting)).await;
         let Some(arrival) = next else { break };
         journey(worker, lane, &mut session, arrival).await;
+        if worker.closed_model() && session.hit().sent.is_none() {
+            refused(worker, lane).await;
+        }
     }
+}
+
+/// Lets the thread do something else before the next arrival of the closed model. The worker's look for time
+/// limits ends the pause, so that the thread needs no timers for it.
+async fn refused(worker: &Worker, lane: &Lane) {
+    if worker.stage() != Stage::Running {
+        return;
+    }
+    worker.limit_lane(lane, worker.plan.clock.now().plus(nanos(REFUSED_PAUSE)));
+    lane.cut.set(None);
+    let _ = lane.unless_cut(pending::<()>()).await;
+    lane.set_limit(NEVER);
 }
 
 /// The next arrival: one that was given, one of the backlog, or none when the run closes. Watches the idle
@@ -190,11 +206,16 @@ async fn pause(plan: &Plan, lane: &Lane, due: &mut Due, journey: u64, step: usiz
     if pause.is_zero() {
         return true;
     }
-    let until = plan.clock.instant(due.intended.plus(nanos(pause)));
-    let slept = lane.unless_cut(tokio::time::sleep_until(until.into())).await;
-    // tokio's timers are a millisecond late, which is not the next request's fault.
-    due.intended = plan.clock.now();
+    let end = due.intended.plus(nanos(pause));
+    let slept = lane.unless_cut(tokio::time::sleep_until(plan.clock.instant(end).into())).await;
+    due.intended = after_pause(end, plan.clock.now());
     slept.is_ok()
+}
+
+/// When the step after a pause that was to end at `end` is due, at `now`: what the generator is late beyond its
+/// timer's grain counts.
+fn after_pause(end: RunTime, now: RunTime) -> RunTime {
+    now.clamp(end, end.plus(TIMER_GRAIN))
 }
 
 /// One hit from here to its end, recorded.
@@ -232,4 +253,54 @@ async fn hit<C: Connections>(worker: &Rc<Worker>, lane: &Lane, session: &mut Ses
         worker.connection(lane, session.connected());
     }
     worker.record(session.hit(), session.problem());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+    use std::io::Write as _;
+    use std::time::Duration;
+
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+    use crate::time::MILLISECOND;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_is_done_when_the_thread_looks_is_not_cut_off() {
+        let lane = Lane::new(0, Arrival { n: 0, intended: RunTime::ZERO });
+        lane.cut(TIME_LIMIT);
+        assert_eq!(lane.unless_cut(ready(7)).await, Ok(7));
+        lane.cut(TIME_LIMIT);
+        assert_eq!(lane.unless_cut(pending::<()>()).await, Err(TIME_LIMIT));
+        lane.cut(TIME_LIMIT);
+        assert_eq!(lane.unless_cut(ready(7)).await, Ok(7));
+        assert!(lane.unless_cut(tokio::task::yield_now()).await.is_ok());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn an_answer_that_came_while_the_thread_was_held_up_came_in_time() {
+        let lane = Lane::new(0, Arrival { n: 0, intended: RunTime::ZERO });
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");
+        let address = listener.local_addr().expect("bound");
+        let mut client = tokio::net::TcpStream::connect(address).await.expect("connects");
+        let (mut server, _) = listener.accept().expect("connected");
+        let held_up = async {
+            lane.register().await;
+            tokio::task::yield_now().await;
+            server.write_all(b"x").expect("room");
+            std::thread::sleep(Duration::from_millis(5));
+            lane.cut(TIME_LIMIT);
+        };
+        let (answer, ()) = tokio::join!(lane.unless_cut(client.read_u8()), held_up);
+        assert_eq!(answer.expect("not cut off").expect("a byte"), b'x');
+    }
+
+    #[test]
+    fn lateness_after_a_pause_counts_but_for_the_grain_of_the_timer() {
+        let at = |millis: u64| RunTime::from_nanos(millis * MILLISECOND);
+        assert_eq!(after_pause(at(100), at(101)), at(101), "the timer's own");
+        assert_eq!(after_pause(at(100), at(150)), at(102), "48 ms are the generator's");
+        assert_eq!(after_pause(at(100), at(99)), at(100), "cut off");
+    }
 }

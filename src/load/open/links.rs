@@ -47,8 +47,9 @@ impl Links {
         if let Some(link) = place.usable() {
             return Ok((link, true));
         }
+        let watch = worker.attention.watch();
         let stream = worker.plan.connector.open(times).await?;
-        let link = Link::new(stream, worker.plan.clock);
+        let link = Link::new(stream, worker.plan.clock).watched(watch);
         tokio::task::spawn_local(drive(Rc::clone(worker), link.clone()));
         // One that was there before ends once the server has: answers may still be on their way.
         place.link.replace(Some(link.clone()));

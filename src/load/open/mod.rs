@@ -7,6 +7,8 @@
 pub(crate) mod lane;
 pub(crate) mod links;
 #[cfg(test)]
+mod nap_tests;
+#[cfg(test)]
 mod tests;
 pub(crate) mod thread;
 pub(crate) mod worker;

@@ -102,7 +102,10 @@ impl Run {
             // What is due is sent, and what came is looked at; then lanes that this woke run.
             yield_now().await;
             yield_now().await;
-            self.nap.until(until);
+            // What was due may need more than that.
+            if !self.worker.attention.wanted() {
+                self.nap.until(until);
+            }
         }
         self.worker.close();
         // Lanes that were cut off record their hits as soon as they run.

@@ -11,6 +11,7 @@ use std::task::Waker;
 
 use super::lane::{self, Lane};
 use super::links::Links;
+use crate::load::attention::Attention;
 use crate::load::hit::{Hit, Problem};
 use crate::load::plan::Plan;
 use crate::load::recorder::{Gauges, Recorder};
@@ -25,6 +26,9 @@ const SWEEP: u64 = 1_000_000;
 
 /// Longest sleep of the whole thread; answers, time limits and stops are looked at this often at least.
 const LONGEST_NAP: u64 = 1_000_000;
+/// An answer of more bytes may not fit the receive window of a connection (64 KiB at first on Linux): its sender would
+/// wait for a thread that naps.
+const LONG_ANSWER: u64 = 32 * 1024;
 
 /// An arrival on its way to a lane.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +67,11 @@ pub(crate) struct Worker {
     lanes: RefCell<Vec<Rc<Lane>>>,
     /// Connections that lanes share (HTTP/2).
     pub(crate) links: Links,
+    /// Connections that need the thread to listen.
+    pub(crate) attention: Attention,
+    /// Whether all answers so far were short; none before the first. One long answer keeps the thread from napping
+    /// for good: which request gets the next one is not known.
+    short_answers: Cell<Option<bool>>,
     /// Lanes that wait with an open connection, and those without; the last one is taken first.
     ready: RefCell<Vec<Rc<Lane>>>,
     resting: RefCell<Vec<Rc<Lane>>>,
@@ -87,13 +96,15 @@ impl Worker {
     ) -> Self {
         let worker = Self {
             started,
-            max_lanes: plan.connections_of(thread).max(1) * plan.streams.max(1),
+            max_lanes: plan.connections_of(thread) * plan.streams.max(1),
             next: Cell::new(thread as u64),
             next_due: Cell::new(NEVER),
             unsent: Cell::new(thread as u64),
             stage: Cell::new(Stage::Running),
             lanes: RefCell::default(),
             links: Links::default(),
+            attention: Attention::default(),
+            short_answers: Cell::new(None),
             ready: RefCell::default(),
             resting: RefCell::default(),
             ahead: RefCell::default(),
@@ -116,6 +127,11 @@ impl Worker {
     fn due(&self, cursor: &RefCell<Cursor>, n: u64) -> RunTime {
         let due = self.schedule.as_ref().and_then(|s| s.due_from(&mut cursor.borrow_mut(), n));
         due.map_or(NEVER, |due| self.started.plus(due.as_nanos()))
+    }
+
+    /// Whether each lane makes its own arrivals.
+    pub(crate) const fn closed_model(&self) -> bool {
+        self.schedule.is_none()
     }
 
     /// Lets the lanes of the closed model begin.
@@ -157,10 +173,13 @@ impl Worker {
     }
 
     /// Until when the whole thread may sleep, deaf to its sockets: the next arrival. None where something
-    /// else would have to wait for it: a backlog, or the next step of a journey.
+    /// else would have to wait for it: a backlog, the next step of a journey, an exchange that needs the generator.
     pub(crate) fn nap(&self, now: RunTime) -> Option<RunTime> {
         let due = self.next_due.get();
         if !self.plan.naps || due > now.plus(LONGEST_NAP) || self.unsent.get() < self.next.get() {
+            return None;
+        }
+        if self.short_answers.get() != Some(true) || self.attention.wanted() {
             return None;
         }
         Some(due.min(self.recorder.borrow().period_end()).min(self.limit.get()))
@@ -253,7 +272,7 @@ impl Worker {
 
     /// The closed model's next arrival: now.
     fn take_next(&self) -> Option<Arrival> {
-        if self.stage.get() != Stage::Running {
+        if self.stage.get() != Stage::Running || self.plan.out_of_data() || self.plan.stopped() {
             return None;
         }
         let n = self.next.get();
@@ -302,6 +321,9 @@ impl Worker {
         // Arrivals and periods that fall before the hit's end come first.
         if hit.done >= self.next_moment() {
             self.tick(hit.done);
+        }
+        if hit.sent.is_some() && self.short_answers.get() != Some(false) {
+            self.short_answers.set(Some(hit.progress.bytes_in <= LONG_ANSWER));
         }
         self.recorder.borrow_mut().record(hit, problem);
     }

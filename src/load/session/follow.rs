@@ -40,7 +40,8 @@ impl<C: Connections> Session<C> {
 
     /// The head of the request that follows a redirect.
     fn write_redirected(&mut self, plan: &Plan, template: &Template, method: &str, path: &[u8]) {
-        if let Some(person) = &mut self.person {
+        let personal = self.personal;
+        if let Some(person) = self.person.as_mut().filter(|_| personal) {
             person.choose_cookies(plan, template, Some(path));
         }
         let nobody = Rendered::default();
@@ -51,7 +52,7 @@ impl<C: Connections> Session<C> {
         self.head.clear();
         self.head_of = None;
         let message = Message { method, path, body };
-        let cookie = self.person.as_ref().and_then(|p| p.cookie());
+        let cookie = self.person.as_ref().filter(|_| personal).and_then(|p| p.cookie());
         let headers = template.step.recipe.headers(rendered).chain(cookie);
         self.trace_at = plan.wire.write(message, headers, own, &mut self.head);
         self.patch(plan);

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::future::{pending, poll_fn};
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
@@ -17,7 +16,7 @@ use crate::load::hit::{Hit, Problem};
 use crate::load::plan::Plan;
 use crate::load::recorder::{Gauges, Recorder};
 use crate::load::script::{Begin, Context, Fault, Missing};
-use crate::load::session::{Due, Session};
+use crate::load::session::{Due, REFUSED_PAUSE, Session, unless_cut};
 use crate::time::RunTime;
 
 /// A moment that never comes.
@@ -25,9 +24,6 @@ const NEVER: u64 = u64::MAX;
 /// Bits of a sequence number that count a user's own hits; the rest is the user's index. So numbers are
 /// unique and repeat with the seed, and no counter is shared.
 const HIT_BITS: u32 = 40;
-
-/// Pause of a user that has no data for its journeys.
-const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a hit is cut off; 0 is not at all.
 const CUT: [&str; 3] = ["", "not done within the time limit", "not done when the run ended"];
@@ -207,15 +203,11 @@ impl Slot {
 
     /// Runs `work` until it is done, or until the slot is cut off and `work` is dropped.
     async fn unless_cut<T>(&self, work: impl Future<Output = T>) -> Result<T, &'static str> {
-        let mut work = pin!(work);
-        poll_fn(|cx| {
-            if let Poll::Ready(done) = work.as_mut().poll(cx) {
-                return Poll::Ready(Ok(done));
-            }
+        unless_cut(work, |cx| {
             self.waker.register(cx.waker());
             match usize::from(self.cut.swap(0, Ordering::AcqRel)) {
-                0 => Poll::Pending,
-                why => Poll::Ready(Err(CUT[why])),
+                0 => None,
+                why => Some(CUT[why]),
             }
         })
         .await
@@ -282,11 +274,14 @@ impl User {
         let steps = plan.script.journeys[journey].steps.clone();
         match self.session.begin_journey(plan, journey, seq, Some(vu)) {
             Begin::Ready => {}
-            Begin::Stop => return plan.end_of_data(),
+            Begin::Stop => return self.out_of_data(plan).await,
             Begin::Fail(missing) => return self.refused(users, steps.start, missing).await,
         }
         for step in steps.clone() {
             self.hit(users, step).await;
+            if self.session.hit().sent.is_none() {
+                tokio::time::sleep(REFUSED_PAUSE).await;
+            }
             if step + 1 == steps.end || users.closed.load(Ordering::SeqCst) {
                 break;
             }
@@ -300,6 +295,14 @@ impl User {
         }
     }
 
+    /// There is no record for a journey, and the scenario says that the run ends then: this user does nothing more.
+    async fn out_of_data(&mut self, plan: &Plan) {
+        plan.end_of_data();
+        self.slot.busy.store(false, Ordering::SeqCst);
+        self.rest();
+        pending::<()>().await;
+    }
+
     /// A journey for which there is no data: one failed hit.
     async fn refused(&mut self, users: &Users, request: usize, missing: Missing) {
         let n = self.next_number();
@@ -308,7 +311,6 @@ impl User {
         self.session.refuse(Due { n, request, intended: now }, Problem::Script(Fault::Data(missing)), now);
         let (hit, problem) = (self.session.hit(), self.session.problem());
         users.record(now, |recorder| recorder.record(hit, problem));
-        // Nothing is waited for in such a journey: it must not take the thread for itself.
         tokio::time::sleep(REFUSED_PAUSE).await;
     }
 
@@ -341,6 +343,8 @@ impl User {
             session.cut(why, plan.clock.now());
         }
         slot.limit.store(NEVER, Ordering::Relaxed);
+        // A cut that came too late is none of the pause that follows; that of the run's end comes again.
+        slot.cut.store(0, Ordering::Relaxed);
         slot.connected.store(session.connected(), Ordering::Relaxed);
         let hit: &Hit = session.hit();
         users.record(hit.done, |recorder| recorder.record(hit, session.problem()));
