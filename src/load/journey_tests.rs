@@ -143,6 +143,18 @@ fn a_check_that_does_not_hold_is_counted_by_its_place_and_ends_the_journey() {
 }
 
 #[test]
+fn a_status_comes_before_a_body_that_cannot_be_decoded_and_checks_count_all_the_same() {
+    let server =
+        Server::start(|_| Some(answer("503 Busy", "content-encoding: deflate\r\nx-a: 1\r\n", b"oh")));
+    let check = |name: &str, of| Check { name: name.into(), of, is: Condition::Exists };
+    let checks = vec![check("head", AnswerSource::Header("x-a".into())), check("body", json("$.id"))];
+    let get = Request { checks, ..Request::new("GET", "/") };
+    let ran = run(&with_requests(scenario(constant(50.0, 200)), vec![get]), &server.url());
+    assert_eq!((ran.done(), ran.failed(Failure::Status)), (10, 10), "{:?}", ran.details());
+    assert_eq!(ran.all[0].checks, [0, 10]);
+}
+
+#[test]
 fn data_that_ends_fails_journeys_or_ends_the_run() {
     let server = Server::start(shop);
     let file = users("ann\nbob\ncy\n");

@@ -109,21 +109,14 @@ pub(crate) fn judge(
     status: u16,
     body: &Body,
 ) -> (u128, Option<Problem>) {
-    if !template.keep.body && template.step.judge.is_empty() {
-        return (0, expect::check(&template.expect, status, b"", 0).err().map(Problem::Unexpected));
+    let Template { step, expect, keep, .. } = template;
+    if !keep.body && step.judge.is_empty() {
+        return (0, expect::check_status(expect, status).err().map(|e| Problem::Script(e.into())));
     }
     let answer = Answer { status, head: body.head(), body: body.kept(), cut: body.cut() };
-    TOOLS.with_borrow_mut(|Tools { decoder, scratch }| {
-        let decoded = if template.keep.body { decoder.decode(answer) } else { Ok(answer) };
-        let answer = match decoded {
-            Ok(answer) => answer,
-            Err(e) => return (0, Some(Problem::Script(Fault::Decode(e)))),
-        };
-        if let Err(e) = expect::check(&template.expect, status, answer.body, body.len()) {
-            return (0, Some(Problem::Unexpected(e)));
-        }
-        let Some(Person { values, context, .. }) = person else { return (0, None) };
-        let judged = template.step.judge.judge_decoded(answer, values, context, scratch);
+    let user = person.map(|Person { values, context, .. }| (values, &*context));
+    TOOLS.with_borrow_mut(|tools| {
+        let judged = step.judge.judge(expect, (answer, body.len()), user, tools);
         let bit = |index: &usize| 1_u128.checked_shl(*index as u32).unwrap_or(0);
         (judged.failed.iter().map(bit).fold(0, |a, b| a | b), judged.fault.map(Problem::Script))
     })
