@@ -170,6 +170,35 @@ fn data_that_ends_fails_journeys_or_ends_the_run() {
 }
 
 #[test]
+fn records_last_for_the_arrivals_that_take_one() {
+    let paths = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&paths);
+    let server = Server::start(move |asked| {
+        let path = asked.head.split(' ').nth(1).unwrap_or_default().to_owned();
+        seen.lock().expect("no panic").push(path);
+        Some(OK.to_vec())
+    });
+    let file = users("a\nb\nc\nd\ne\nf\n");
+    for order in [Order::Sequential, Order::Unique] {
+        paths.lock().expect("no panic").clear();
+        let rare = Request::new("GET", "/user/${user.name}");
+        let often = Request { weight: 9, ..Request::new("GET", "/") };
+        let mut scenario = with_requests(scenario(constant(400.0, 20_000)), vec![rare, often]);
+        scenario.load.threads = 1;
+        let path = file.path().into();
+        let (name, format, at_end) = ("user".into(), FeederFormat::Csv, AtEnd::Stop);
+        scenario.feeders = vec![Feeder { name, path, format, order, at_end }];
+        let ran = run(&scenario, &server.url());
+        let mut users = paths.lock().expect("no panic").clone();
+        users.retain(|path| path != "/");
+        users.sort();
+        assert_eq!(users, ["a", "b", "c", "d", "e", "f"].map(|user| format!("/user/{user}")), "{order:?}");
+        assert_eq!((ran.all[0].passed, ran.all[0].failed_total()), (6, 0), "{order:?}: {:?}", ran.details());
+        assert!(ran.all[1].passed > 10 && ran.all[1].failed_total() == 0, "{order:?}: {:?}", ran.details());
+    }
+}
+
+#[test]
 fn an_extraction_that_finds_nothing_and_a_redirect_elsewhere_are_failures_by_name() {
     let server = Server::start(|asked| {
         let away = asked.head.starts_with("GET /away");

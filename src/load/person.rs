@@ -7,7 +7,7 @@ use super::hit::Problem;
 use super::http1::body::Body;
 use super::http1::request::{Own, content_length};
 use super::plan::Plan;
-use super::script::{Answer, Begin, Context, Fault, Jar, Missing, Rendered, Site, Tools, Values};
+use super::script::{Answer, Begin, Context, Jar, Missing, Rendered, Site, Taker, Tools, Values};
 use super::stamp;
 use super::template::Template;
 use super::wire::Message;
@@ -50,14 +50,18 @@ impl Person {
         &self.rendered
     }
 
-    /// Begins journey `seq`: of a user `vu` that keeps its cookies, or of nobody in particular.
-    pub(crate) fn begin(&mut self, feeders: &[usize], seq: u64, vu: Option<u64>) -> Begin {
-        if vu.is_none() {
-            self.jar.clear();
-        }
-        (self.context.seq, self.context.vu) = (seq, vu.unwrap_or(0));
+    /// Begins journey `seq`: of a user, that keeps its cookies, or of an arrival.
+    pub(crate) fn begin(&mut self, feeders: &[usize], seq: u64, taker: Taker<'_>) -> Begin {
+        self.context.seq = seq;
+        self.context.vu = match taker {
+            Taker::User(vu) => vu,
+            Taker::Arrival(_) => {
+                self.jar.clear();
+                0
+            }
+        };
         self.context.now = u64::try_from(stamp::wall().as_millis()).unwrap_or(u64::MAX);
-        self.values.begin_journey(feeders, seq, vu)
+        self.values.begin_journey(feeders, seq, taker)
     }
 
     /// Writes a request with its values and cookies; gives where its trace begins.

@@ -11,7 +11,7 @@ use super::worker::{Arrival, NEVER, Stage, Worker};
 use crate::load::connections::{Connections, Own};
 use crate::load::hit::{Hit, Problem};
 use crate::load::plan::Plan;
-use crate::load::script::{Begin, Context as Made, Fault};
+use crate::load::script::{Begin, Context as Made, Fault, Taker};
 use crate::load::session::{Due, Session, hit_number};
 use crate::time::{RunTime, nanos};
 
@@ -157,7 +157,7 @@ async fn journey<C: Connections>(
     let journey = plan.choice.journey(arrival.n);
     let steps = plan.script.journeys[journey].steps.clone();
     let mut due = Due { n: arrival.n, request: steps.start, intended: arrival.intended };
-    match session.begin_journey(plan, journey, arrival.n, None) {
+    match begin(worker, session, journey, arrival.n) {
         Begin::Ready => {}
         Begin::Stop => return worker.withdraw(),
         Begin::Fail(missing) => {
@@ -181,6 +181,14 @@ async fn journey<C: Connections>(
         }
     }
     worker.ended();
+}
+
+/// Begins the journey of arrival `n`, with the records of the feeders whose turn it is.
+fn begin<C: Connections>(worker: &Worker, session: &mut Session<C>, journey: usize, n: u64) -> Begin {
+    let plan = &*worker.plan;
+    let mut turns = worker.turns.borrow_mut();
+    let feeders_of = |n| plan.script.journeys[plan.choice.journey(n)].feeders.as_slice();
+    session.begin_journey(plan, journey, n, Taker::Arrival(turns.before(n, feeders_of)))
 }
 
 /// The user's pause after a step; false if the run ended meanwhile.

@@ -108,7 +108,7 @@ fn a_journey_goes_from_setup_to_its_last_step() {
     let mut values = script.values();
     let course = script.journeys[0].clone();
     assert_eq!((course.steps.clone(), course.feeders.as_slice()), (0..2, [0].as_slice()));
-    assert_eq!(values.begin_journey(&course.feeders, 0, None), Begin::Ready);
+    assert_eq!(values.begin_journey(&course.feeders, 0, Taker::Arrival(&[])), Begin::Ready);
     let [list, buy] = script.steps.as_slice() else { panic!("two steps") };
     list.recipe.render(&values, &context, &mut rendered).expect("all known");
     assert_eq!(rendered.path, b"/items?user=ann%20lee&n=0");
@@ -128,11 +128,11 @@ fn a_journey_goes_from_setup_to_its_last_step() {
     );
 
     // The next journey knows another user and no item; the third finds the file at its end.
-    assert_eq!(values.begin_journey(&course.feeders, 1, None), Begin::Ready);
+    assert_eq!(values.begin_journey(&course.feeders, 1, Taker::Arrival(&[])), Begin::Ready);
     list.recipe.render(&values, &context, &mut rendered).expect("all known");
     assert_eq!(rendered.path, b"/items?user=bob&n=0");
     assert!(buy.recipe.render(&values, &context, &mut rendered).is_err());
-    let Begin::Fail(missing) = values.begin_journey(&course.feeders, 2, None) else {
+    let Begin::Fail(missing) = values.begin_journey(&course.feeders, 2, Taker::Arrival(&[])) else {
         panic!("no third record")
     };
     assert_eq!(missing.to_string(), "feeder `user` has no record left");
@@ -144,7 +144,7 @@ fn checks_come_before_extractions_and_all_are_counted() {
     let script = Script::compile(&shop(&file), &base()).expect("valid");
     let (mut values, mut tools) = (script.values(), Tools::default());
     let context = Context::default();
-    assert_eq!(values.begin_journey(&[0], 0, None), Begin::Ready);
+    assert_eq!(values.begin_journey(&[0], 0, Taker::Arrival(&[])), Begin::Ready);
     let judge = &script.steps[0].judge;
     let mut judge_it = |answer: Answer<'_>| {
         let judged = judged(judge, answer, &mut values, &context, &mut tools);
@@ -284,7 +284,7 @@ fn the_cost_of_a_step_is_shown() {
     scenario.requests[0].checks.clear();
     let script = Script::compile(&scenario, &base()).expect("valid");
     let (mut values, mut tools, mut rendered) = (script.values(), Tools::default(), Rendered::default());
-    values.begin_journey(&[], 0, None);
+    values.begin_journey(&[], 0, Taker::Arrival(&[]));
     let mut seeded = script.values();
     judged(
         &script.setup.0[0].judge,
@@ -304,7 +304,7 @@ fn the_cost_of_a_step_is_shown() {
     for seq in 0..hits {
         let context = Context { seq, ..Context::default() };
         let start = Instant::now();
-        values.begin_journey(&[0], seq, None);
+        values.begin_journey(&[0], seq, Taker::Arrival(&[]));
         step.recipe.render(&values, &context, &mut rendered).expect("all known");
         let made = Instant::now();
         assert_eq!(judged(&step.judge, answer(&body), &mut values, &context, &mut tools).fault, None);
