@@ -62,6 +62,8 @@ pub(crate) struct OpenTimes {
     /// TCP, and the tunnel if there is a proxy.
     pub(crate) connect: Option<u64>,
     pub(crate) tls: Option<u64>,
+    /// Connections that were opened, TLS or not: a phase that failed took its time, too.
+    pub(crate) opened: u16,
 }
 
 impl Connector {
@@ -129,6 +131,7 @@ impl Connector {
         let connected = Instant::now();
         times.connect = Some(nanos(connected - begun));
         let tcp = Socket::new(tcp?).map_err(OpenError::Connect)?;
+        times.opened = times.opened.saturating_add(1);
         let Some(tls) = &self.tls else { return Ok(Stream::Plain(tcp)) };
         let stream = tls.open(tcp).await;
         times.tls = Some(nanos(connected.elapsed()));
