@@ -17,3 +17,11 @@ pub(crate) struct Request {
     pub(crate) name: String,
     pub(crate) weight: u32,
 }
+
+/// What makes an answer a success, as in `src/scenario/mod.rs`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Expectation {
+    pub(crate) status: Vec<u16>,
+    pub(crate) body_contains: Option<String>,
+    pub(crate) body_matches: Option<regex::bytes::Regex>,
+}

@@ -8,11 +8,11 @@ use regex::bytes::Regex;
 use crate::load::script::answer::Answer;
 use crate::load::script::cookies::{Jar, Site};
 use crate::load::script::decode::Decoder;
-use crate::load::script::judge::{Fault, Judge, Judged, Tools};
+use crate::load::script::judge::{Judge, Judged, Tools};
 use crate::load::script::records::Records;
 use crate::load::script::values::{Context, Names, Shared, Slot, Values};
 use crate::scenario::text::MAX_VALUE;
-use crate::scenario::{AnswerSource, Check, Condition, Extract, FeederFormat};
+use crate::scenario::{AnswerSource, Check, Condition, Expectation, Extract, FeederFormat};
 
 /// Bytes of a body that the engine keeps.
 const KEEP_LIMIT: usize = 1024 * 1024;
@@ -106,19 +106,16 @@ fn judge(answer: Answer<'_>) {
     assert_eq!((second.failed, second.fault), (failed.as_slice(), fault));
 }
 
-/// As `person::judge`: the body is decoded where it is looked at, and one that cannot be fails the hit.
+/// As a run judges an answer.
 fn judged<'t>(
     judge: &Judge,
     answer: Answer<'_>,
     values: &mut Values,
     context: &Context,
-    Tools { decoder, scratch }: &'t mut Tools,
+    tools: &'t mut Tools,
 ) -> Judged<'t> {
-    let decoded = if judge.needs_body() { decoder.decode(answer) } else { Ok(answer) };
-    match decoded {
-        Ok(answer) => judge.judge_decoded(answer, values, context, scratch),
-        Err(e) => Judged { failed: &[], fault: Some(Fault::Decode(e)) },
-    }
+    let expect = Expectation { body_contains: Some("i".into()), ..Expectation::default() };
+    judge.judge(&expect, (answer, answer.body.len() as u64), Some((values, context)), tools)
 }
 
 /// Cookies that are kept make one header that splits nothing.

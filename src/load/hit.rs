@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 
 use super::connect::{OpenError, OpenTimes, reason};
-use super::expect::Unexpected;
 use super::http1::conn::Progress;
 use super::http1::error::ExchangeError;
 use super::http2;
@@ -78,7 +77,6 @@ pub(crate) enum Problem {
     Open(OpenError),
     Exchange(ExchangeError),
     Http2(http2::error::ExchangeError),
-    Unexpected(Unexpected),
     Script(Fault),
     Redirect(RedirectError),
     /// Cut off at the time limit or at the end of the run.
@@ -97,7 +95,6 @@ impl Problem {
             }
             Self::Exchange(_) => Failure::Closed,
             Self::Http2(e) => e.failure(),
-            Self::Unexpected(unexpected) => unexpected.failure(),
             Self::Script(fault) => fault.failure(),
             Self::Redirect(_) => Failure::Redirect,
             Self::Cut(_) => Failure::Timeout,
@@ -115,7 +112,6 @@ impl fmt::Display for Problem {
             }
             Self::Exchange(e) => e.fmt(f),
             Self::Http2(e) => e.fmt(f),
-            Self::Unexpected(e) => e.fmt(f),
             Self::Script(e) => e.fmt(f),
             Self::Redirect(e) => e.fmt(f),
             Self::Cut(what) => f.write_str(what),

@@ -7,7 +7,7 @@ use tokio::runtime::Builder;
 use super::connections::Own;
 use super::error::LoadError;
 use super::plan::Plan;
-use super::script::Begin;
+use super::script::{Begin, Taker};
 use super::session::{Due, Session};
 use super::template::Template;
 
@@ -56,7 +56,7 @@ fn run(
     let mut failed = Vec::new();
     // Without its data not even the first of them can be what it should be. A feeder that would end the run ends
     // nothing here: the load has not begun, or is over.
-    let problem = match session.person(plan).begin(feeders, 0, Some(0)) {
+    let problem = match session.person(plan).begin(feeders, 0, Taker::User(0)) {
         Begin::Ready => None,
         Begin::Fail(missing) => Some(missing.to_string()),
         Begin::Stop => Some("a feeder whose columns it uses has no record left".to_owned()),

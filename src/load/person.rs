@@ -7,7 +7,7 @@ use super::hit::Problem;
 use super::http1::body::Body;
 use super::http1::request::{Own, content_length};
 use super::plan::Plan;
-use super::script::{Answer, Begin, Context, Fault, Jar, Missing, Rendered, Site, Tools, Values};
+use super::script::{Answer, Begin, Context, Jar, Missing, Rendered, Site, Taker, Tools, Values};
 use super::stamp;
 use super::template::Template;
 use super::wire::Message;
@@ -50,14 +50,18 @@ impl Person {
         &self.rendered
     }
 
-    /// Begins journey `seq`: of a user `vu` that keeps its cookies, or of nobody in particular.
-    pub(crate) fn begin(&mut self, feeders: &[usize], seq: u64, vu: Option<u64>) -> Begin {
-        if vu.is_none() {
-            self.jar.clear();
-        }
-        (self.context.seq, self.context.vu) = (seq, vu.unwrap_or(0));
+    /// Begins journey `seq`: of a user, that keeps its cookies, or of an arrival.
+    pub(crate) fn begin(&mut self, feeders: &[usize], seq: u64, taker: Taker<'_>) -> Begin {
+        self.context.seq = seq;
+        self.context.vu = match taker {
+            Taker::User(vu) => vu,
+            Taker::Arrival(_) => {
+                self.jar.clear();
+                0
+            }
+        };
         self.context.now = u64::try_from(stamp::wall().as_millis()).unwrap_or(u64::MAX);
-        self.values.begin_journey(feeders, seq, vu)
+        self.values.begin_journey(feeders, seq, taker)
     }
 
     /// Writes a request with its values and cookies; gives where its trace begins.
@@ -109,21 +113,14 @@ pub(crate) fn judge(
     status: u16,
     body: &Body,
 ) -> (u128, Option<Problem>) {
-    if !template.keep.body && template.step.judge.is_empty() {
-        return (0, expect::check(&template.expect, status, b"", 0).err().map(Problem::Unexpected));
+    let Template { step, expect, keep, .. } = template;
+    if !keep.body && step.judge.is_empty() {
+        return (0, expect::check_status(expect, status).err().map(|e| Problem::Script(e.into())));
     }
     let answer = Answer { status, head: body.head(), body: body.kept(), cut: body.cut() };
-    TOOLS.with_borrow_mut(|Tools { decoder, scratch }| {
-        let decoded = if template.keep.body { decoder.decode(answer) } else { Ok(answer) };
-        let answer = match decoded {
-            Ok(answer) => answer,
-            Err(e) => return (0, Some(Problem::Script(Fault::Decode(e)))),
-        };
-        if let Err(e) = expect::check(&template.expect, status, answer.body, body.len()) {
-            return (0, Some(Problem::Unexpected(e)));
-        }
-        let Some(Person { values, context, .. }) = person else { return (0, None) };
-        let judged = template.step.judge.judge_decoded(answer, values, context, scratch);
+    let user = person.map(|Person { values, context, .. }| (values, &*context));
+    TOOLS.with_borrow_mut(|tools| {
+        let judged = step.judge.judge(expect, (answer, body.len()), user, tools);
         let bit = |index: &usize| 1_u128.checked_shl(*index as u32).unwrap_or(0);
         (judged.failed.iter().map(bit).fold(0, |a, b| a | b), judged.fault.map(Problem::Script))
     })

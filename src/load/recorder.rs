@@ -101,7 +101,7 @@ impl Share {
         }
         r.bytes_in += hit.progress.bytes_in;
         r.bytes_out += hit.progress.bytes_out;
-        r.connects += u64::from(hit.open.connect.is_some());
+        r.connects += u64::from(hit.open.opened);
         r.redirects += u64::from(hit.redirects);
         if hit.failed_checks != 0 {
             count_checks(&mut r.checks, hit.failed_checks);
@@ -318,6 +318,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::load::connect::OpenTimes;
     use crate::load::http1::conn::Progress;
 
     fn at(nanos: u64) -> RunTime {
@@ -347,6 +348,19 @@ mod tests {
         let hit = hit(0, 2_000);
         let sum: u64 = Phase::ALL.iter().filter_map(|p| hit.phase(*p)).sum();
         assert_eq!((sum, hit.response(), hit.service()), (2_000, 2_000, Some(1_700)));
+    }
+
+    #[test]
+    fn only_connections_that_were_opened_count_as_such() {
+        let (mut recorder, outbox, _back) = recorder();
+        for opened in [0, 1, 0] {
+            let open = OpenTimes { connect: Some(100), opened, ..OpenTimes::default() };
+            recorder.record(&Hit { open, ..hit(1, 1_000) }, None);
+        }
+        recorder.finish(Gauges::default(), at(900));
+        let share = outbox.recv().expect("handed over").share;
+        let r = &share.requests[0];
+        assert_eq!((r.connects, r.phases[Phase::Connect as usize].len()), (1, 3), "all took their time");
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Schedule {
         let units = |s: &Segment| s.base2 + u128::from(s.len) * (u128::from(s.from) + u128::from(s.to));
         // Twice the integral, in billionths of an arrival.
         let whole = self.segments.last().map_or(0, units) / u128::from(2 * SECOND);
-        let poisson = Poisson::new(seed, u64::try_from(whole).unwrap_or(u64::MAX));
+        let poisson = Poisson::new(seed, whole);
         Self { total: poisson.total(), poisson: Some(poisson), ..self }
     }
 
@@ -111,7 +111,7 @@ impl Schedule {
         }
         let target2 = match &self.poisson {
             None => u128::from(n) * ARRIVAL2,
-            Some(poisson) => u128::from(poisson.units(cursor, n)) * u128::from(2 * SECOND),
+            Some(poisson) => poisson.units(cursor, n) * u128::from(2 * SECOND),
         };
         let after = self.segments.partition_point(|s| s.base2 <= target2);
         let segment = &self.segments[after.checked_sub(1)?];
@@ -121,7 +121,8 @@ impl Schedule {
     /// Number of arrivals due at or before `t`: `due(n) <= t` exactly for `n < arrivals(t)`.
     #[must_use]
     pub fn arrivals(&self, t: RunTime) -> u64 {
-        let is_due = |n: u64| self.due(n).is_some_and(|due| due <= t);
+        let mut cursor = Cursor::default();
+        let mut is_due = |n: u64| self.due_from(&mut cursor, n).is_some_and(|due| due <= t);
         let mut n = self.estimate(t).min(self.total);
         while is_due(n) {
             n += 1;
@@ -314,6 +315,23 @@ mod tests {
         let n = s.total() - 7;
         assert_eq!(s.arrivals(s.due(n).expect("in range").minus(1)), n);
         assert_eq!(s.arrivals(s.due(n).expect("in range")), n + 1);
+    }
+
+    #[test]
+    fn random_arrivals_of_a_week_are_ready_at_once_and_keep_to_the_rates() {
+        let begun = std::time::Instant::now();
+        let stages = vec![stage(604_800.0, 200_000.0, false)];
+        let executor = Executor::RampingArrivalRate { start: Rate(1.0), stages };
+        let s = Schedule::new(&executor, Arrivals::Poisson, 1).expect("open");
+        let even = Schedule::new(&executor, Arrivals::Even, 1).expect("open");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        for share in [0.1, 0.5, 0.999] {
+            let t = RunTime::from_nanos((s.end().as_nanos() as f64 * share) as u64);
+            let (random, expected) = (s.arrivals(t), even.arrivals(t) as f64);
+            assert!((random as f64 - expected).abs() < 4.0 * expected.sqrt(), "{share}: {random}");
+            assert!(s.due(random - 1).expect("in range") <= t && s.due(random).expect("in range") > t);
+        }
+        assert!(s.due(s.total() - 1).expect("in range") <= s.end() && s.due(s.total()).is_none());
     }
 
     fn any_schedule() -> impl Strategy<Value = Schedule> {

@@ -17,7 +17,7 @@ use super::http2::mux::Answer;
 use super::person::{self, Person};
 use super::plan::Plan;
 use super::redirect;
-use super::script::{Begin, Fault, Values};
+use super::script::{Begin, Fault, Taker, Values};
 use super::template::Template;
 use super::wire::Prepared;
 use crate::time::RunTime;
@@ -117,13 +117,13 @@ impl<C: Connections> Session<C> {
         self.person.as_deref().map(Person::values)
     }
 
-    /// Begins journey `seq` of a user `vu`, or of nobody in particular. A journey without data needs nothing.
-    pub(crate) fn begin_journey(&mut self, plan: &Plan, journey: usize, seq: u64, vu: Option<u64>) -> Begin {
+    /// Begins journey `seq` of a user, or an arrival's. A journey without data needs nothing.
+    pub(crate) fn begin_journey(&mut self, plan: &Plan, journey: usize, seq: u64, of: Taker<'_>) -> Begin {
         if !plan.personal[journey] {
             self.personal = false;
             return Begin::Ready;
         }
-        self.person(plan).begin(&plan.script.journeys[journey].feeders, seq, vu)
+        self.person(plan).begin(&plan.script.journeys[journey].feeders, seq, of)
     }
 
     /// Who makes the requests from now on; made when first needed.

@@ -90,7 +90,7 @@ pub struct RequestPeriod {
     pub bytes_in: u64,
     /// Bytes sent.
     pub bytes_out: u64,
-    /// Hits that had to open a connection.
+    /// Connections that were opened; failed attempts are none.
     pub connects: u64,
     /// Redirects that were followed.
     pub redirects: u64,

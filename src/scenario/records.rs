@@ -8,6 +8,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::FeederFormat;
+use super::text::is_plain_name;
 
 /// Largest feeder file.
 const MAX_FILE: u64 = 256 << 20;
@@ -36,7 +37,13 @@ pub(super) fn columns(path: &Path, format: FeederFormat) -> Result<Vec<String>, 
     }
     let mut seen = std::collections::HashSet::new();
     match columns.iter().find(|column| !seen.insert(column.as_str())) {
-        Some(twice) => Err(format!("has two columns named {twice:?}: give each its own name")),
+        Some(twice) if is_plain_name(twice) => {
+            Err(format!("has two columns named {twice:?}: give each its own name"))
+        }
+        // Perhaps a record: nobody shall read a password in an error.
+        Some(_) => {
+            Err("has two columns of one name: the first line names the columns, each its own way".into())
+        }
         None => Ok(columns),
     }
 }
@@ -131,7 +138,10 @@ fn json_columns(reader: &mut impl BufRead) -> Result<Vec<String>, String> {
     }
     let text = line.strip_prefix('\u{feff}').unwrap_or(&line);
     let keys: Keys = serde_json::from_str(text)
-        .map_err(|e| format!("its first line is no JSON object ({e}): write one object per line"))?;
+        // The error itself may quote what stands there.
+        .map_err(|e| {
+            format!("its first line is no JSON object (byte {}): write one object per line", e.column())
+        })?;
     if keys.0.is_empty() {
         return Err("its first object has no keys: write e.g. {\"id\": 7}".into());
     }
@@ -206,6 +216,7 @@ mod tests {
             (b"id,name\n", "has no records"),
             (b"id,\n1,2\n", "no name for column 2"),
             (b"id,id\n1,2\n", "two columns named \"id\""),
+            (b"hunter2,hunter2\n1,2\n", "two columns of one name"),
             (b"id,name\n1\n", "has 2 columns, but its first record has 1 fields"),
             (b"id,na\"me\n1,2\n", "a quote inside a field"),
             (b"id,\"name\"x\n1,2\n", "text behind a closing quote"),
@@ -232,5 +243,7 @@ mod tests {
             let message = of(text.as_bytes(), FeederFormat::JsonLines).expect_err(text);
             assert!(message.contains(part), "{message}");
         }
+        let message = of(b"\"hunter2\"\n", FeederFormat::JsonLines).expect_err("a text");
+        assert!(message.contains("no JSON object (byte") && !message.contains("hunter2"), "{message}");
     }
 }

@@ -44,6 +44,15 @@ impl Builtin {
     ];
 }
 
+/// Whether a cell of a file's first line may be shown as the name of a column. The line may be a record, if
+/// somebody forgot the names, and its cells passwords: what is no word stays hidden, digits included.
+#[must_use]
+pub fn is_plain_name(cell: &str) -> bool {
+    let first = cell.chars().next();
+    let plain = |c: char| c.is_ascii_alphabetic() || c == '_' || c == '-';
+    first.is_some_and(|c| c.is_ascii_alphabetic() || c == '_') && cell.len() <= 40 && cell.chars().all(plain)
+}
+
 /// Splits a text at its variables. A `${` that begins no lower-case name stays as it is.
 #[must_use]
 pub fn parts(text: &str) -> Vec<Part> {

@@ -4,6 +4,8 @@
 pub(crate) mod buffer;
 #[path = "../../../src/load/choice.rs"]
 pub(crate) mod choice;
+#[path = "../../../src/load/expect.rs"]
+pub(crate) mod expect;
 pub mod http1;
 pub mod http2;
 pub(crate) mod script;

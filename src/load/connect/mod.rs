@@ -12,7 +12,7 @@ mod tls;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
@@ -36,8 +36,10 @@ pub(crate) struct Connector {
     /// Whom the addresses belong to: the target or its proxy.
     host: String,
     addresses: Vec<SocketAddr>,
-    /// Index of the address that answered last: tried first.
+    /// Index of the address that is tried first: the one that answered last, unless it has kept silent since.
     preferred: AtomicUsize,
+    /// How often any of them answered.
+    answers: AtomicU64,
     /// Whether the addresses are a proxy's.
     proxied: bool,
     tunnel: Option<Tunnel>,
@@ -60,6 +62,8 @@ pub(crate) struct OpenTimes {
     /// TCP, and the tunnel if there is a proxy.
     pub(crate) connect: Option<u64>,
     pub(crate) tls: Option<u64>,
+    /// Connections that were opened, TLS or not: a phase that failed took its time, too.
+    pub(crate) opened: u16,
 }
 
 impl Connector {
@@ -90,6 +94,7 @@ impl Connector {
             host: lookup::host(to).to_owned(),
             addresses,
             preferred: AtomicUsize::new(0),
+            answers: AtomicU64::new(0),
             proxied: proxy.is_some(),
             tunnel,
             tls,
@@ -126,6 +131,7 @@ impl Connector {
         let connected = Instant::now();
         times.connect = Some(nanos(connected - begun));
         let tcp = Socket::new(tcp?).map_err(OpenError::Connect)?;
+        times.opened = times.opened.saturating_add(1);
         let Some(tls) = &self.tls else { return Ok(Stream::Plain(tcp)) };
         let stream = tls.open(tcp).await;
         times.tls = Some(nanos(connected.elapsed()));
@@ -144,14 +150,19 @@ impl Connector {
         Ok(tcp)
     }
 
-    /// TCP to the first address that accepts, beginning with the one that did so last.
+    /// TCP to the first address that accepts, beginning with the one that did so last. An address that does not
+    /// answer at all takes the rest of the hit's time limit; the next hit begins with another one.
     async fn tcp(&self) -> io::Result<TcpStream> {
         let first = self.preferred.load(Ordering::Relaxed);
         let mut result = Err(io::ErrorKind::AddrNotAvailable.into());
         for i in 0..self.addresses.len() {
             let index = (first + i) % self.addresses.len();
+            let answers = self.answers.load(Ordering::Relaxed);
+            let mut trying = Trying { connector: self, first, index, answers, over: false };
             result = TcpStream::connect(self.addresses[index]).await;
+            trying.over = true;
             if let Ok(stream) = &result {
+                self.answers.fetch_add(1, Ordering::Relaxed);
                 if i > 0 {
                     self.preferred.store(index, Ordering::Relaxed);
                 }
@@ -160,6 +171,30 @@ impl Connector {
             }
         }
         result
+    }
+}
+
+/// An address that is being tried; dropped before that is over when a time limit has passed.
+struct Trying<'a> {
+    connector: &'a Connector,
+    /// Index of the address that was tried first, and of this one.
+    first: usize,
+    index: usize,
+    /// What had been answered when it began.
+    answers: u64,
+    over: bool,
+}
+
+impl Drop for Trying<'_> {
+    fn drop(&mut self) {
+        let Connector { addresses, preferred, answers, .. } = self.connector;
+        // An address that answers others is not dead but busy; leaving it for a dead one would fail them all.
+        if self.over || answers.load(Ordering::Relaxed) != self.answers {
+            return;
+        }
+        let next = (self.index + 1) % addresses.len();
+        // Of many attempts that end together, one moves it on.
+        let _ = preferred.compare_exchange(self.first, next, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 

@@ -10,7 +10,7 @@ use super::worker::{Arrival, NEVER, Stage, Worker};
 use crate::load::connections::{Connections, Own};
 use crate::load::hit::{Hit, Problem};
 use crate::load::plan::Plan;
-use crate::load::script::{Begin, Context as Made, Fault};
+use crate::load::script::{Begin, Context as Made, Fault, Taker};
 use crate::load::session::{Due, REFUSED_PAUSE, Session, hit_number, unless_cut};
 use crate::time::{RunTime, nanos};
 
@@ -173,7 +173,7 @@ async fn journey<C: Connections>(
     let journey = plan.choice.journey(arrival.n);
     let steps = plan.script.journeys[journey].steps.clone();
     let mut due = Due { n: arrival.n, request: steps.start, intended: arrival.intended };
-    match session.begin_journey(plan, journey, arrival.n, None) {
+    match begin(worker, session, journey, arrival.n) {
         Begin::Ready => {}
         Begin::Stop => return worker.withdraw(),
         Begin::Fail(missing) => {
@@ -197,6 +197,14 @@ async fn journey<C: Connections>(
         }
     }
     worker.ended();
+}
+
+/// Begins the journey of arrival `n`, with the records of the feeders whose turn it is.
+fn begin<C: Connections>(worker: &Worker, session: &mut Session<C>, journey: usize, n: u64) -> Begin {
+    let plan = &*worker.plan;
+    let mut turns = worker.turns.borrow_mut();
+    let feeders_of = |n| plan.script.journeys[plan.choice.journey(n)].feeders.as_slice();
+    session.begin_journey(plan, journey, n, Taker::Arrival(turns.before(n, feeders_of)))
 }
 
 /// The user's pause after a step; false if the run ended meanwhile.

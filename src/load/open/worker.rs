@@ -16,6 +16,7 @@ use crate::load::hit::{Hit, Problem};
 use crate::load::plan::Plan;
 use crate::load::recorder::{Gauges, Recorder};
 use crate::load::schedule::{Cursor, Schedule};
+use crate::load::script::Turns;
 use crate::time::RunTime;
 
 /// A moment that never comes.
@@ -76,6 +77,8 @@ pub(crate) struct Worker {
     ready: RefCell<Vec<Rc<Lane>>>,
     resting: RefCell<Vec<Rc<Lane>>>,
     recorder: RefCell<Recorder>,
+    /// Whose turn it is with the feeders.
+    pub(crate) turns: RefCell<Turns>,
     in_flight: Cell<u64>,
     connections: Cell<u64>,
     /// No time limit passes before this.
@@ -110,6 +113,7 @@ impl Worker {
             ahead: RefCell::default(),
             behind: RefCell::default(),
             recorder: RefCell::new(recorder),
+            turns: RefCell::new(plan.script.turns()),
             in_flight: Cell::new(0),
             connections: Cell::new(0),
             limit: Cell::new(NEVER),

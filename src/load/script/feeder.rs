@@ -54,8 +54,9 @@ impl Feeder {
         })
     }
 
-    /// The record of a journey. In the open model (`user` is none) it depends on the arrival's number alone;
-    /// in the closed model users take records one after the other, and each calls this once a journey.
+    /// The record of a journey. In the open model (`user` is none) it depends on `journey` alone, which is the
+    /// arrival's number among those that take a record of this feeder; in the closed model users take records
+    /// one after the other, and each calls this once a journey.
     pub(crate) fn pick(&self, journey: u64, user: Option<u64>) -> Pick {
         let records = u64::from(self.records.len());
         let n = match (self.order, user) {
@@ -95,7 +96,7 @@ impl Feeder {
 
 #[cfg(test)]
 mod tests {
-    use super::super::values::{Begin, Missing, Names, Shared, Slot, Values};
+    use super::super::values::{Begin, Missing, Names, Shared, Slot, Taker, Values};
     use super::*;
     use crate::scenario::FeederFormat;
 
@@ -170,14 +171,17 @@ mod tests {
         let feeder = feeder("id,name\n1,a\n2\n", Order::Sequential, AtEnd::Fail, names.columns(0));
         let mut values = Values::new(Arc::new(Shared { names, feeders: vec![feeder] }), Arc::default());
         assert_eq!(values.get(slots[0]), Err(Missing::NoRecord("user".into())));
-        assert_eq!(values.begin_journey(&[0], 0, None), Begin::Ready);
+        assert_eq!(values.begin_journey(&[0], 0, Taker::Arrival(&[])), Begin::Ready);
         assert_eq!(slots.map(|s| values.get(s).map(str::to_owned)), [Ok("1".into()), Ok("a".into())]);
-        assert_eq!(values.begin_journey(&[0], 1, None), Begin::Ready);
+        assert_eq!(values.begin_journey(&[0], 1, Taker::Arrival(&[])), Begin::Ready);
         assert_eq!(values.get(slots[0]), Ok("2"));
         let missing = values.get(slots[1]).expect_err("ragged");
         assert_eq!(missing.to_string(), "feeder `user`, line 3: there is no value for column `name`");
-        assert_eq!(values.begin_journey(&[0], 2, None), Begin::Fail(Missing::NoRecord("user".into())));
-        assert_eq!(values.begin_journey(&[], 3, None), Begin::Ready);
+        assert_eq!(
+            values.begin_journey(&[0], 2, Taker::Arrival(&[])),
+            Begin::Fail(Missing::NoRecord("user".into()))
+        );
+        assert_eq!(values.begin_journey(&[], 3, Taker::Arrival(&[])), Begin::Ready);
         let Slot::Column { .. } = slots[0] else { panic!("a column") };
     }
 }

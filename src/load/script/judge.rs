@@ -7,8 +7,9 @@ use super::checks::{BadCheck, NamedCheck};
 use super::decode::{DecodeError, Decoder};
 use super::extract::{BadPath, Extraction, Looked, NotExtracted};
 use super::values::{Context, Missing, Names, Values};
+use crate::load::expect::{self, Unexpected};
 use crate::run::period::Failure;
-use crate::scenario;
+use crate::scenario::{self, Expectation};
 
 /// Why a hit failed here. Names what the scenario wrote and no byte of the answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +17,9 @@ pub(crate) enum Fault {
     /// The request could not be made.
     #[error(transparent)]
     Data(#[from] Missing),
+    /// The status or the body is not what is expected.
+    #[error(transparent)]
+    Unexpected(#[from] Unexpected),
     /// The body could not be looked at.
     #[error(transparent)]
     Decode(#[from] DecodeError),
@@ -32,6 +36,7 @@ impl Fault {
     pub(crate) const fn failure(&self) -> Failure {
         match self {
             Self::Data(_) => Failure::Data,
+            Self::Unexpected(unexpected) => unexpected.failure(),
             Self::Decode(_) => Failure::Body,
             Self::Check { .. } => Failure::Check,
             Self::Extract(_) => Failure::Extract,
@@ -110,54 +115,54 @@ impl Judge {
         self.checks.iter().flat_map(NamedCheck::feeders)
     }
 
-    /// Decodes and judges an answer as it came.
-    #[cfg(test)]
+    /// Judges an answer as it came, of a body of `len` bytes: by what is expected of it, by all checks, and if
+    /// all that holds by all extractions up to the first that finds nothing. The fault is the first of status,
+    /// body, checks and extractions: the cause comes before its consequences. Without a `user` there is nothing
+    /// to check or to extract.
     pub(crate) fn judge<'t>(
         &self,
-        answer: Answer<'_>,
-        values: &mut Values,
-        context: &Context,
-        tools: &'t mut Tools,
+        expect: &Expectation,
+        (answer, len): (Answer<'_>, u64),
+        user: Option<(&mut Values, &Context)>,
+        Tools { decoder, scratch }: &'t mut Tools,
     ) -> Judged<'t> {
-        if !self.in_body {
-            return self.judge_decoded(answer, values, context, &mut tools.scratch);
-        }
-        match tools.decoder.decode(answer) {
-            Ok(answer) => self.judge_decoded(answer, values, context, &mut tools.scratch),
-            Err(error) => {
-                // What lies in the head is judged nevertheless; the cause comes before its consequences.
-                let bodiless = Answer { body: b"", ..answer };
-                let Judged { failed, .. } = self.judge_decoded(bodiless, values, context, &mut tools.scratch);
-                Judged { failed, fault: Some(error.into()) }
-            }
-        }
+        scratch.failed.clear();
+        let status = expect::check_status(expect, answer.status);
+        let looks = self.in_body || (status.is_ok() && expect::needs_body(expect));
+        let decoded = if looks { decoder.decode(answer) } else { Ok(answer) };
+        let body = |decoded: &Result<Answer<'_>, DecodeError>| match decoded {
+            Ok(answer) => expect::check_body(expect, answer.body, len).map_err(Fault::from),
+            Err(error) => Err(error.clone().into()),
+        };
+        let cause = status.map_err(Fault::from).and_then(|()| body(&decoded)).err();
+        let Some((values, context)) = user.filter(|_| !self.is_empty()) else {
+            return Judged { failed: &scratch.failed, fault: cause };
+        };
+        let readable = decoded.is_ok();
+        let looked = Looked::new(decoded.unwrap_or(answer));
+        let check = self.check(&looked, readable, (&*values, context), scratch);
+        let extract =
+            || self.extractions.iter().find_map(|e| e.extract(&looked, values).err()).map(Fault::from);
+        Judged { failed: &scratch.failed, fault: cause.or(check).or_else(extract) }
     }
 
-    /// Judges an answer whose body is decoded: all checks, and if they hold all extractions up to the first
-    /// that finds nothing.
-    pub(crate) fn judge_decoded<'t>(
+    /// Looks at all checks. In a body that cannot be read none holds.
+    fn check(
         &self,
-        answer: Answer<'_>,
-        values: &mut Values,
-        context: &Context,
-        scratch: &'t mut Scratch,
-    ) -> Judged<'t> {
-        let Scratch { failed, room } = scratch;
-        failed.clear();
-        if self.is_empty() {
-            return Judged { failed, fault: None };
-        }
-        let looked = Looked::new(answer);
-        let fails = |(_, check): &(usize, &NamedCheck)| !check.holds(&looked, values, context, room);
-        failed.extend(self.checks.iter().enumerate().filter(fails).map(|(index, _)| index));
-        let fault = match failed.first() {
-            Some(first) => Some(Fault::Check {
-                first: self.checks[*first].name.clone(),
-                failed: failed.len(),
-                all: self.checks.len(),
-            }),
-            None => self.extractions.iter().find_map(|e| e.extract(&looked, values).err()).map(Fault::from),
+        looked: &Looked<'_>,
+        readable: bool,
+        (values, context): (&Values, &Context),
+        Scratch { failed, room }: &mut Scratch,
+    ) -> Option<Fault> {
+        let mut holds = |check: &NamedCheck| {
+            (readable || !check.place.in_body()) && check.holds(looked, values, context, room)
         };
-        Judged { failed, fault }
+        let all = self.checks.iter().enumerate();
+        failed.extend(all.filter(|(_, check)| !holds(check)).map(|(index, _)| index));
+        failed.first().map(|first| Fault::Check {
+            first: self.checks[*first].name.clone(),
+            failed: failed.len(),
+            all: self.checks.len(),
+        })
     }
 }

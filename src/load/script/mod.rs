@@ -4,7 +4,8 @@
 //! [`Recipe::render`] before the request and [`Judge::judge`] after the answer. Nothing here waits. A step
 //! that is [`Step::is_plain`] needs neither call.
 //!
-//! - `values`, `text`: variables and the texts they stand in. `records`, `feeder`: where they come from.
+//! - `values`, `text`: variables and the texts they stand in. `records`, `feeder`, `turns`: where they come
+//!   from.
 //! - `recipe`: requests. `answer`, `decode`: answers. `extract`, `checks`, `judge`: what is looked for there.
 //! - `cookies`: the cookies of a user.
 
@@ -22,6 +23,7 @@ mod records;
 #[cfg(test)]
 mod tests;
 mod text;
+mod turns;
 mod values;
 
 use std::sync::Arc;
@@ -35,7 +37,8 @@ pub use extract::BadPath;
 pub(crate) use judge::{Fault, Judge, Tools};
 pub(crate) use recipe::{Recipe, Rendered};
 pub use records::FeederError;
-pub(crate) use values::{Begin, Context, Globals, Missing, Values};
+pub(crate) use turns::Turns;
+pub(crate) use values::{Begin, Context, Globals, Missing, Taker, Values};
 
 use super::choice::below;
 use super::http1::request::RequestError;
@@ -205,6 +208,12 @@ impl Script {
     /// The variables of a new user.
     pub(crate) fn values(&self) -> Values {
         Values::new(self.shared.clone(), self.globals.clone())
+    }
+
+    /// Counts which arrival takes which record; nothing where every arrival takes one, which its number is.
+    pub(crate) fn turns(&self) -> Turns {
+        let counted = self.journeys.len() > 1 && self.journeys.iter().any(|j| !j.feeders.is_empty());
+        Turns::new(if counted { self.shared.feeders.len() } else { 0 })
     }
 
     /// Makes what setup extracted known to every user that begins from now on.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::scenario::FeederFormat;
-use crate::scenario::text::MAX_VALUE;
+use crate::scenario::text::{MAX_VALUE, is_plain_name};
 
 /// Bytes of a feeder file at the most.
 const MAX_FILE: u64 = 256 << 20;
@@ -44,7 +44,7 @@ pub(crate) enum FeederProblem {
     LongValue(Arc<str>),
     #[error("is not UTF-8: save the file as UTF-8")]
     Encoding,
-    #[error("there is no column `{wanted}`; the first line names {known}")]
+    #[error("there is no column `{wanted}`; {known}")]
     NoColumn { wanted: Arc<str>, known: String },
     #[error("the column `{0}` is named twice")]
     TwoColumns(Arc<str>),
@@ -229,13 +229,22 @@ fn position(header: &csv::ByteRecord, wanted: &Arc<str>) -> Result<usize, Feeder
     match (found.next(), found.next()) {
         (Some((at, _)), None) => Ok(at),
         (Some(_), Some(_)) => Err(FeederProblem::TwoColumns(wanted.clone())),
-        (None, _) => {
-            let name = |n: &[u8]| {
-                String::from_utf8_lossy(n).chars().take(40).collect::<String>().escape_debug().to_string()
-            };
-            let known: Vec<String> = header.iter().take(20).map(|n| format!("`{}`", name(n))).collect();
-            Err(FeederProblem::NoColumn { wanted: wanted.clone(), known: known.join(", ") })
+        (None, _) => Err(FeederProblem::NoColumn { wanted: wanted.clone(), known: named(header) }),
+    }
+}
+
+/// What the first line names, if it looks like names.
+fn named(header: &csv::ByteRecord) -> String {
+    let name = |cell| str::from_utf8(cell).ok().filter(|name| is_plain_name(name));
+    match header.iter().map(name).collect::<Option<Vec<_>>>() {
+        Some(names) => {
+            let shown: Vec<String> = names.iter().take(20).map(|name| format!("`{name}`")).collect();
+            format!("the first line names {}", shown.join(", "))
         }
+        None => format!(
+            "the first line must name the columns, and not all of its {} cells look like names",
+            header.len()
+        ),
     }
 }
 
@@ -306,8 +315,12 @@ mod tests {
             (csv("", &[]).expect_err("bad"), "memory: has no record"),
             (csv("id\n", &["id"]).expect_err("bad"), "memory: has no record"),
             (
+                csv("id,na_me\n1,2", &["name"]).expect_err("bad"),
+                "line 1: there is no column `name`; the first line names `id`, `na_me`",
+            ),
+            (
                 csv("id,na\tme\n1,2", &["name"]).expect_err("bad"),
-                "line 1: there is no column `name`; the first line names `id`, `na\\tme`",
+                "line 1: there is no column `name`; the first line must name the columns, and not all of its 2 cells look like names",
             ),
             (csv("a,a\n1,2", &["a"]).expect_err("bad"), "line 1: the column `a` is named twice"),
             (csv(b"a\nok\n\xff\n", &["a"]).expect_err("bad"), "line 3: is not UTF-8"),
@@ -330,6 +343,20 @@ mod tests {
         }
         let error = Records::load(Path::new("/nowhere/users.csv"), FeederFormat::Csv, &[]).expect_err("bad");
         assert!(error.to_string().starts_with("feeder file /nowhere/users.csv: cannot be opened"), "{error}");
+    }
+
+    #[test]
+    fn a_first_line_that_is_a_record_is_not_shown() {
+        for record in ["ann,hunter2", "ann,s3cr3t!", "ann@example.com,hunter", "ann,", "ann,Gr\u{fc}n"] {
+            let error = csv(format!("{record}\nbob,secret\n"), &["name"]).expect_err("no such column");
+            assert!(
+                error.contains(
+                    "the first line must name the columns, and not all of its 2 cells look like names"
+                ),
+                "{error}"
+            );
+            assert!(!error.contains("ann") && !error.contains("hunter"), "{error}");
+        }
     }
 
     #[test]

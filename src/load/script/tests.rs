@@ -10,7 +10,7 @@ use super::*;
 use crate::load::testing::{constant, scenario};
 use crate::run::period::Failure;
 use crate::scenario::{
-    AnswerSource, AtEnd, Auth, Check, Condition, Extract, Feeder, FeederFormat, Journey, Order,
+    AnswerSource, AtEnd, Auth, Check, Condition, Expectation, Extract, Feeder, FeederFormat, Journey, Order,
 };
 
 fn base() -> Url {
@@ -79,6 +79,18 @@ fn answer(body: &str) -> Answer<'_> {
     Answer { status: 200, head: b"content-type: application/json\r\n", body: body.as_bytes(), cut: false }
 }
 
+/// As a run judges an answer with nothing expected of it but the usual status.
+fn judged<'t>(
+    judge: &Judge,
+    answer: Answer<'_>,
+    values: &mut Values,
+    context: &Context,
+    tools: &'t mut Tools,
+) -> Judged<'t> {
+    let len = answer.body.len() as u64;
+    judge.judge(&Expectation::default(), (answer, len), Some((values, context)), tools)
+}
+
 #[test]
 fn a_journey_goes_from_setup_to_its_last_step() {
     let file = file("name,age\nann lee,3\nbob\n");
@@ -89,14 +101,14 @@ fn a_journey_goes_from_setup_to_its_last_step() {
     let mut values = script.values();
     let login = &script.setup.0[0];
     assert!(!login.is_plain() && login.judge.needs_head() && login.judge.needs_body());
-    let judged = login.judge.judge(answer(r#"{"token":"t0k"}"#), &mut values, &context, &mut tools);
-    assert_eq!(judged, Judged { failed: &[], fault: None });
+    let of_login = judged(&login.judge, answer(r#"{"token":"t0k"}"#), &mut values, &context, &mut tools);
+    assert_eq!(of_login, Judged { failed: &[], fault: None });
     script.keep_globals(&values);
 
     let mut values = script.values();
     let course = script.journeys[0].clone();
     assert_eq!((course.steps.clone(), course.feeders.as_slice()), (0..2, [0].as_slice()));
-    assert_eq!(values.begin_journey(&course.feeders, 0, None), Begin::Ready);
+    assert_eq!(values.begin_journey(&course.feeders, 0, Taker::Arrival(&[])), Begin::Ready);
     let [list, buy] = script.steps.as_slice() else { panic!("two steps") };
     list.recipe.render(&values, &context, &mut rendered).expect("all known");
     assert_eq!(rendered.path, b"/items?user=ann%20lee&n=0");
@@ -105,7 +117,7 @@ fn a_journey_goes_from_setup_to_its_last_step() {
     assert_eq!(Fault::from(missing).failure(), Failure::Data);
 
     let found = answer(r#"{"owner":"ann lee","items":[{"id":17}]}"#);
-    assert_eq!(list.judge.judge(found, &mut values, &context, &mut tools).fault, None);
+    assert_eq!(judged(&list.judge, found, &mut values, &context, &mut tools).fault, None);
     buy.recipe.render(&values, &context, &mut rendered).expect("all known");
     assert_eq!(rendered.path, b"/buy/17");
     let body = buy.recipe.body(Some(&rendered)).expect("a body");
@@ -116,11 +128,11 @@ fn a_journey_goes_from_setup_to_its_last_step() {
     );
 
     // The next journey knows another user and no item; the third finds the file at its end.
-    assert_eq!(values.begin_journey(&course.feeders, 1, None), Begin::Ready);
+    assert_eq!(values.begin_journey(&course.feeders, 1, Taker::Arrival(&[])), Begin::Ready);
     list.recipe.render(&values, &context, &mut rendered).expect("all known");
     assert_eq!(rendered.path, b"/items?user=bob&n=0");
     assert!(buy.recipe.render(&values, &context, &mut rendered).is_err());
-    let Begin::Fail(missing) = values.begin_journey(&course.feeders, 2, None) else {
+    let Begin::Fail(missing) = values.begin_journey(&course.feeders, 2, Taker::Arrival(&[])) else {
         panic!("no third record")
     };
     assert_eq!(missing.to_string(), "feeder `user` has no record left");
@@ -132,20 +144,20 @@ fn checks_come_before_extractions_and_all_are_counted() {
     let script = Script::compile(&shop(&file), &base()).expect("valid");
     let (mut values, mut tools) = (script.values(), Tools::default());
     let context = Context::default();
-    assert_eq!(values.begin_journey(&[0], 0, None), Begin::Ready);
+    assert_eq!(values.begin_journey(&[0], 0, Taker::Arrival(&[])), Begin::Ready);
     let judge = &script.steps[0].judge;
-    let mut judged = |answer: Answer<'_>| {
-        let judged = judge.judge(answer, &mut values, &context, &mut tools);
+    let mut judge_it = |answer: Answer<'_>| {
+        let judged = judged(judge, answer, &mut values, &context, &mut tools);
         let fault = judged.fault.map(|f| (f.failure(), f.to_string()));
         (judged.failed.to_vec(), fault)
     };
     let fails = |failure, text: &str| Some((failure, text.to_owned()));
     assert_eq!(
-        judged(answer(r#"{"owner":"bob"}"#)),
+        judge_it(answer(r#"{"owner":"bob"}"#)),
         (vec![0, 1], fails(Failure::Check, "2 of 2 checks failed, first `owner`"))
     );
     assert_eq!(
-        judged(answer(r#"{"owner":"ann","items":[]}"#)),
+        judge_it(answer(r#"{"owner":"ann","items":[]}"#)),
         (
             vec![],
             fails(
@@ -154,10 +166,43 @@ fn checks_come_before_extractions_and_all_are_counted() {
             )
         )
     );
-    assert_eq!(judged(answer(r#"{"owner":"ann","items":[{"id":1}]}"#)), (vec![], None));
+    assert_eq!(judge_it(answer(r#"{"owner":"ann","items":[{"id":1}]}"#)), (vec![], None));
     let coded = Answer { head: b"content-encoding: rot13\r\n", ..answer("{}") };
-    let (failed, fault) = judged(coded);
+    let (failed, fault) = judge_it(coded);
     assert_eq!((failed, fault.map(|f| f.0)), (vec![0, 1], Some(Failure::Body)));
+}
+
+#[test]
+fn the_cause_of_a_failure_comes_before_its_consequences_and_every_check_counts() {
+    let mut names = Names::default();
+    let checks = [
+        check("typed", AnswerSource::Header("content-type".into()), Condition::Exists),
+        check("fine", AnswerSource::Status, Condition::AtMost(299.0)),
+        check("named", json("$.name"), Condition::Exists),
+        check("anything", AnswerSource::Regex(Regex::new("^").expect("valid")), Condition::Exists),
+    ];
+    let extracts = [extract("id", json("$.id"))];
+    let judge = Judge::compile(&checks, &extracts, &mut names).expect("valid");
+    let shared = Arc::new(Shared { names, feeders: Vec::new() });
+    let (mut values, mut tools) = (Values::new(shared, Arc::default()), Tools::default());
+    let texts = Expectation { body_contains: Some("ann".into()), ..Expectation::default() };
+    let broken: &[u8] = b"content-type: a/b\r\ncontent-encoding: deflate\r\n";
+    let plain: &[u8] = b"content-type: a/b\r\n";
+    for (status, head, body, kind, failed) in [
+        (503, broken, "oh", Some(Failure::Status), vec![1, 2, 3]),
+        (503, plain, "{\"name\":1}", Some(Failure::Status), vec![1]),
+        (200, broken, "oh", Some(Failure::Body), vec![2, 3]),
+        (200, plain, "{\"name\":1}", Some(Failure::Body), vec![]),
+        (200, plain, "{\"nane\":\"ann\"}", Some(Failure::Check), vec![2]),
+        (200, plain, "{\"name\":\"ann\"}", Some(Failure::Extract), vec![]),
+        (200, plain, "{\"name\":\"ann\",\"id\":1}", None, vec![]),
+    ] {
+        let answer = Answer { status, head, body: body.as_bytes(), cut: false };
+        let user = Some((&mut values, &Context::default()));
+        let judged = judge.judge(&texts, (answer, body.len() as u64), user, &mut tools);
+        let found = (judged.fault.as_ref().map(Fault::failure), judged.failed.to_vec());
+        assert_eq!(found, (kind, failed), "{status} {body}: {:?}", judged.fault);
+    }
 }
 
 #[test]
@@ -239,9 +284,15 @@ fn the_cost_of_a_step_is_shown() {
     scenario.requests[0].checks.clear();
     let script = Script::compile(&scenario, &base()).expect("valid");
     let (mut values, mut tools, mut rendered) = (script.values(), Tools::default(), Rendered::default());
-    values.begin_journey(&[], 0, None);
+    values.begin_journey(&[], 0, Taker::Arrival(&[]));
     let mut seeded = script.values();
-    script.setup.0[0].judge.judge(answer(r#"{"token":"t"}"#), &mut seeded, &Context::default(), &mut tools);
+    judged(
+        &script.setup.0[0].judge,
+        answer(r#"{"token":"t"}"#),
+        &mut seeded,
+        &Context::default(),
+        &mut tools,
+    );
     let mut script = script;
     script.keep_globals(&seeded);
     let mut values = script.values();
@@ -253,10 +304,10 @@ fn the_cost_of_a_step_is_shown() {
     for seq in 0..hits {
         let context = Context { seq, ..Context::default() };
         let start = Instant::now();
-        values.begin_journey(&[0], seq, None);
+        values.begin_journey(&[0], seq, Taker::Arrival(&[]));
         step.recipe.render(&values, &context, &mut rendered).expect("all known");
         let made = Instant::now();
-        assert_eq!(step.judge.judge(answer(&body), &mut values, &context, &mut tools).fault, None);
+        assert_eq!(judged(&step.judge, answer(&body), &mut values, &context, &mut tools).fault, None);
         (render, judge) = (render + (made - start), judge + made.elapsed());
     }
     let nanos = |d: Duration| d.as_nanos() / u128::from(hits);

@@ -213,7 +213,10 @@ mod tests {
             rendered("/{p}/${v}", hostile, Safety::Path).as_deref(),
             Ok(b"/{p}/a%20b%0D%0Ax:%20y?q=1&%C3%A9%23%2F".as_slice())
         );
-        assert_eq!(rendered("/s?q=${v}", "R&D 100%/é", Safety::Path), Ok("/s?q=R%26D%20100%25%2F%C3%A9".into()));
+        assert_eq!(
+            rendered("/s?q=${v}", "R&D 100%/é", Safety::Path),
+            Ok("/s?q=R%26D%20100%25%2F%C3%A9".into())
+        );
         assert_eq!(rendered("/s?a=1&b=x${v}", "=&", Safety::Path), Ok("/s?a=1&b=x%3D%26".into()));
         assert_eq!(rendered("/s?${v}", "q=1&p=50%25", Safety::Path), Ok("/s?q=1&p=50%25".into()));
         assert_eq!(rendered("/s?a=1&${v}", "b=2", Safety::Path), Ok("/s?a=1&b=2".into()));

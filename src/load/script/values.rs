@@ -135,6 +135,15 @@ struct Kept {
     known: bool,
 }
 
+/// Who makes a journey.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Taker<'a> {
+    /// A virtual user, by its index.
+    User(u64),
+    /// An arrival; for each feeder how many arrivals before it take a record. Empty: as many as its number.
+    Arrival(&'a [u64]),
+}
+
 /// The variables of one user.
 #[derive(Clone)]
 pub(crate) struct Values {
@@ -155,13 +164,17 @@ impl Values {
 
     /// Forgets what the last journey extracted and takes a record from each of `feeders`.
     ///
-    /// `journey` is the number of the arrival, or of the user's own journey where there is a `user`.
-    pub(crate) fn begin_journey(&mut self, feeders: &[usize], journey: u64, user: Option<u64>) -> Begin {
+    /// `journey` is the number of the arrival, or of the user's own journey.
+    pub(crate) fn begin_journey(&mut self, feeders: &[usize], journey: u64, taker: Taker<'_>) -> Begin {
         self.extracted.iter_mut().for_each(|kept| kept.known = false);
         self.records.fill(None);
         for &number in feeders {
             let feeder = &self.shared.feeders[number];
-            match feeder.pick(journey, user) {
+            let pick = match taker {
+                Taker::User(user) => feeder.pick(journey, Some(user)),
+                Taker::Arrival(turns) => feeder.pick(turns.get(number).copied().unwrap_or(journey), None),
+            };
+            match pick {
                 Pick::Record(record) => self.records[number] = Some(record),
                 Pick::End if feeder.at_end() == AtEnd::Stop => return Begin::Stop,
                 Pick::End => return Begin::Fail(Missing::NoRecord(feeder.name().clone())),
@@ -290,7 +303,7 @@ mod tests {
         user.set(token, "own").expect("short");
         assert_eq!(user.get(Slot::Extracted(id)), Ok("7"));
         assert_eq!(user.get(Slot::Extracted(token)), Ok("own"));
-        assert_eq!(user.begin_journey(&[], 1, None), Begin::Ready);
+        assert_eq!(user.begin_journey(&[], 1, Taker::Arrival(&[])), Begin::Ready);
         assert_eq!(user.get(Slot::Extracted(token)), Ok("secret"));
         assert!(user.get(Slot::Extracted(id)).is_err());
     }

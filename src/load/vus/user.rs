@@ -15,7 +15,7 @@ use crate::load::connections::Own;
 use crate::load::hit::{Hit, Problem};
 use crate::load::plan::Plan;
 use crate::load::recorder::{Gauges, Recorder};
-use crate::load::script::{Begin, Context, Fault, Missing};
+use crate::load::script::{Begin, Context, Fault, Missing, Taker};
 use crate::load::session::{Due, REFUSED_PAUSE, Session, unless_cut};
 use crate::time::RunTime;
 
@@ -272,7 +272,7 @@ impl User {
         let (seq, vu) = (self.journeys, self.index as u64);
         self.journeys += 1;
         let steps = plan.script.journeys[journey].steps.clone();
-        match self.session.begin_journey(plan, journey, seq, Some(vu)) {
+        match self.session.begin_journey(plan, journey, seq, Taker::User(vu)) {
             Begin::Ready => {}
             Begin::Stop => return self.out_of_data(plan).await,
             Begin::Fail(missing) => return self.refused(users, steps.start, missing).await,

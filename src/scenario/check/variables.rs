@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::scalar::Span;
 use super::super::suggest::nearest;
-use super::super::text::{Builtin, Part, parts};
+use super::super::text::{Builtin, Part, is_plain_name, parts};
 use super::Check;
 
 /// Most names that a message lists.
@@ -67,6 +67,14 @@ impl Scope<'_> {
         let columns: Vec<&str> = known.columns.as_ref()?.iter().map(String::as_str).collect();
         if columns.contains(&column) {
             return None;
+        }
+        // Perhaps a record: nobody shall read a password in an error.
+        if !columns.iter().copied().all(is_plain_name) {
+            return Some(format!(
+                "feeder `{feeder}` has no column `{column}`: the first line of its file must name the columns, \
+                 and not all of its {} cells look like names",
+                columns.len()
+            ));
         }
         Some(format!(
             "feeder `{feeder}` has no column `{column}`: {}its columns are {}",

@@ -93,6 +93,14 @@ fn variables_must_be_known_where_they_stand() {
         &with("[[request]]\nget = \"/${page.pge}\""),
         "s.toml:10: request[0].get = \"/${page.pge}\": feeder `page` has no column `pge`: did you mean `page`? its columns are page, name",
     );
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let bare = folder.path().join("bare.csv");
+    std::fs::write(&bare, "ann,hunter2\nbob,secret\n").expect("written");
+    let bare = FEEDER.replace("src/scenario/tests/pages.csv", &bare.display().to_string());
+    expect_problem(
+        &format!("{bare}[[request]]\nget = \"/${{page.hunter}}\""),
+        "s.toml:10: request[0].get = \"/${page.hunter}\": feeder `page` has no column `hunter`: the first line of its file must name the columns, and not all of its 2 cells look like names",
+    );
     expect_problem(
         &with("[[request]]\nget = \"/${pages.page}\""),
         "s.toml:10: request[0].get = \"/${pages.page}\": there is no feeder `pages`: did you mean `page`?",

@@ -29,6 +29,45 @@ fn given_addresses_are_connected_to_and_the_name_stays() {
     fails(&ten(none), "http://shop.invalid", Failure::Connect, "connecting failed: Connection refused");
 }
 
+/// An address that never answers: its listener's queue is full, so the kernel drops what comes. Both must live.
+fn silent() -> (SocketAddr, (socket2::Socket, Vec<std::net::TcpStream>)) {
+    let listener =
+        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("loopback");
+    listener.listen(0).expect("listens");
+    let address = listener.local_addr().expect("bound").as_socket().expect("an address");
+    let wait = Duration::from_millis(300);
+    let queued = (0..8).map_while(|_| std::net::TcpStream::connect_timeout(&address, wait).ok()).collect();
+    let error = std::net::TcpStream::connect_timeout(&address, wait).expect_err("the queue is full");
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    (address, (listener, queued))
+}
+
+#[test]
+fn an_address_that_never_answers_costs_one_time_limit_and_not_every_hit() {
+    let (dead, _held) = silent();
+    let server = Server::start(|_| Some(OK.to_vec()));
+    for resolve in [vec![dead, server.address], vec![server.address, dead], vec![dead, dead, server.address]]
+    {
+        let transport = Transport { resolve: resolve.clone(), ..Transport::default() };
+        let mut scenario = scenario(constant(20.0, 2_000));
+        (scenario.target.transport, scenario.target.timeout) = (transport, Duration::from_millis(300));
+        scenario.target.keep_alive = false;
+        let ran = crate::load::testing::run(&scenario, "http://shop.invalid");
+        let (late, all) = (ran.failed(Failure::Timeout), ran.done());
+        let dead_first = resolve.iter().take_while(|address| **address == dead).count() as u64;
+        // At each dead address those that came within its time limit, and one limit more for a busy machine.
+        assert!(
+            late <= dead_first * 12 && ran.passed() == all - late,
+            "{late} of {all}: {:?}",
+            ran.details()
+        );
+        assert_eq!(late > 0, dead_first > 0, "{late} of {all}");
+        let connected: u64 = ran.all.iter().map(|r| r.connects).sum();
+        assert_eq!(connected, ran.passed(), "what was given up was not opened");
+    }
+}
+
 /// A listener on `::1`, if the machine has it.
 #[expect(clippy::print_stderr, reason = "a skipped test must say so")]
 fn ipv6() -> Option<TcpListener> {
