@@ -8,6 +8,7 @@
 //! to the target.
 
 use super::figures::{lateness, share};
+use crate::analysis::quantity::count;
 use crate::analysis::{CheckOutcome, Unit, Validity, ValidityCheck};
 use crate::run::period::{Failure, LoadPeriod};
 use crate::scenario::Scenario;
@@ -170,12 +171,7 @@ fn cpu(readings: &GeneratorReadings) -> ValidityCheck {
 pub const SENT: &str = "sent / asked";
 
 /// Sent against asked: the rule of the module's head.
-fn sent(
-    periods: &[LoadPeriod],
-    scenario: &Scenario,
-    starved: bool,
-    shortage: Option<&str>,
-) -> ValidityCheck {
+fn sent(periods: &[LoadPeriod], scenario: &Scenario, starved: bool, shortage: Option<&str>) -> ValidityCheck {
     let total = |f: fn(&LoadPeriod) -> u64| periods.iter().map(f).sum::<u64>();
     let (sent, offered) = (total(|p| p.sent), total(|p| p.offered));
     let value = share(sent, offered);
@@ -257,13 +253,13 @@ impl Blocked {
             parts.push(format!(
                 "{} arrivals could not connect: the target or the network refused them (see the failures of kind \
                  connect, tls, dns and timeout)",
-                self.connecting
+                count(self.connecting)
             ));
         }
         if self.data > 0 {
             parts.push(format!(
                 "{} arrivals had no record of a feeder, or one without a value they need: see the failures of kind data",
-                self.data
+                count(self.data)
             ));
         }
         parts.join("; ")
@@ -391,11 +387,11 @@ mod tests {
     }
 
     /// Of 100 hits of each period, `n` end without having been sent, with this kind of failure.
-    fn block(periods: &mut [LoadPeriod], kind: Failure, n: u64) {
+    fn block(periods: &mut [LoadPeriod], kind: Failure, n: u32) {
         for p in periods {
-            p.sent = 100 - n;
+            p.sent = u64::from(100 - n);
             let r = &mut p.requests[0];
-            (r.passed, r.failed[kind as usize]) = (100 - n, n);
+            (r.passed, r.failed[kind as usize]) = (p.sent, u64::from(n));
             r.service = crate::run::period::new_latency();
             r.service.record_n(2_000_000, 100 - n).expect("in range");
         }
@@ -411,7 +407,10 @@ mod tests {
         };
         let (valid, outcome, says) = judge(&periods, &readings);
         assert!(valid && outcome == CheckOutcome::Strained, "{says}");
-        assert!(says.starts_with("2000 arrivals could not connect: the target or the network refused"), "{says}");
+        assert!(
+            says.starts_with("2,000 arrivals could not connect: the target or the network refused"),
+            "{says}"
+        );
         // A limit of this machine is not the target's.
         readings.shortage = Some("connecting failed: Cannot assign requested address (os error 99)".into());
         let (valid, outcome, says) = judge(&periods, &readings);
@@ -429,7 +428,7 @@ mod tests {
         block(&mut periods[..20], Failure::Data, 3);
         let got = validity(&periods, &readings, &scenario(&["list"]));
         let says = &got.checks[0].remedy;
-        assert!(got.valid && says.starts_with("1200 arrivals could not connect"), "{says}");
+        assert!(got.valid && says.starts_with("1,200 arrivals could not connect"), "{says}");
         assert!(says.contains("; 60 arrivals had no record of a feeder"), "{says}");
         block(&mut periods[20..], Failure::Unsent, 60);
         assert!(!validity(&periods, &readings, &scenario(&["list"])).valid);
