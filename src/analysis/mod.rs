@@ -17,6 +17,10 @@ use crate::time::{RunTime, Window};
 /// Version of `analysis.json`.
 pub const ANALYSIS_FORMAT: u32 = 1;
 
+/// Share of failed hits from which a run is not healthy: one in a hundred. It is also the smallest change of the
+/// error rate that detection counts.
+pub const FAILING_SHARE: f64 = 0.01;
+
 /// Everything a report shows.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Analysis {
@@ -97,6 +101,8 @@ pub enum Verdict {
     Mix,
     /// The generator was the limit: the run says nothing about the target.
     Generator,
+    /// Requests failed; how long they took is not what went wrong.
+    Failing,
     /// Something went wrong and no cause could be shown.
     NotFound,
 }

@@ -76,12 +76,12 @@ pub struct CheckSummary {
     /// Answers that failed it.
     pub failed: u64,
     /// One of them, if an example was kept.
-    pub example: Option<CheckExample>,
+    pub example: Option<Example>,
 }
 
-/// An answer that failed a named check, as `events.jsonl` keeps it.
+/// A hit that failed, as `events.jsonl` keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct CheckExample {
+pub struct Example {
     /// When it ended.
     pub at: RunTime,
     /// What was seen.
@@ -89,7 +89,7 @@ pub struct CheckExample {
 }
 
 /// Figures of one request, or of all.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RequestSummary {
     /// Name as written in the scenario; `all requests` for the total.
     pub name: String,
@@ -103,6 +103,12 @@ pub struct RequestSummary {
     pub failed: BTreeMap<String, u64>,
     /// Passed hits per second.
     pub rate: f64,
+    /// An example of each kind that failed, by kind, if one was kept; none for the total.
+    #[serde(default)]
+    pub examples: BTreeMap<String, Example>,
+    /// Answers by class of status, 1xx to 5xx.
+    #[serde(default)]
+    pub status: [u64; 5],
     /// Failed share of the hits that ended.
     pub error_rate: f64,
     /// Intended start to last byte.
@@ -237,7 +243,7 @@ pub struct ThresholdResult {
 }
 
 /// Comparison with a baseline run.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct BaselineComparison {
     /// Folder of the baseline, as given.
     pub path: String,
@@ -247,6 +253,9 @@ pub struct BaselineComparison {
     pub rows: Vec<BaselineRow>,
     /// Whether any row is a regression.
     pub regressed: bool,
+    /// Why no row could be compared; none if one could.
+    #[serde(default)]
+    pub incomparable: Option<String>,
 }
 
 /// One metric of one request against the baseline.

@@ -9,8 +9,8 @@ use crate::run::event::{Event, EventKind};
 
 /// Slow requests listed.
 const SLOWEST: usize = 5;
-/// Examples of each kind of failure listed.
-const FAILURES: usize = 2;
+/// Examples of each kind of failure listed, each of another request or with other words.
+const FAILURES: usize = 4;
 
 /// Captures in order of time, then the slowest requests, then failures.
 pub(super) fn exhibits(run: &Loaded) -> Vec<Exhibit> {
@@ -54,16 +54,45 @@ fn slowest(events: &[Event]) -> Vec<Exhibit> {
 }
 
 fn failures(events: &[Event]) -> Vec<Exhibit> {
-    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut seen: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
     let mut all = Vec::new();
     for event in events {
         let EventKind::Failure { request, kind, detail, .. } = &event.kind else { continue };
-        let n = seen.entry(kind).or_default();
-        *n += 1;
-        if *n <= FAILURES {
+        let listed = seen.entry(kind).or_default();
+        if listed.len() < FAILURES && !listed.contains(&(request, detail)) {
+            listed.push((request, detail));
             let what = format!("failed request {request} ({kind}): {detail}");
             all.push(Exhibit { at: event.at, what, path: None, open_with: None });
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::RunTime;
+
+    #[test]
+    fn failures_that_look_alike_are_listed_once() {
+        let failure = |at, request: &str, detail: &str| Event {
+            at: RunTime::from_nanos(at),
+            kind: EventKind::Failure {
+                request: request.into(),
+                kind: "status".into(),
+                detail: detail.into(),
+                checks: Vec::new(),
+            },
+        };
+        let events = [
+            failure(1, "list", "status 503"),
+            failure(2, "list", "status 503"),
+            failure(3, "buy", "status 503"),
+            failure(4, "list", "status 404"),
+            failure(5, "pay", "status 404"),
+            failure(6, "pay", "status 500"),
+        ];
+        let at: Vec<u64> = failures(&events).iter().map(|e| e.at.as_nanos()).collect();
+        assert_eq!(at, [1, 3, 4, 5]);
+    }
 }

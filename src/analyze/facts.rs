@@ -85,7 +85,9 @@ pub(super) fn caveats(run: &Loaded, detection: &Detection, validity: &Validity) 
         run.recording.partial.iter().map(|why| Caveat::Partial { why: why.clone() }).collect();
     all.extend(detection.notes.iter().cloned());
     all.extend(lost(run));
-    let strained = validity.checks.iter().filter(|c| c.outcome == CheckOutcome::Strained);
+    // Of what was sent, a strained check says that the target is the limit.
+    let strained =
+        validity.checks.iter().filter(|c| c.outcome == CheckOutcome::Strained && c.name != gate::SENT);
     all.extend(strained.map(|c| Caveat::GeneratorStrained { what: c.name.clone() }));
     all
 }

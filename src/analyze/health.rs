@@ -1,7 +1,8 @@
 //! The generator's own readings, period by period, from the metrics it recorded of itself.
 
 use super::load::Loaded;
-use crate::gate::{GeneratorPeriod, GeneratorReadings};
+use crate::gate::{self, GeneratorPeriod, GeneratorReadings};
+use crate::run::event::EventKind;
 use crate::run::history::{MetricHistory, MetricSeries};
 use crate::run::layout;
 use crate::run::period::LoadPeriod;
@@ -13,16 +14,28 @@ const HOST_CPU: &str = "loadprof_host_cpu_seconds_total";
 const FDS: &str = "loadprof_process_open_fds";
 const MAX_FDS: &str = "loadprof_process_max_fds";
 
-/// Readings of the judged periods.
+/// Readings of the judged periods. (Examples of failures are few: one of the warm-up counts too.)
 pub(super) fn readings(run: &Loaded) -> GeneratorReadings {
     let wanted = [THREAD_CPU, THREAD_DELAY, HOST_CPU, FDS, MAX_FDS];
+    let shortage = shortage(run);
     let Ok(history) = run.recording.series(layout::GENERATOR, |_, s| wanted.contains(&&*s.name)) else {
-        return GeneratorReadings::default();
+        return GeneratorReadings { shortage, ..GeneratorReadings::default() };
     };
     GeneratorReadings {
         periods: run.measured().iter().map(|p| reading(&history, p)).collect(),
         fds_limit: history.named(MAX_FDS).next().and_then(|s| s.points.last()).map(|(_, v)| *v as u64),
+        shortage,
     }
+}
+
+/// Example of a connection that this machine itself could not open.
+fn shortage(run: &Loaded) -> Option<String> {
+    run.recording.events.iter().find_map(|event| match &event.kind {
+        EventKind::Failure { kind, detail, .. } if kind == "connect" && gate::is_own_shortage(detail) => {
+            Some(detail.clone())
+        }
+        _ => None,
+    })
 }
 
 fn reading(history: &MetricHistory, period: &LoadPeriod) -> GeneratorPeriod {

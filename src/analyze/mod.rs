@@ -2,6 +2,7 @@
 
 mod exhibits;
 mod facts;
+mod failing;
 mod health;
 mod load;
 mod metrics;
@@ -9,8 +10,8 @@ mod metrics;
 use std::path::Path;
 
 use crate::analysis::{
-    ANALYSIS_FORMAT, Analysis, BaselineComparison, Breakdown, CauseKind, Caveat, Expectation, Validity,
-    Verdict,
+    ANALYSIS_FORMAT, Analysis, BaselineComparison, Breakdown, CauseKind, Caveat, Expectation, RequestSummary,
+    ThresholdResult, Validity, Verdict,
 };
 use crate::attribute::{self, Attribution, Folded, Inquiry, Reference};
 use crate::detect::{self, Detection, Input, Windows};
@@ -56,21 +57,29 @@ pub fn analyze(dir: &Path, baseline: Option<&Path>) -> Result<Analyzed, AnalyzeE
     let (comparison, unlike) = compared.map_or((None, None), |c| (Some(c.comparison), c.caveat));
     let thresholds = gate::evaluate(run.measured(), &run.scenario);
     let validity = gate::validity(run.measured(), &health::readings(&run), &run.scenario);
-    let failed = thresholds.iter().any(|t| !t.passed);
+    let load = gate::summarize(&run.periods, &run.scenario, run.warm_up_end());
+    let gate = Gate { comparison: comparison.as_ref(), thresholds: &thresholds, requests: &load.requests };
     let (question, mut found) = Question::growth(&run, &detection)
         .map(|q| (explain(&run, &q), q))
         .filter(|(found, _)| found.causes.first().is_some_and(|c| c.kind == CauseKind::GoroutineLeak))
         .map_or_else(
             || {
-                let q = Question::of(&run, before.as_ref(), &detection, comparison.as_ref(), failed);
+                let q = Question::of(&run, before.as_ref(), &detection, &gate);
                 let found = explain(&run, &q);
                 (q, found)
             },
             |(found, q)| (q, found),
         );
     let verdict = verdict(&validity, &question, &found);
-    if verdict == Verdict::Generator || verdict == Verdict::Healthy {
+    if verdict == Verdict::Generator {
+        // Its rows speak of the generator, too.
+        (found.breakdown.rows, found.functions) = (Vec::new(), Vec::new());
+    }
+    if matches!(verdict, Verdict::Generator | Verdict::Healthy | Verdict::Failing) {
+        // The time of requests is not what is explained.
         found.causes.clear();
+        found.ruled_out.clear();
+        found.caveats.retain(|c| *c != Caveat::NoReference);
     }
     let mut caveats = facts::caveats(&run, &detection, &validity);
     caveats.extend(unlike);
@@ -82,7 +91,7 @@ pub fn analyze(dir: &Path, baseline: Option<&Path>) -> Result<Analyzed, AnalyzeE
         verdict,
         causes: found.causes,
         validity,
-        load: gate::summarize(&run.periods, &run.scenario, run.warm_up_end()),
+        load,
         timeline: facts::timeline(&run, &detection),
         anomalies: detection.anomalies(),
         breakdown: has_rows(&found.breakdown).then_some(found.breakdown),
@@ -116,6 +125,14 @@ fn detect(run: &Loaded, before: Option<&Loaded>) -> Detection {
     })
 }
 
+/// What may have gone wrong besides an anomaly.
+#[derive(Debug)]
+struct Gate<'a> {
+    comparison: Option<&'a BaselineComparison>,
+    thresholds: &'a [ThresholdResult],
+    requests: &'a [RequestSummary],
+}
+
 /// What is to be explained, and against what.
 #[derive(Debug)]
 struct Question<'a> {
@@ -125,6 +142,8 @@ struct Question<'a> {
     trouble: bool,
     /// Whether what went wrong is a growth.
     growth: bool,
+    /// Whether what went wrong is that requests fail, and not how long they take.
+    errors: bool,
 }
 
 impl<'a> Question<'a> {
@@ -136,32 +155,35 @@ impl<'a> Question<'a> {
         }
         let healthy = Window::new(run.warm_up_end(), leak.window.from.minus(detection.period));
         let reference = (healthy.nanos() > 0).then(|| (run, vec![healthy]));
-        Some(Self { judged: leak.window, reference, trouble: true, growth: true })
+        Some(Self { judged: leak.window, reference, trouble: true, growth: true, errors: false })
     }
 
     /// A regression against the baseline; else an anomaly against the healthy part of the run; else a
-    /// threshold that does not hold, as a level; else nothing.
-    fn of(
-        run: &'a Loaded,
-        before: Option<&'a Loaded>,
-        detection: &Detection,
-        comparison: Option<&BaselineComparison>,
-        failed: bool,
-    ) -> Self {
-        let regressed = comparison.is_some_and(|c| c.regressed);
+    /// threshold that does not hold, as a level; else requests that fail all the time; else nothing.
+    fn of(run: &'a Loaded, before: Option<&'a Loaded>, detection: &Detection, gate: &Gate<'_>) -> Self {
         let whole = run.steady();
         let baseline = || before.map(|b| (b, vec![b.steady()]));
-        if regressed {
+        if let Some(worse) = gate.comparison.filter(|c| c.regressed) {
             // Whatever else happened within the run, it is the baseline that this one is worse than.
-            return Self { judged: whole, reference: baseline(), trouble: true, growth: false };
+            let errors = failing::regression(worse);
+            return Self { judged: whole, reference: baseline(), trouble: true, growth: false, errors };
         }
         match detect::windows(detection, whole) {
             Some(w) => {
                 let growth = detection.moments.is_empty();
                 let own = (!w.reference.is_empty()).then(|| (run, w.reference.clone()));
-                Self { judged: judged(&w, growth), reference: own.or_else(baseline), trouble: true, growth }
+                let errors = failing::moment(detection, w.anomaly.window);
+                let (judged, reference) = (judged(&w, growth), own.or_else(baseline));
+                Self { judged, reference, trouble: true, growth, errors }
             }
-            None => Self { judged: whole, reference: None, trouble: failed, growth: false },
+            None => {
+                let failed = gate.thresholds.iter().any(|t| !t.passed);
+                let errors = match failed {
+                    true => failing::thresholds(gate.requests, gate.thresholds),
+                    false => failing::steadily(gate.requests, gate.thresholds),
+                };
+                Self { judged: whole, reference: None, trouble: failed || errors, growth: false, errors }
+            }
         }
     }
 }
@@ -191,6 +213,7 @@ fn verdict(validity: &Validity, question: &Question, found: &Attribution) -> Ver
     match (validity.valid, question.trouble) {
         (false, _) => Verdict::Generator,
         (true, false) => Verdict::Healthy,
+        (true, true) if question.errors => Verdict::Failing,
         (true, true) => found.verdict,
     }
 }

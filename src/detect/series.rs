@@ -1,6 +1,6 @@
 //! What is judged: a series of period values with everything the rule needs to know about it.
 
-use crate::analysis::Unit;
+use crate::analysis::{FAILING_SHARE, Unit};
 use crate::time::Window;
 
 /// A value per period, and how to judge it.
@@ -109,7 +109,7 @@ impl MinimumEffect {
     /// 5 %, and 2 ms or half the level, whichever is smaller.
     pub const LATENCY: Self = Self { relative: 0.05, absolute: 2e6, at_most: 0.5 };
     /// One request in a hundred.
-    pub const SHARE: Self = Self { relative: 0.05, absolute: 0.01, at_most: f64::INFINITY };
+    pub const SHARE: Self = Self { relative: 0.05, absolute: FAILING_SHARE, at_most: f64::INFINITY };
 
     /// The change at `level` that just counts, in the series' unit.
     #[must_use]

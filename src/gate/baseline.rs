@@ -11,7 +11,7 @@ use crate::scenario::Scenario;
 use crate::stats::{bootstrap, holm, mean, median, normal_quantile, rng, std_dev, two_sided_p};
 
 use super::samples::{MIN_VALUES, Samples, What, samples};
-use super::unlike::unlike;
+use super::unlike::{Unlike, unlike};
 
 /// Chance of even one false finding among all rows of a comparison.
 pub const ALPHA: f64 = 0.01;
@@ -132,8 +132,23 @@ pub fn compare(path: &str, run_id: &str, current: Side<'_>, baseline: Side<'_>, 
     let regressed = rows.iter().any(|r| r.outcome == BaselineOutcome::Regressed);
     let caveat =
         (!differences.what.is_empty()).then(|| Caveat::UnlikeRuns { what: differences.what.join("; ") });
-    let comparison = BaselineComparison { path: path.into(), run_id: run_id.into(), rows, regressed };
+    let incomparable = rows
+        .iter()
+        .all(|r| r.outcome == BaselineOutcome::Inconclusive) // also if there is no row
+        .then(|| why_not(&differences));
+    let comparison =
+        BaselineComparison { path: path.into(), run_id: run_id.into(), rows, regressed, incomparable };
     Compared { comparison, caveat }
+}
+
+/// Why no row could be compared.
+fn why_not(differences: &Unlike) -> String {
+    match differences.other_load {
+        true => format!("the load differs: {}", differences.what.join("; ")),
+        false => {
+            format!("too few samples: a metric needs values of at least {MIN_VALUES} periods on each side")
+        }
+    }
 }
 
 /// A request that both runs have: its name and its index in each; none of them for the whole run.

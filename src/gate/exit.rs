@@ -1,6 +1,6 @@
 //! Exit codes: one number for whoever only looks at that.
 
-use crate::analysis::{BaselineComparison, BaselineOutcome, Expectation, ThresholdResult, Validity};
+use crate::analysis::{BaselineComparison, Expectation, ThresholdResult, Validity};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,9 +66,6 @@ pub struct Outcomes<'a> {
 /// 6. expectation: about the explanation, not about the service, hence last.
 #[must_use]
 pub fn exit_code(outcomes: &Outcomes<'_>) -> Exit {
-    let incomparable = |b: &BaselineComparison| {
-        b.rows.iter().all(|r| r.outcome == BaselineOutcome::Inconclusive) // also if there is no row
-    };
     if outcomes.interrupted {
         Exit::Interrupted
     } else if !outcomes.validity.valid {
@@ -77,7 +74,7 @@ pub fn exit_code(outcomes: &Outcomes<'_>) -> Exit {
         Exit::Threshold
     } else if outcomes.baseline.is_some_and(|b| b.regressed) {
         Exit::Regression
-    } else if outcomes.baseline.is_some_and(incomparable) {
+    } else if outcomes.baseline.is_some_and(|b| b.incomparable.is_some()) {
         Exit::Invalid
     } else if outcomes.expectation.is_some_and(|e| !e.met) {
         Exit::OtherCause
@@ -89,7 +86,7 @@ pub fn exit_code(outcomes: &Outcomes<'_>) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{BaselineRow, Estimate, Unit};
+    use crate::analysis::{BaselineOutcome, Unit};
 
     #[test]
     fn the_strongest_claim_decides() {
@@ -102,20 +99,12 @@ mod tests {
             unit: Unit::Nanoseconds,
             passed,
         };
-        let baseline = |outcome| BaselineComparison {
+        let baseline = |outcome: BaselineOutcome| BaselineComparison {
             path: String::new(),
             run_id: String::new(),
             regressed: outcome == Regressed,
-            rows: vec![BaselineRow {
-                request: None,
-                metric: "p50".into(),
-                unit: Unit::Nanoseconds,
-                baseline: 1.0,
-                current: 1.0,
-                change: Estimate::default(),
-                minimum_effect: 1.0,
-                outcome,
-            }],
+            rows: Vec::new(),
+            incomparable: (outcome == Inconclusive).then(|| "too few samples".into()),
         };
         let code = |interrupted, valid, held, outcome: Option<BaselineOutcome>, met| {
             let (validity, thresholds) = (Validity { valid, checks: Vec::new() }, [threshold(held)]);

@@ -22,4 +22,4 @@ pub use figures::{judged_part, quantiles};
 pub use summary::{summarize, timeline};
 pub use thresholds::evaluate;
 pub use unlike::unlike;
-pub use validity::{GeneratorPeriod, GeneratorReadings, LATE_NANOS, validity};
+pub use validity::{GeneratorPeriod, GeneratorReadings, LATE_NANOS, SENT, is_own_shortage, validity};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::figures::{added, judged_part, lateness, per_second, quantiles, share};
 use crate::analysis::{
-    CheckExample, CheckSummary, ConnectionSummary, JourneySummary, LoadSummary, RequestSummary, TimelinePoint,
+    CheckSummary, ConnectionSummary, Example, JourneySummary, LoadSummary, RequestSummary, TimelinePoint,
 };
 use crate::run::period::{Failure, LoadPeriod, Phase, RequestPeriod, new_latency};
 use crate::scenario::{HttpVersion, Request, Scenario};
@@ -31,6 +31,7 @@ pub fn summarize(periods: &[LoadPeriod], scenario: &Scenario, warm_up: RunTime) 
             .map(|(i, r)| {
                 let mut summary = request(judged, Some(i), &r.name, &r.slug);
                 summary.checks = checks(judged, periods, i, r);
+                summary.examples = examples(judged, periods, i, &summary.failed);
                 summary
             })
             .collect(),
@@ -54,6 +55,8 @@ fn request(judged: &[LoadPeriod], which: Option<usize>, name: &str, slug: &str) 
         done: sum.done(),
         passed: sum.passed,
         failed: failed.map(|(kind, n)| (kind.name().to_owned(), n)).collect(),
+        examples: BTreeMap::new(),
+        status: sum.status,
         rate: per_second(sum.passed, judged),
         error_rate: share(sum.failed_total(), sum.done()).unwrap_or(0.0),
         response: quantiles(&sum.response),
@@ -67,13 +70,31 @@ fn request(judged: &[LoadPeriod], which: Option<usize>, name: &str, slug: &str) 
     }
 }
 
+/// An example of each kind in which request `which` failed, of the judged part if one was kept there. Few are kept
+/// in a run: one of the warm-up serves too.
+fn examples(
+    judged: &[LoadPeriod],
+    all: &[LoadPeriod],
+    which: usize,
+    failed: &BTreeMap<String, u64>,
+) -> BTreeMap<String, Example> {
+    let mut found = BTreeMap::new();
+    for f in judged.iter().chain(all).flat_map(|p| &p.failures).filter(|f| f.request == which) {
+        if failed.contains_key(f.kind.name()) {
+            let example = || Example { at: f.at, detail: f.detail.clone() };
+            found.entry(f.kind.name().to_owned()).or_insert_with(example);
+        }
+    }
+    found
+}
+
 /// The named checks of request `which`. Few examples are kept in a run: one of the warm-up serves too.
 fn checks(judged: &[LoadPeriod], all: &[LoadPeriod], which: usize, request: &Request) -> Vec<CheckSummary> {
     let counts = counts(judged, which).checks;
     let example = |check: usize| {
         let mut kept = judged.iter().chain(all).flat_map(|p| &p.failures);
         let found = kept.find(|f| f.request == which && f.checks.contains(&check))?;
-        Some(CheckExample { at: found.at, detail: found.detail.clone() })
+        Some(Example { at: found.at, detail: found.detail.clone() })
     };
     let named = request.checks.iter().enumerate();
     named
@@ -217,8 +238,32 @@ mod tests {
         assert!(got.requests[0].checks.is_empty() && got.total.checks.is_empty());
         let [price, stock] = &got.requests[1].checks[..] else { panic!("two checks") };
         assert_eq!((price.name.as_str(), price.failed, &price.example), ("has a price", 0, &None));
-        let example = CheckExample { at: RunTime::from_nanos(7), detail: "stock".into() };
+        let example = Example { at: RunTime::from_nanos(7), detail: "stock".into() };
         assert_eq!((stock.name.as_str(), stock.failed, &stock.example), ("in stock", 10, &Some(example)));
+    }
+
+    #[test]
+    fn failures_have_an_example_and_answers_a_status() {
+        let mut periods: Vec<LoadPeriod> = (0..4).map(|i| period(i, &[(90, 1, 3), (10, 1, 5)])).collect();
+        let kept = |request, at, kind, detail: &str| FailureExample {
+            request,
+            at: RunTime::from_nanos(at),
+            kind,
+            detail: detail.into(),
+            checks: Vec::new(),
+        };
+        periods[0].failures = vec![
+            kept(1, 1, Failure::Status, "status 404"),
+            kept(0, 2, Failure::Dns, "none of its kind judged"),
+        ];
+        periods[3].failures =
+            vec![kept(1, 3, Failure::Status, "status 503"), kept(1, 4, Failure::Status, "status 500")];
+        periods.iter_mut().for_each(|p| p.requests[1].status = [0, 5, 0, 2, 3]);
+        let got = summarize(&periods, &scenario(&["list", "buy"]), RunTime::from_nanos(2_000_000_000));
+        let example = Example { at: RunTime::from_nanos(3), detail: "status 503".into() };
+        assert_eq!(got.requests[1].examples, BTreeMap::from([("status".to_owned(), example)]));
+        assert!(got.requests[0].examples.is_empty() && got.total.examples.is_empty());
+        assert_eq!((got.requests[1].status, got.total.status), ([0, 10, 0, 4, 6], [0, 10, 0, 4, 6]));
     }
 
     #[test]

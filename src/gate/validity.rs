@@ -4,11 +4,13 @@
 //! arrivals queue for one, and the generator hands each over on time: that is a finding about the target. If
 //! the generator is starved, arrivals are handed over late, whatever the connections do: that run says nothing.
 //! So lateness (due moment to hand-over, without the wait for a connection) and the load threads' CPU decide,
-//! and a shortfall counts against the generator unless the connections were all in use.
+//! and a shortfall counts against the generator unless the connections were all in use, or none could be opened
+//! to the target.
 
 use super::figures::{lateness, share};
+use crate::analysis::quantity::count;
 use crate::analysis::{CheckOutcome, Unit, Validity, ValidityCheck};
-use crate::run::period::LoadPeriod;
+use crate::run::period::{Failure, LoadPeriod};
 use crate::scenario::Scenario;
 use crate::time::MILLISECOND;
 
@@ -33,6 +35,20 @@ pub struct GeneratorReadings {
     pub periods: Vec<GeneratorPeriod>,
     /// Limit of open file descriptors.
     pub fds_limit: Option<u64>,
+    /// Example of a connection that the generator's own machine could not open, for want of a port, a file
+    /// descriptor or memory; none if no example of the run says so.
+    pub shortage: Option<String>,
+}
+
+/// Numbers at the end of an error of the system that say that this machine ran out of something, and not that
+/// the other side refused: ENOMEM, ENFILE, EMFILE, EADDRNOTAVAIL (no local port left) and ENOBUFS of Linux.
+const SHORTAGES: [&str; 5] =
+    ["(os error 12)", "(os error 23)", "(os error 24)", "(os error 99)", "(os error 105)"];
+
+/// Whether a failure to connect (its text in the run folder) is one of the generator's own machine.
+#[must_use]
+pub fn is_own_shortage(detail: &str) -> bool {
+    SHORTAGES.iter().any(|error| detail.ends_with(error))
 }
 
 /// Readings of one period.
@@ -58,7 +74,8 @@ pub fn validity(periods: &[LoadPeriod], readings: &GeneratorReadings, scenario: 
     let mut checks = Vec::new();
     if open {
         let late = late(periods);
-        checks.push(sent(periods, scenario, &late, &cpu));
+        let starved = [&late, &cpu].iter().any(|c| c.outcome == CheckOutcome::Failed);
+        checks.push(sent(periods, scenario, starved, readings.shortage.as_deref()));
         checks.push(late);
         checks.push(lateness_overall(periods));
     }
@@ -150,24 +167,35 @@ fn cpu(readings: &GeneratorReadings) -> ValidityCheck {
     check
 }
 
+/// Name of the check of what was sent.
+pub const SENT: &str = "sent / asked";
+
 /// Sent against asked: the rule of the module's head.
-fn sent(
-    periods: &[LoadPeriod],
-    scenario: &Scenario,
-    late: &ValidityCheck,
-    cpu: &ValidityCheck,
-) -> ValidityCheck {
+fn sent(periods: &[LoadPeriod], scenario: &Scenario, starved: bool, shortage: Option<&str>) -> ValidityCheck {
     let total = |f: fn(&LoadPeriod) -> u64| periods.iter().map(f).sum::<u64>();
-    let value = share(total(|p| p.sent), total(|p| p.offered));
-    let starved = [late, cpu].iter().any(|c| c.outcome == CheckOutcome::Failed);
-    let (outcome, remedy) = match value {
-        None => (CheckOutcome::Unknown, "no arrival was due after the warm-up: lengthen the run".to_owned()),
-        Some(v) if v >= SENT_LIMIT => (CheckOutcome::Passed, String::new()),
-        Some(_) if starved => (
+    let (sent, offered) = (total(|p| p.sent), total(|p| p.offered));
+    let value = share(sent, offered);
+    let blocked = Blocked::of(periods);
+    let tried = share((sent + blocked.total()).min(offered), offered);
+    let reached = |v: Option<f64>| v.is_some_and(|v| v >= SENT_LIMIT);
+    let (outcome, remedy) = match shortage {
+        _ if value.is_none() => {
+            (CheckOutcome::Unknown, "no arrival was due after the warm-up: lengthen the run".to_owned())
+        }
+        _ if reached(value) => (CheckOutcome::Passed, String::new()),
+        _ if starved => (
             CheckOutcome::Failed,
             "the generator could not send what was asked: lower the rate or give it more CPU".to_owned(),
         ),
-        Some(_) if connections_in_use(periods, scenario) => (
+        Some(example) if blocked.connecting > 0 => (
+            CheckOutcome::Failed,
+            format!(
+                "the generator's machine ran out of ports, descriptors or memory ({example}): raise `ulimit -n` or \
+                 `net.ipv4.ip_local_port_range`, keep connections alive, or lower the rate"
+            ),
+        ),
+        _ if reached(tried) => (CheckOutcome::Strained, blocked.says()),
+        _ if connections_in_use(periods, scenario) => (
             CheckOutcome::Strained,
             format!(
                 "all {} connections were in use and the generator was on time: the target is the limit; arrivals \
@@ -175,21 +203,66 @@ fn sent(
                 scenario.load.max_connections
             ),
         ),
-        Some(_) => (
+        _ => (
             CheckOutcome::Failed,
-            "arrivals were not sent although connections were free: see failures of kind connect, dns and tls, and \
-             the generator's log"
+            "arrivals were not sent although connections were free: see the failures in the load figures, and the \
+             generator's log"
                 .to_owned(),
         ),
     };
     ValidityCheck {
-        name: "sent / asked".into(),
+        name: SENT.into(),
         value,
         limit: SENT_LIMIT,
         at_least: true,
         unit: Unit::Ratio,
         outcome,
         remedy,
+    }
+}
+
+/// Hits that the generator began in time and could not send.
+#[derive(Clone, Copy, Debug, Default)]
+struct Blocked {
+    /// No connection came about: refused, unreachable, not within the time limit, no TLS.
+    connecting: u64,
+    /// The scenario's data has no value for them.
+    data: u64,
+}
+
+impl Blocked {
+    /// Only what was sent has a service time. Hits of kind `unsent` were not begun either: they waited for a
+    /// connection to the end of the run.
+    fn of(periods: &[LoadPeriod]) -> Self {
+        let requests = periods.iter().flat_map(|p| &p.requests);
+        requests.fold(Self::default(), |sum, r| {
+            let never_sent = r.response.len().saturating_sub(r.service.len());
+            let data = r.failed[Failure::Data as usize].min(never_sent);
+            let connecting = never_sent.saturating_sub(data + r.failed[Failure::Unsent as usize]);
+            Self { connecting: sum.connecting + connecting, data: sum.data + data }
+        })
+    }
+
+    const fn total(self) -> u64 {
+        self.connecting + self.data
+    }
+
+    fn says(self) -> String {
+        let mut parts = Vec::new();
+        if self.connecting > 0 {
+            parts.push(format!(
+                "{} arrivals could not connect: the target or the network refused them (see the failures of kind \
+                 connect, tls, dns and timeout)",
+                count(self.connecting)
+            ));
+        }
+        if self.data > 0 {
+            parts.push(format!(
+                "{} arrivals had no record of a feeder, or one without a value they need: see the failures of kind data",
+                count(self.data)
+            ));
+        }
+        parts.join("; ")
     }
 }
 
@@ -262,7 +335,7 @@ mod tests {
             steal: Some(0.0),
             fds: Some(80),
         };
-        (periods, GeneratorReadings { periods: vec![reading; 40], fds_limit: Some(1024) })
+        (periods, GeneratorReadings { periods: vec![reading; 40], fds_limit: Some(1024), shortage: None })
     }
 
     fn outcome(v: &Validity, name: &str) -> CheckOutcome {
@@ -311,6 +384,64 @@ mod tests {
         assert_eq!(outcome(&got, "sent / asked"), CheckOutcome::Strained);
         make_short(&mut periods[20..], 9);
         assert!(!validity(&periods, &readings, &scenario(&["list"])).valid);
+    }
+
+    /// Of 100 hits of each period, `n` end without having been sent, with this kind of failure.
+    fn block(periods: &mut [LoadPeriod], kind: Failure, n: u32) {
+        for p in periods {
+            p.sent = u64::from(100 - n);
+            let r = &mut p.requests[0];
+            (r.passed, r.failed[kind as usize]) = (p.sent, u64::from(n));
+            r.service = crate::run::period::new_latency();
+            r.service.record_n(2_000_000, 100 - n).expect("in range");
+        }
+    }
+
+    #[test]
+    fn who_refuses_connections_is_the_target() {
+        let (mut periods, mut readings) = healthy();
+        block(&mut periods[20..], Failure::Connect, 100);
+        let judge = |periods: &[LoadPeriod], readings: &GeneratorReadings| {
+            let got = validity(periods, readings, &scenario(&["list"]));
+            (got.valid, outcome(&got, SENT), got.checks[0].remedy.clone())
+        };
+        let (valid, outcome, says) = judge(&periods, &readings);
+        assert!(valid && outcome == CheckOutcome::Strained, "{says}");
+        assert!(
+            says.starts_with("2,000 arrivals could not connect: the target or the network refused"),
+            "{says}"
+        );
+        // A limit of this machine is not the target's.
+        readings.shortage = Some("connecting failed: Cannot assign requested address (os error 99)".into());
+        let (valid, outcome, says) = judge(&periods, &readings);
+        assert!(!valid && outcome == CheckOutcome::Failed && says.contains("os error 99"), "{says}");
+        // Nor is a generator that is late.
+        readings.shortage = None;
+        make_late(&mut periods[10..]);
+        assert!(!judge(&periods, &readings).0);
+    }
+
+    #[test]
+    fn what_never_had_its_turn_was_not_refused() {
+        let (mut periods, readings) = healthy();
+        block(&mut periods[20..], Failure::Timeout, 60);
+        block(&mut periods[..20], Failure::Data, 3);
+        let got = validity(&periods, &readings, &scenario(&["list"]));
+        let says = &got.checks[0].remedy;
+        assert!(got.valid && says.starts_with("1,200 arrivals could not connect"), "{says}");
+        assert!(says.contains("; 60 arrivals had no record of a feeder"), "{says}");
+        block(&mut periods[20..], Failure::Unsent, 60);
+        assert!(!validity(&periods, &readings, &scenario(&["list"])).valid);
+    }
+
+    #[test]
+    fn errors_of_the_system_tell_whose_limit_it_was() {
+        for own in ["connecting failed: Too many open files (os error 24)", "x (os error 99)"] {
+            assert!(is_own_shortage(own), "{own}");
+        }
+        for others in ["connecting failed: Connection refused (os error 111)", "name look-up failed", ""] {
+            assert!(!is_own_shortage(others), "{others}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::analysis::Analysis;
 /// Files that are inputs or hand-written, not outputs.
 const INPUTS: [&str; 1] = ["folded.json"];
 const SUMMARY: &str = "summary.md";
+const SAMPLES: [&str; 5] = ["go-lock", "healthy", "journey", "generator", "failing"];
 
 fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/samples").join(name)
@@ -103,14 +104,49 @@ fn a_generator_at_its_limit() {
 }
 
 #[test]
+fn requests_that_fail_all_the_time() {
+    check("failing");
+}
+
+#[test]
 fn the_first_five_lines_answer_the_five_questions() {
-    for name in ["go-lock", "healthy", "journey", "generator"] {
+    for name in SAMPLES {
         let (analysis, folded) = load(name);
         let report = outputs(&analysis, &folded).remove("report.md").expect("a report");
         let starts =
             ["- **Verdict: ", "- **Cause:** ", "- **Size:** ", "- **Since when:** ", "- **What to do:** "];
         for (line, start) in report.lines().zip(starts) {
             assert!(line.starts_with(start) && line.len() > start.len() + 5, "{name}: {line}");
+        }
+    }
+}
+
+/// Samples are made by hand: they show only what an analysis can say.
+#[test]
+fn samples_are_possible() {
+    use crate::analysis::{CheckOutcome, FAILING_SHARE, Verdict};
+    for name in SAMPLES {
+        let (a, _) = load(name);
+        let failed = a.validity.checks.iter().any(|c| c.outcome == CheckOutcome::Failed);
+        assert_eq!(a.validity.valid, !failed, "{name}");
+        assert_eq!(a.verdict == Verdict::Generator, failed, "{name}");
+        assert_eq!(a.breakdown.is_none(), failed, "{name}: the client's own rows are always there");
+        let trouble = !a.anomalies.is_empty()
+            || a.thresholds.iter().any(|t| !t.passed)
+            || a.load.requests.iter().any(|r| r.error_rate >= FAILING_SHARE);
+        assert_eq!(a.verdict == Verdict::Healthy, !trouble, "{name}");
+        let failures: u64 = a.load.requests.iter().flat_map(|r| r.failed.values()).sum();
+        assert_eq!(failures, a.load.total.failed.values().sum::<u64>(), "{name}");
+        for r in a.load.requests.iter().chain([&a.load.total]) {
+            assert_eq!(r.done, r.passed + r.failed.values().sum::<u64>(), "{name}: {}", r.name);
+            assert!(
+                (r.error_rate - (r.done - r.passed) as f64 / r.done as f64).abs() < 1e-9,
+                "{name}: {}",
+                r.name
+            );
+        }
+        for t in a.thresholds.iter().filter(|t| t.request.is_some()) {
+            assert!(a.load.requests.iter().any(|r| Some(&r.name) == t.request.as_ref()), "{name}: {t:?}");
         }
     }
 }

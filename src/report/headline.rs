@@ -1,8 +1,9 @@
 //! The five lines an engineer reads first: verdict, cause, size, since when, what to do.
 
-use crate::analysis::{Analysis, Anomaly, Cause, CheckOutcome, Verdict};
+use crate::analysis::{Analysis, Anomaly, Cause, CheckOutcome, Unit, Verdict};
 
-use super::{escape, names, quantity, words};
+use super::onset::first_anomaly;
+use super::{escape, failing, names, quantity, words};
 
 /// The five lines, each escaped Markdown on one line.
 pub(crate) struct Headline {
@@ -39,15 +40,23 @@ pub(crate) fn gate_words(a: &Analysis) -> String {
     if a.baseline.as_ref().is_some_and(|b| b.regressed) {
         parts.push("regression against the baseline".to_owned());
     }
+    if let Some(why) = incomparable(a) {
+        parts.push(format!("nothing could be compared with the baseline ({})", escape::text(why)));
+    }
     if a.expectation.as_ref().is_some_and(|e| !e.met) {
         parts.push("the expected cause was not found".to_owned());
     }
     parts.join("; ")
 }
 
+/// Why a comparison that was asked for could not be made.
+fn incomparable(a: &Analysis) -> Option<&str> {
+    a.baseline.as_ref()?.incomparable.as_deref()
+}
+
 fn verdict(a: &Analysis) -> String {
     let mut line =
-        format!("**Verdict: {}** - {}", words::verdict(a.verdict), words::verdict_means(a.verdict));
+        format!("**Verdict: {}** - {}", words::verdict(a.verdict), failing::means(a, escape::text));
     let gate = gate_words(a);
     if !gate.is_empty() {
         line.push_str(&format!(". **Gate:** {gate}"));
@@ -67,6 +76,7 @@ fn cause(a: &Analysis) -> String {
         (Verdict::Generator, _) => format!("the load generator: {}", failed_checks(a)),
         (Verdict::Load, _) => "the load itself grew".into(),
         (Verdict::Mix, _) => "the mix of requests changed".into(),
+        (Verdict::Failing, _) => failing::cause(a, escape::text, escape::code),
         (Verdict::NotFound, _) => not_found(a),
         (Verdict::Mechanism, [first, ..]) => {
             format!("not known; the mechanism is: {}", escape::text(&first.mechanism))
@@ -133,9 +143,23 @@ fn failed_checks(a: &Analysis) -> String {
     if listed.is_empty() { "it fell behind its schedule".into() } else { listed.join("; ") }
 }
 
+/// The size of it, and how many requests failed: errors are a finding whatever the latency does.
 fn size(a: &Analysis) -> String {
+    let errors = a.load.total.error_rate;
+    let mut line = size_of_it(a);
+    if errors > 0.0 || matches!(a.verdict, Verdict::Healthy | Verdict::Failing) {
+        line.push_str(&format!("; errors {}", quantity::ratio(errors)));
+    }
+    line
+}
+
+fn size_of_it(a: &Analysis) -> String {
     match a.verdict {
         Verdict::Healthy => level(a),
+        Verdict::Failing => {
+            let errors = first_anomaly(a).filter(|x| x.unit != Unit::Nanoseconds);
+            errors.map_or_else(|| level(a), anomaly_size)
+        }
         Verdict::Generator if a.load.open_model => format!(
             "{} asked for, {} sent ({})",
             quantity::rate(a.load.offered_rate),
@@ -169,8 +193,11 @@ fn explained(a: &Analysis, c: &Cause) -> String {
     }
 }
 
-/// What was measured, when no cause explains it.
+/// What was measured, when no cause explains it. An anomaly of anything but a latency is told as what it is.
 fn unexplained(a: &Analysis) -> String {
+    if let Some(other) = first_anomaly(a).filter(|x| x.unit != Unit::Nanoseconds) {
+        return anomaly_size(other);
+    }
     let reference = a.breakdown.as_ref().and_then(|b| Some((b.reference.as_ref()?.mean, b.judged.mean)));
     if let Some((before, now)) = reference {
         return format!(
@@ -195,11 +222,10 @@ fn anomaly_size(x: &Anomaly) -> String {
 fn level(a: &Analysis) -> String {
     let r = &a.load.total.response;
     format!(
-        "response time p50 {}, p95 {}, p99 {}; errors {}; {} passed",
+        "response time p50 {}, p95 {}, p99 {}; {} passed",
         quantity::duration(r.p50 as f64),
         quantity::duration(r.p95 as f64),
         quantity::duration(r.p99 as f64),
-        quantity::ratio(a.load.total.error_rate),
         quantity::rate(a.load.total.rate)
     )
 }
@@ -207,18 +233,6 @@ fn level(a: &Analysis) -> String {
 fn signed_duration(nanos: i64) -> String {
     let sign = if nanos > 0 { "+" } else { "" };
     format!("{sign}{}", quantity::duration(nanos as f64))
-}
-
-/// The earliest anomaly that touches the explained window, else the earliest.
-fn first_anomaly(a: &Analysis) -> Option<&Anomaly> {
-    let judged = a.breakdown.as_ref().map(|b| b.judged.window);
-    let touching = |x: &&Anomaly| judged.is_some_and(|w| w.overlap(x.window) > 0);
-    let earliest = |x: &&Anomaly| x.window.from;
-    a.anomalies
-        .iter()
-        .filter(touching)
-        .min_by_key(earliest)
-        .or_else(|| a.anomalies.iter().min_by_key(earliest))
 }
 
 fn since(a: &Analysis) -> String {
@@ -249,8 +263,14 @@ fn action(a: &Analysis) -> String {
     let remedy = a.causes.first().map(|c| escape::text(&c.remedy)).filter(|r| !r.is_empty());
     match a.verdict {
         Verdict::Generator => generator_action(a),
+        Verdict::Failing => failing::action(a),
         Verdict::Healthy if gate_words(a).is_empty() => {
             "nothing; keep the run folder as a baseline (`loadprof run ... --baseline <run folder>`)".into()
+        }
+        Verdict::Healthy if incomparable(a).is_some() && a.thresholds.iter().all(|t| t.passed) => {
+            "nothing went wrong within this run; to compare it, give a baseline of the same load \
+             (`loadprof run ... --baseline <run folder>`), or record one with this scenario"
+                .into()
         }
         Verdict::Healthy => {
             "nothing changed within this run, yet the gate complains: see the thresholds and the \
@@ -324,7 +344,7 @@ mod tests {
         let h = headline(&a);
         assert!(h.cause.starts_with("not found; ruled out: CPU demand outside Reload, "), "{}", h.cause);
         assert!(h.cause.ends_with("1 piece of evidence missing"), "{}", h.cause);
-        assert_eq!(h.size, "mean response time 10.4 ms to 188 ms (+177 ms)");
+        assert_eq!(h.size, "mean response time 10.4 ms to 188 ms (+177 ms); errors 0.17 %");
         assert!(h.action.ends_with("`runtime.SetBlockProfileRate(10_000)`"), "{}", h.action);
         a.verdict = Verdict::Mechanism;
         assert!(
@@ -344,7 +364,7 @@ mod tests {
         a.breakdown.as_mut().expect("a breakdown").reference = None;
         let size = headline(&a).size;
         assert!(size.starts_with("171 ms (164 to 179)") || size.starts_with("171 ms (163 to 179)"), "{size}");
-        assert!(size.ends_with("of the mean response time of 188 ms"), "{size}");
+        assert!(size.ends_with("of the mean response time of 188 ms; errors 0.17 %"), "{size}");
     }
 
     #[test]
@@ -356,6 +376,31 @@ mod tests {
         assert!(h.verdict.contains("1 of 2 thresholds failed"), "{}", h.verdict);
         assert!(h.verdict.contains("not valid as a measurement"), "{}", h.verdict);
         assert!(!h.action.starts_with("nothing;"), "{}", h.action);
+    }
+
+    #[test]
+    fn what_is_no_latency_is_not_told_as_one() {
+        let mut a = lock();
+        a.causes.clear();
+        a.verdict = Verdict::NotFound;
+        let x = &mut a.anomalies[0];
+        (x.series, x.unit, x.reference, x.observed) = ("achieved".into(), Unit::Ratio, 1.0, 0.5);
+        assert_eq!(headline(&a).size, "achieved went from 100 % to 50.0 %; errors 0.17 %");
+    }
+
+    #[test]
+    fn a_baseline_that_cannot_be_compared_is_said_in_the_first_line() {
+        let (mut a, _) = load("healthy");
+        let why = "the load differs: load: rate 500, was 300".to_owned();
+        a.baseline =
+            Some(crate::analysis::BaselineComparison { incomparable: Some(why), ..Default::default() });
+        let h = headline(&a);
+        assert!(
+            h.verdict.ends_with("**Gate:** nothing could be compared with the baseline (the load differs: load: rate 500, was 300)"),
+            "{}",
+            h.verdict
+        );
+        assert!(h.action.contains("a baseline of the same load"), "{}", h.action);
     }
 
     #[test]

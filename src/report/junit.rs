@@ -6,17 +6,21 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
 use crate::analysis::{
-    Analysis, BaselineOutcome, BaselineRow, CheckOutcome, Expectation, ThresholdResult, Verdict,
+    Analysis, BaselineComparison, BaselineOutcome, BaselineRow, CheckOutcome, Expectation, ThresholdResult,
+    Verdict,
 };
 
-use super::{escape, names, quantity, words};
+use super::{escape, failing, names, quantity, words};
 
 /// The file's content.
 pub(crate) fn junit(a: &Analysis) -> Result<String, SerializeError> {
     let why = why(a);
     let mut cases = vec![valid(a)];
     cases.extend(a.thresholds.iter().map(|t| threshold(t, &why)));
-    cases.extend(a.baseline.iter().flat_map(|b| &b.rows).map(|r| baseline(r, &why)));
+    if let Some(b) = &a.baseline {
+        cases.push(comparable(b));
+        cases.extend(b.rows.iter().map(|r| baseline(r, b.incomparable.as_deref(), &why)));
+    }
     cases.extend(a.expectation.iter().map(|e| expectation(e, &why)));
     let name = escape::line(&a.run.scenario);
     for case in &mut cases {
@@ -40,9 +44,12 @@ pub(crate) fn junit(a: &Analysis) -> Result<String, SerializeError> {
 
 /// The cause in plain text.
 fn why(a: &Analysis) -> String {
-    let means = words::verdict_means(a.verdict);
+    let means = failing::means(a, escape::line);
     let causes: Vec<String> = a.causes.iter().take(3).map(|c| cause(a, c)).collect();
-    if causes.is_empty() {
+    if a.verdict == Verdict::Failing {
+        let largest = failing::cause(a, escape::line, escape::line);
+        format!("{}: {means}; {largest}", words::verdict(a.verdict))
+    } else if causes.is_empty() {
         format!("{}: {means}", words::verdict(a.verdict))
     } else {
         format!("{}: {}", words::verdict(a.verdict), causes.join("; or "))
@@ -100,7 +107,17 @@ fn threshold(t: &ThresholdResult, why: &str) -> TestCase {
     TestCase::new(name, status)
 }
 
-fn baseline(r: &BaselineRow, why: &str) -> TestCase {
+fn comparable(b: &BaselineComparison) -> TestCase {
+    let status = match &b.incomparable {
+        None => TestCaseStatus::success(),
+        Some(why) => {
+            failed("incomparable", "nothing could be compared with the baseline", &escape::line(why))
+        }
+    };
+    TestCase::new("baseline can be compared", status)
+}
+
+fn baseline(r: &BaselineRow, incomparable: Option<&str>, why: &str) -> TestCase {
     let name = format!("baseline {} of {}", escape::line(&r.metric), of(r.request.as_deref()));
     let message = format!(
         "{} went from {} to {}: {}",
@@ -114,7 +131,7 @@ fn baseline(r: &BaselineRow, why: &str) -> TestCase {
         BaselineOutcome::Regressed => failed("regression", &message, why),
         BaselineOutcome::Inconclusive => {
             let mut status = TestCaseStatus::skipped();
-            status.set_message("too few samples to say");
+            status.set_message(incomparable.map_or_else(|| "too few samples to say".into(), escape::line));
             status
         }
     };

@@ -6,11 +6,13 @@
 
 mod chart;
 mod escape;
+mod failing;
 mod flame;
 mod headline;
 mod junit;
 mod markdown;
 mod names;
+mod onset;
 mod svg;
 mod view;
 mod words;

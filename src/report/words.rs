@@ -102,6 +102,7 @@ pub(crate) const fn verdict(verdict: Verdict) -> &'static str {
         Verdict::Load => "LOAD",
         Verdict::Mix => "MIX",
         Verdict::Generator => "GENERATOR",
+        Verdict::Failing => "FAILING",
         Verdict::NotFound => "NOT FOUND",
     }
 }
@@ -116,6 +117,7 @@ pub(crate) const fn verdict_means(verdict: Verdict) -> &'static str {
         Verdict::Load => "not the service: more load was offered, and each request costs what it did",
         Verdict::Mix => "not the service: the mix of requests changed, and each kind costs what it did",
         Verdict::Generator => "the load generator was the limit, so this run says nothing about the target",
+        Verdict::Failing => "requests failed, and how long they took is not what went wrong",
         Verdict::NotFound => "something went wrong, and no cause could be shown",
     }
 }

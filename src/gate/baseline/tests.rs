@@ -118,8 +118,13 @@ fn unlike_loads_and_short_runs_are_inconclusive() {
     assert!(!got.comparison.regressed);
     assert!(got.comparison.rows.iter().all(|r| r.outcome == BaselineOutcome::Inconclusive));
     assert!(matches!(&got.caveat, Some(Caveat::UnlikeRuns { what }) if what.contains("sell")));
+    let why = got.comparison.incomparable.expect("nothing was compared");
+    assert_eq!(why, "the load differs: request `buy` is new; request `sell` is gone");
     let short = compare("p", "i", sides(&a[..5], &s), sides(&b, &s), 1);
     assert!(short.comparison.rows.iter().all(|r| r.outcome == BaselineOutcome::Inconclusive));
+    let why = short.comparison.incomparable.expect("nothing was compared");
+    assert!(why.starts_with("too few samples: "), "{why}");
+    assert_eq!(compare("p", "i", sides(&a, &s), sides(&b, &s), 1).comparison.incomparable, None);
     let none = compare("p", "i", sides(&[], &s), sides(&[], &s), 1);
     assert!(!none.comparison.regressed);
 }

@@ -86,7 +86,13 @@ pub(super) fn doubts(a: &Analysis) -> DoubtsView {
 pub(super) fn commands(a: &Analysis) -> Vec<Command> {
     let mut list = vec![Command {
         command: "loadprof analyze .".into(),
-        what: "makes this report and everything below analysis/ again, byte for byte",
+        what: match a.baseline {
+            Some(_) => {
+                "makes this report and everything below analysis/ again, byte for byte, while the folder of the \
+                 baseline is still where it was (else name it with --baseline)"
+            }
+            None => "makes this report and everything below analysis/ again, byte for byte",
+        },
     }];
     for path in profile_paths(a) {
         let files = if path.ends_with(".pb.gz") || path.ends_with(".pb") {
@@ -171,7 +177,8 @@ pub(super) fn definitions(a: &Analysis, pictures: Pictures) -> Vec<Definition> {
     define(
         pictures.latency && a.timeline.iter().any(|p| p.threshold.is_some()),
         "Dynamic threshold",
-        "the value the smoothed p95 may not cross, made from the healthy periods so far",
+        "the value that the p95 of single periods may not cross several times in a row, made from the healthy \
+         periods so far; the smoothed line is only drawn",
     );
     define(
         !a.functions.is_empty(),

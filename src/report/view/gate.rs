@@ -30,6 +30,7 @@ struct BaselineView {
     path: String,
     run_id: String,
     regressed: bool,
+    incomparable: Option<String>,
     rows: Vec<BaselineRowView>,
 }
 
@@ -96,11 +97,12 @@ fn baseline(b: &BaselineComparison) -> BaselineView {
         path: b.path.clone(),
         run_id: b.run_id.clone(),
         regressed: b.regressed,
-        rows: b.rows.iter().map(baseline_row).collect(),
+        incomparable: b.incomparable.clone(),
+        rows: b.rows.iter().map(|r| baseline_row(r, b.incomparable.is_some())).collect(),
     }
 }
 
-fn baseline_row(r: &BaselineRow) -> BaselineRowView {
+fn baseline_row(r: &BaselineRow, incomparable: bool) -> BaselineRowView {
     BaselineRowView {
         request: of(r.request.as_ref()),
         metric: r.metric.clone(),
@@ -108,7 +110,7 @@ fn baseline_row(r: &BaselineRow) -> BaselineRowView {
         current: quantity::value(r.current, r.unit),
         change: quantity::change_in(r.change, r.unit),
         minimum: quantity::value(r.minimum_effect, r.unit),
-        outcome: words::baseline(r.outcome),
+        outcome: if incomparable { "not compared" } else { words::baseline(r.outcome) },
     }
 }
 

@@ -3,9 +3,7 @@
 
 use serde::Serialize;
 
-use crate::analysis::{
-    CheckExample, CheckSummary, ConnectionSummary, JourneySummary, LoadSummary, Quantiles,
-};
+use crate::analysis::{CheckSummary, ConnectionSummary, Example, JourneySummary, LoadSummary, Quantiles};
 
 use super::first;
 use crate::report::quantity;
@@ -22,8 +20,9 @@ pub(super) struct CheckView {
     example: Option<ExampleView>,
 }
 
+/// A hit that failed, as `events.jsonl` keeps it.
 #[derive(Serialize)]
-struct ExampleView {
+pub(super) struct ExampleView {
     at: String,
     detail: String,
 }
@@ -53,13 +52,16 @@ pub(super) fn failed_checks(l: &LoadSummary) -> (Vec<CheckView>, usize) {
     first(failed.into_iter().map(|(r, c)| check(&r.name, r.done, c)).collect(), MOST_CHECKS)
 }
 
-fn check(request: &str, answers: u64, c: &CheckSummary) -> CheckView {
-    let example = |e: &CheckExample| ExampleView { at: quantity::run_time(e.at), detail: e.detail.clone() };
+pub(super) fn example(e: &Example) -> ExampleView {
+    ExampleView { at: quantity::run_time(e.at), detail: e.detail.clone() }
+}
+
+fn check(request: &str, hits: u64, c: &CheckSummary) -> CheckView {
     CheckView {
         request: request.to_owned(),
         name: c.name.clone(),
         failed: quantity::count(c.failed),
-        share: quantity::ratio(c.failed as f64 / answers.max(1) as f64),
+        share: quantity::ratio(c.failed as f64 / hits.max(1) as f64),
         example: c.example.as_ref().map(example),
     }
 }

@@ -122,6 +122,7 @@ fn share_of(a: &Analysis) -> &'static str {
 fn no_breakdown(a: &Analysis) -> &'static str {
     match a.verdict {
         Verdict::Generator => "Not shown: the run is not a valid measurement of the target.",
+        Verdict::Failing => "Not shown: requests failed, and how long they took is not what went wrong.",
         Verdict::Healthy => "Not shown: nothing went wrong that would have to be explained.",
         _ if !a.missing.is_empty() => {
             "Not possible: the evidence it needs was not recorded, see what was missing below."
