@@ -99,7 +99,7 @@ mod tests {
         let mut cx = Context::from_waker(Waker::noop());
         assert!(exchange.as_mut().poll(&mut cx).is_pending());
         assert!(attention.wanted(), "a part of the request is not written");
-        server.read_exact(&mut vec![0; 64]).await.expect("the first part");
+        server.read_exact(&mut [0; 64]).await.expect("the first part");
         assert!(exchange.as_mut().poll(&mut cx).is_pending());
         assert!(!attention.wanted(), "the target's turn");
         server.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab").await.expect("room");

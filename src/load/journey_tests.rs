@@ -526,7 +526,7 @@ fn a_request_of_no_session_carries_nobodys_cookie() {
         })
     });
     let paths = ["/login", "/basket", "/alone"];
-    let requests = paths.iter().map(|path| Request::new("GET", *path)).collect();
+    let requests = paths.iter().map(|path| Request::new("GET", path)).collect();
     let mut scenario = with_requests(scenario(constant(200.0, 500)), requests);
     let journey = |name: &str, steps| Journey { name: name.into(), steps, weight: 1 };
     scenario.journeys = vec![journey("session", 0..2), journey("alone", 2..3)];
