@@ -19,8 +19,11 @@ struct Ran {
     folder: PathBuf,
 }
 
+/// Checks that fail where other programs take the generator's CPU.
+const BUSY: [&str; 2] = ["late periods", "time the busiest load thread was not idle"];
+
 /// A run of `seconds` against a new server, which must end with `code`. Once more if this machine was so busy with
-/// other things that the generator was late: of that run nothing is said.
+/// other things that the generator was starved: of that run nothing is said.
 fn run(server: impl Fn() -> Flaky, dir: &Path, seconds: u32, more: &str, args: &[&str], code: i32) -> Ran {
     for attempt in 0.. {
         let server = server();
@@ -35,7 +38,8 @@ fn run(server: impl Fn() -> Flaky, dir: &Path, seconds: u32, more: &str, args: &
         command.arg("run").arg(path).args(["--quiet", "--out"]).arg(&folder).args(args);
         let output = finish(&mut command, Duration::from_secs(60));
         let analysis = analysis(&folder);
-        if attempt < 2 && check(&analysis, "late periods")["outcome"] == "failed" {
+        let busy = BUSY.iter().any(|name| check(&analysis, name)["outcome"] == "failed");
+        if busy && attempt < 2 {
             continue;
         }
         assert_eq!(output.status.code(), Some(code), "{}", printed(&output));
@@ -116,7 +120,7 @@ fn a_third_that_fails_all_the_time_is_not_healthy() {
     let more = ["--set", "load.rate=60/s", "--baseline", &folder];
     let Ran { analysis, report, folder } = run(|| Flaky::failing(3), other.path(), 5, "", &more, 10);
     let why = analysis["baseline"]["incomparable"].as_str().expect("why");
-    assert_eq!(why, "the load differs: load: rate 60, was 100");
+    assert_eq!(why, "the load differs: load: rate 60, was rate 100");
     let line = report.lines().next().expect("a line");
     assert!(line.contains(&format!("nothing could be compared with the baseline ({why})")), "{line}");
     assert!(report.contains("| not compared |") && !report.contains("no regression"), "{report}");
