@@ -60,7 +60,7 @@ const FAULTS: [Fault; 7] = [
         path: "/order",
         set: "workers=3",
         downstream: false,
-        // Three workers at about 85 % of what they can do.
+        // Three workers at about 90 % of what they can do.
         args: &["-job-time", "BUSY"],
         weight: 15,
         kinds: &["pool"],
@@ -215,7 +215,7 @@ fn faulty_run(fault: &Fault) -> Outcome {
     let requests = requests(fault.path, fault.weight);
     let rate = SHARE * healthy_capacity();
     let share = f64::from(fault.weight) / f64::from(fault.weight + 15);
-    let busy = format!("{:.1}ms", 0.85 * 3.0 * 1e3 / (share * rate) - 0.3);
+    let busy = format!("{:.1}ms", 0.9 * 3.0 * 1e3 / (share * rate) - 0.3);
     let args: Vec<&str> = fault.args.iter().map(|a| if *a == "BUSY" { busy.as_str() } else { *a }).collect();
     let pair = Pair::start(&args);
     let dir = tempfile::tempdir().expect("a folder");
