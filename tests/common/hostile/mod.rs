@@ -22,7 +22,7 @@ pub struct Case {
     pub details: &'static [&'static str],
     /// Failures at least, if there are so many hits.
     pub least: u64,
-    /// One of these is the exit code: 10 if the load could not be sent, or the machine was too busy.
+    /// One of these is the exit code: 10 if the machine was too busy.
     pub exits: &'static [i32],
     /// More of the scenario.
     pub request: &'static str,
