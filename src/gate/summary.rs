@@ -6,7 +6,7 @@ use super::figures::{added, judged_part, lateness, per_second, quantiles, share}
 use crate::analysis::{
     CheckSummary, ConnectionSummary, Example, JourneySummary, LoadSummary, RequestSummary, TimelinePoint,
 };
-use crate::run::period::{Failure, LoadPeriod, Phase, RequestPeriod, new_latency};
+use crate::run::period::{Failure, FailureExample, LoadPeriod, Phase, RequestPeriod, new_latency};
 use crate::scenario::{HttpVersion, Request, Scenario};
 use crate::time::{RunTime, Window};
 
@@ -79,28 +79,34 @@ fn examples(
     failed: &BTreeMap<String, u64>,
 ) -> BTreeMap<String, Example> {
     let mut found = BTreeMap::new();
-    for f in judged.iter().chain(all).flat_map(|p| &p.failures).filter(|f| f.request == which) {
-        if failed.contains_key(f.kind.name()) {
-            let example = || Example { at: f.at, detail: f.detail.clone() };
-            found.entry(f.kind.name().to_owned()).or_insert_with(example);
-        }
+    for f in kept(judged, all, which).filter(|f| failed.contains_key(f.kind.name())) {
+        found.entry(f.kind.name().to_owned()).or_insert_with(|| example(f));
     }
     found
+}
+
+/// The failures of request `which` that were kept, those of the judged part first.
+fn kept<'p>(
+    judged: &'p [LoadPeriod],
+    all: &'p [LoadPeriod],
+    which: usize,
+) -> impl Iterator<Item = &'p FailureExample> {
+    judged.iter().chain(all).flat_map(|p| &p.failures).filter(move |f| f.request == which)
+}
+
+fn example(failure: &FailureExample) -> Example {
+    Example { at: failure.at, detail: failure.detail.clone() }
 }
 
 /// The named checks of request `which`. Few examples are kept in a run: one of the warm-up serves too.
 fn checks(judged: &[LoadPeriod], all: &[LoadPeriod], which: usize, request: &Request) -> Vec<CheckSummary> {
     let counts = counts(judged, which).checks;
-    let example = |check: usize| {
-        let mut kept = judged.iter().chain(all).flat_map(|p| &p.failures);
-        let found = kept.find(|f| f.request == which && f.checks.contains(&check))?;
-        Some(Example { at: found.at, detail: found.detail.clone() })
-    };
+    let of_check = |check| kept(judged, all, which).find(|f| f.checks.contains(&check)).map(example);
     let named = request.checks.iter().enumerate();
     named
         .map(|(i, check)| {
             let failed = counts.get(i).copied().unwrap_or(0);
-            let example = if failed > 0 { example(i) } else { None };
+            let example = if failed > 0 { of_check(i) } else { None };
             CheckSummary { name: check.name.clone(), failed, example }
         })
         .collect()
@@ -194,7 +200,6 @@ fn point(period: &LoadPeriod, warm_up: RunTime) -> TimelinePoint {
 mod tests {
     use super::*;
     use crate::gate::testing::{period, scenario};
-    use crate::run::period::FailureExample;
     use crate::scenario::{AnswerSource, Check, Condition, Journey};
 
     #[test]

@@ -42,10 +42,25 @@ pub(crate) struct Session<C> {
     body: Body,
     hit: Hit,
     problem: Option<Problem>,
-    /// Who the journey is made by, where that matters.
-    person: Option<Box<Person>>,
-    /// Whether that is so for the journey under way.
-    personal: bool,
+    maker: Maker,
+}
+
+/// Who the journey under way is made by, where that matters: it has values, or cookies. Kept for later journeys of
+/// the same session, and out of reach of those that nobody in particular makes.
+#[derive(Debug, Default)]
+struct Maker {
+    kept: Option<Box<Person>>,
+    at_work: bool,
+}
+
+impl Maker {
+    fn get(&self) -> Option<&Person> {
+        self.kept.as_deref().filter(|_| self.at_work)
+    }
+
+    fn get_mut(&mut self) -> Option<&mut Person> {
+        self.kept.as_deref_mut().filter(|_| self.at_work)
+    }
 }
 
 /// The number of step `step` of journey `n`: unique in the run.
@@ -92,8 +107,7 @@ impl<C: Connections> Session<C> {
             body: Body::default(),
             hit: Hit::default(),
             problem: None,
-            person: None,
-            personal: false,
+            maker: Maker::default(),
         }
     }
 
@@ -114,13 +128,13 @@ impl<C: Connections> Session<C> {
 
     /// What this user has extracted, if it ever began a journey that extracts.
     pub(crate) fn values(&self) -> Option<&Values> {
-        self.person.as_deref().map(Person::values)
+        self.maker.get().map(Person::values)
     }
 
     /// Begins journey `seq` of a user, or an arrival's. A journey without data needs nothing.
     pub(crate) fn begin_journey(&mut self, plan: &Plan, journey: usize, seq: u64, of: Taker<'_>) -> Begin {
         if !plan.personal[journey] {
-            self.personal = false;
+            self.maker.at_work = false;
             return Begin::Ready;
         }
         self.person(plan).begin(&plan.script.journeys[journey].feeders, seq, of)
@@ -128,8 +142,8 @@ impl<C: Connections> Session<C> {
 
     /// Who makes the requests from now on; made when first needed.
     pub(crate) fn person(&mut self, plan: &Plan) -> &mut Person {
-        self.personal = true;
-        self.person.get_or_insert_with(|| Box::new(Person::new(plan)))
+        self.maker.at_work = true;
+        self.maker.kept.get_or_insert_with(|| Box::new(Person::new(plan)))
     }
 
     /// Begins a hit: writes its request and its trace context. Gives its time limit in ns, or none if the
@@ -138,8 +152,7 @@ impl<C: Connections> Session<C> {
         let Due { n, request, intended } = due;
         self.problem = None;
         self.hit = Hit { n, request, intended, start: Some(now), ..Hit::default() };
-        let person = self.person.as_deref_mut().filter(|_| self.personal);
-        let written = match (&template.fixed, person) {
+        let written = match (&template.fixed, self.maker.get_mut()) {
             (None, None) => None,
             (None, Some(person)) => Some(person.write(plan, template, &mut self.head)),
             (Some(_), Some(person)) if plan.cookies => Some(person.write(plan, template, &mut self.head)),
@@ -217,7 +230,7 @@ impl<C: Connections> Session<C> {
     /// One request and its answer; sent again where the server says that it did not look at it, as it does when it
     /// closes a connection in order.
     async fn send(&mut self, plan: &Plan, template: &Template, method: &str) -> Result<(), Problem> {
-        let rendered = self.person.as_deref().map(Person::rendered);
+        let rendered = self.maker.get().map(Person::rendered);
         let body = plan.wire.apart(template.body(method, rendered));
         let request = Outgoing { head: &self.head, body, no_body: method == "HEAD" };
         let mut left = ATTEMPTS;
@@ -238,8 +251,7 @@ impl<C: Connections> Session<C> {
             self.take_cookies(plan, None);
         }
         let status = self.hit.progress.status;
-        let person = self.person.as_deref_mut().filter(|_| self.personal);
-        let (failed, problem) = person::judge(template, person, status, &self.body);
+        let (failed, problem) = person::judge(template, self.maker.get_mut(), status, &self.body);
         self.hit.failed_checks = failed;
         self.hit.failure = problem.as_ref().map(Problem::failure);
         self.problem = problem;
@@ -247,7 +259,7 @@ impl<C: Connections> Session<C> {
 
     /// `path`: what the answer answers, if not the hit's own request.
     fn take_cookies(&mut self, plan: &Plan, path: Option<&[u8]>) {
-        if let (true, true, Some(person)) = (plan.cookies, self.personal, &mut self.person) {
+        if let (true, Some(person)) = (plan.cookies, self.maker.get_mut()) {
             person.take_cookies(plan, path, self.hit.progress.status, &self.body);
         }
     }

@@ -5,6 +5,7 @@ use crate::load::connections::Connections;
 use crate::load::hit::Problem;
 use crate::load::http1::conn::Progress;
 use crate::load::http1::request::{Own, content_length};
+use crate::load::person::Person;
 use crate::load::plan::Plan;
 use crate::load::redirect::{self, RedirectError};
 use crate::load::script::{Answer, Rendered};
@@ -14,7 +15,7 @@ use crate::load::wire::Message;
 impl<C: Connections> Session<C> {
     /// Follows redirects until there is another answer. The time of all of them is the hit's.
     pub(super) async fn follow(&mut self, plan: &Plan, template: &Template) -> Result<(), Problem> {
-        let rendered = || self.person.as_ref().map(|person| &person.rendered().path);
+        let rendered = || self.maker.get().map(|person| &person.rendered().path);
         let mut path =
             template.fixed.as_ref().map(|fixed| &fixed.path).or_else(rendered).cloned().unwrap_or_default();
         let mut method = template.step.recipe.method().to_owned();
@@ -40,19 +41,18 @@ impl<C: Connections> Session<C> {
 
     /// The head of the request that follows a redirect.
     fn write_redirected(&mut self, plan: &Plan, template: &Template, method: &str, path: &[u8]) {
-        let personal = self.personal;
-        if let Some(person) = self.person.as_mut().filter(|_| personal) {
+        if let Some(person) = self.maker.get_mut() {
             person.choose_cookies(plan, template, Some(path));
         }
         let nobody = Rendered::default();
-        let rendered = self.person.as_ref().map_or(&nobody, |p| p.rendered());
+        let rendered = self.maker.get().map_or(&nobody, Person::rendered);
         let body = template.body(method, Some(rendered));
         let content_length = content_length(method, body);
         let own = Own { run: Some(plan.run), keep_alive: plan.keep_alive, content_length };
         self.head.clear();
         self.head_of = None;
         let message = Message { method, path, body };
-        let cookie = self.person.as_ref().filter(|_| personal).and_then(|p| p.cookie());
+        let cookie = self.maker.get().and_then(Person::cookie);
         let headers = template.step.recipe.headers(rendered).chain(cookie);
         self.trace_at = plan.wire.write(message, headers, own, &mut self.head);
         self.patch(plan);
