@@ -142,3 +142,25 @@ fn a_threshold_decides_how_many_failures_are_too_many() {
         assert_eq!(analysis["causes"], serde_json::json!([]));
     }
 }
+
+#[test]
+fn a_teardown_that_hangs_holds_up_the_end_once_and_is_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let request = |n| format!("[[teardown]]\nname = \"clean {n}\"\ndelete = \"/{n}\"\ntimeout = \"2s\"\n");
+    let teardown: String = (1..=5).map(request).collect();
+    let Ran { analysis, report, folder } = run(|| Flaky::failing(0), dir.path(), 3, &teardown, &[], 0);
+    let nanos = |event: &str| {
+        let events = std::fs::read_to_string(folder.join("events.jsonl")).expect("events");
+        let mut events = events.lines().map(|l| serde_json::from_str::<Value>(l).expect("JSON"));
+        let found = events.find(|e| e["event"] == event).unwrap_or_else(|| panic!("no {event}"));
+        found["at"].as_u64().expect("a time")
+    };
+    let took = Duration::from_nanos(nanos("load-ended") - 3_000_000_000);
+    assert!(took < Duration::from_secs(5), "five time limits of 2 s took {took:?}");
+    let caveats = analysis["caveats"].as_array().expect("caveats").iter();
+    let failed: Vec<&Value> = caveats.map(|c| &c["teardown-failed"]).filter(|c| !c.is_null()).collect();
+    assert_eq!(failed.len(), 5, "{report}");
+    assert!(failed[0]["problem"].as_str().expect("words").contains("time limit"), "{failed:?}");
+    assert!(failed[4]["problem"].as_str().expect("words").starts_with("not sent"), "{failed:?}");
+    assert!(report.contains("clean 5"), "{report}");
+}

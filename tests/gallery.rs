@@ -1,7 +1,8 @@
 //! Runs against the Go service: six faults that must be named, three healthy runs in which none may be, and
 //! the breakdown beside the service's own clocks.
 //!
-//! Each fault is switched on in mid-run by an admin call, at about 60 % of the service's healthy capacity.
+//! Each fault is switched on in mid-run by an admin call, at about 60 % of the service's healthy capacity, and as
+//! strong as it takes on this machine to hurt the service without drowning it.
 
 #![expect(clippy::print_stderr, reason = "the figures belong in the log")]
 
@@ -12,6 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
+use common::dose::{Dose, Probe};
 use common::{Pair, after, analysis, finish, loadprof, printed, scenario};
 use serde_json::Value;
 
@@ -23,9 +25,11 @@ struct Fault {
     name: &'static str,
     /// Endpoint that it is in.
     path: &'static str,
-    /// Admin call, and whether it goes to the downstream instance.
+    /// Admin call, `{}` for the dose, and whether it goes to the downstream instance.
     set: &'static str,
     downstream: bool,
+    /// How strong it is: what works on one machine does nothing on a faster one, and drowns a slower one.
+    dose: Option<Dose>,
     args: &'static [&'static str],
     /// Weight of its endpoint; each of the other five has 3.
     weight: u32,
@@ -38,8 +42,9 @@ const FAULTS: [Fault; 7] = [
     Fault {
         name: "catalogue parsed under a lock",
         path: "/catalogue?page=2",
-        set: "refresh=always&pages=26",
+        set: "refresh=always&pages={}",
         downstream: false,
+        dose: Some(Dose { start: 26.0, slower: (3.0, 12.0) }),
         args: &[],
         weight: 15,
         kinds: &["lock"],
@@ -48,8 +53,9 @@ const FAULTS: [Fault; 7] = [
     Fault {
         name: "patterns compiled per request",
         path: "/search?q=oak+mug",
-        set: "compile=always&terms=120",
+        set: "compile=always&terms={}",
         downstream: false,
+        dose: Some(Dose { start: 90.0, slower: (2.0, 5.0) }),
         args: &[],
         weight: 15,
         kinds: &["cpu"],
@@ -60,6 +66,7 @@ const FAULTS: [Fault; 7] = [
         path: "/order",
         set: "workers=3",
         downstream: false,
+        dose: None,
         // Three workers at about 90 % of what they can do.
         args: &["-job-time", "BUSY"],
         weight: 15,
@@ -71,6 +78,7 @@ const FAULTS: [Fault; 7] = [
         path: "/recommend",
         set: "delay=20ms",
         downstream: true,
+        dose: None,
         args: &[],
         weight: 10,
         kinds: &["downstream"],
@@ -79,8 +87,9 @@ const FAULTS: [Fault; 7] = [
     Fault {
         name: "a megabyte per request",
         path: "/image",
-        set: "buffer=1MiB",
+        set: "buffer={}KiB",
         downstream: false,
+        dose: Some(Dose { start: 1024.0, slower: (2.0, 8.0) }),
         args: &[],
         weight: 15,
         kinds: &["allocation"],
@@ -91,6 +100,7 @@ const FAULTS: [Fault; 7] = [
         path: "/feed",
         set: "subscribe=always",
         downstream: false,
+        dose: None,
         args: &[],
         weight: 5,
         kinds: &["goroutine-leak"],
@@ -101,8 +111,9 @@ const FAULTS: [Fault; 7] = [
     Fault {
         name: "catalogue parsed under a lock, calmer",
         path: "/catalogue?page=2",
-        set: "refresh=always&pages=15",
+        set: "refresh=always&pages={}",
         downstream: false,
+        dose: Some(Dose { start: 15.0, slower: (1.4, 3.0) }),
         args: &[],
         weight: 15,
         kinds: &["lock", "cpu"],
@@ -213,7 +224,8 @@ fn outcome(index: usize) -> &'static Outcome {
 
 fn faulty_run(fault: &Fault) -> Outcome {
     let requests = requests(fault.path, fault.weight);
-    let rate = SHARE * healthy_capacity();
+    let probe = Probe { requests: &requests, downstream: fault.downstream };
+    let (rate, healthy) = probe.rate(SHARE * healthy_capacity());
     let share = f64::from(fault.weight) / f64::from(fault.weight + 15);
     let busy = format!("{:.1}ms", 0.9 * 3.0 * 1e3 / (share * rate) - 0.3);
     let args: Vec<&str> = fault.args.iter().map(|a| if *a == "BUSY" { busy.as_str() } else { *a }).collect();
@@ -221,7 +233,8 @@ fn faulty_run(fault: &Fault) -> Outcome {
     let dir = tempfile::tempdir().expect("a folder");
     let text = text(&pair, fault.name, rate, &requests);
     let base = if fault.downstream { pair.downstream.url.clone() } else { pair.shop.url.clone() };
-    let query = fault.set;
+    let query =
+        fault.dose.map_or_else(|| fault.set.to_owned(), |dose| probe.setting(fault.set, dose, rate, healthy));
     let switch = after(SWITCH, move || {
         let answer = common::http(&base, "POST", &format!("/admin/set?{query}"));
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");

@@ -34,6 +34,8 @@ def install_missing() -> list[str]:
     packages = [package for tool, package in PACKAGES.items() if find(tool) is None]
     if packages:
         root = [] if os.geteuid() == 0 else ["sudo"]
+        # A machine that never asked for the lists knows no package.
+        failures += attempt([*root, "apt-get", "update"])
         failures += attempt([*root, "apt-get", "install", "-y", "--no-install-recommends", *packages])
     peers = cache() / "peers"
     if find("oha") is None:

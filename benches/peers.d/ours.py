@@ -76,6 +76,9 @@ class Loadprof(Tool):
             times, remark = total["service"], f"as {FLOOD:,}/s; service times"
         checks = {check["name"]: check["value"] for check in analysis["validity"]["checks"]}
         late = checks.get("lateness p99")
+        failed = [check["name"] for check in analysis["validity"]["checks"] if check["outcome"] == "failed"]
+        if failed:
+            remark = "; ".join(filter(None, [remark, f"calls itself invalid: {', '.join(failed)}"]))
         result = Result(passed, passed / load.seconds, times["p50"] / 1e3, times["p99"] / 1e3, errors,
                         late_p99=late / 1e3 if load.rate and late is not None else None, remark=remark)
         return asked(result, load)

@@ -21,6 +21,8 @@ def sections(seconds: int, abilities: Abilities) -> list[Section]:
                 [ours, Wrk(), Oha(), Hey(), Vegeta(), K6(), Goose(abilities)]),
         Section("paced", "paced at 20,000/s, 64 connections, HTTP", Load(seconds, rate=20_000),
                 [ours, Reference(), Oha(), Vegeta(), Wrk2()]),
+        Section("paced-https", "paced at 20,000/s, 64 connections, HTTPS", Load(seconds, rate=20_000, tls=True),
+                [ours, Oha(), Vegeta()]),
         Section("k6", "constant arrival rate of 5,000/s, HTTP", Load(seconds, rate=5_000), [ours, K6()]),
         Section("pacing", "pacing at 10,000/s, HTTP", Load(seconds, rate=10_000),
                 [ours, Reference(), Oha(), Vegeta(), K6(), Hey(), Wrk2()]),

@@ -156,9 +156,10 @@ class Vegeta(Tool):
     def command(self, place, load):
         (place.folder / "targets").write_text(f"GET {load.url(place.server)}\n")
         connections = str(load.connections)
+        trust = ["-root-certs", str(place.server.ca)] if load.tls else []
         return [place.binaries["vegeta"], "attack", "-rate", str(load.rate or 0), "-max-workers", connections,
                 "-max-connections", connections, "-connections", connections, "-duration", f"{load.seconds}s",
-                "-http2=false", "-targets", str(place.folder / "targets"),
+                "-http2=false", *trust, "-targets", str(place.folder / "targets"),
                 "-output", str(place.folder / "results.bin")]
 
     def read(self, output, place, load):

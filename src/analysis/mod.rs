@@ -220,6 +220,13 @@ pub enum Caveat {
         /// What differs.
         what: String,
     },
+    /// A teardown request failed: what the run made at the target may still be there.
+    TeardownFailed {
+        /// Name of the request.
+        request: String,
+        /// What was seen.
+        problem: String,
+    },
 }
 
 /// Evidence that was not there.

@@ -6,7 +6,7 @@ use super::load::Loaded;
 use crate::analysis::{Caveat, CheckOutcome, RunFacts, TimelinePoint, Validity};
 use crate::detect::Detection;
 use crate::gate;
-use crate::run::event::EventKind;
+use crate::run::event::{EventKind, TEARDOWN};
 use crate::scenario::Executor;
 use crate::time::Window;
 
@@ -85,11 +85,22 @@ pub(super) fn caveats(run: &Loaded, detection: &Detection, validity: &Validity) 
         run.recording.partial.iter().map(|why| Caveat::Partial { why: why.clone() }).collect();
     all.extend(detection.notes.iter().cloned());
     all.extend(lost(run));
+    all.extend(not_torn_down(run));
     // Of what was sent, a strained check says that the target is the limit.
     let strained =
         validity.checks.iter().filter(|c| c.outcome == CheckOutcome::Strained && c.name != gate::SENT);
     all.extend(strained.map(|c| Caveat::GeneratorStrained { what: c.name.clone() }));
     all
+}
+
+/// Teardown requests that failed.
+fn not_torn_down(run: &Loaded) -> impl Iterator<Item = Caveat> {
+    run.recording.events.iter().filter_map(|event| match &event.kind {
+        EventKind::Failure { request, kind, detail, .. } if kind == TEARDOWN => {
+            Some(Caveat::TeardownFailed { request: request.clone(), problem: detail.clone() })
+        }
+        _ => None,
+    })
 }
 
 /// Faults of collectors, each kind of problem once.

@@ -1,6 +1,6 @@
 //! Requests sent once: before the load and after it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Builder;
 
@@ -24,7 +24,7 @@ pub(crate) fn set_up(plan: &mut Plan, names: &[String]) -> Result<(), LoadError>
     }
     let mut session = Session::new(Own::default());
     let feeders = plan.script.setup.1.feeders.clone();
-    let failed = run(plan, &plan.setup, &feeders, &mut session, true)?;
+    let failed = run(plan, &plan.setup, &feeders, &mut session, None)?;
     if let Some((index, problem)) = failed.into_iter().next() {
         return Err(LoadError::Setup { name: names[index].clone(), problem });
     }
@@ -34,19 +34,23 @@ pub(crate) fn set_up(plan: &mut Plan, names: &[String]) -> Result<(), LoadError>
     Ok(())
 }
 
-/// Sends the teardown requests, each whatever became of the one before; gives those that failed.
+/// Sends the teardown requests, each whatever became of the one before; gives those that failed. All together have
+/// the longest time limit among them: a target that hangs must not hold up the end of the run once for each.
 pub(crate) fn tear_down(plan: &Plan) -> Vec<Failed> {
     let feeders = plan.script.teardown.1.feeders.clone();
-    run(plan, &plan.teardown, &feeders, &mut Session::new(Own::default()), false)
+    let longest = plan.teardown.iter().map(|t| t.timeout).max().unwrap_or(0);
+    let until = Some(Instant::now() + Duration::from_nanos(longest));
+    run(plan, &plan.teardown, &feeders, &mut Session::new(Own::default()), until)
         .unwrap_or_else(|e| vec![(0, e.to_string())])
 }
 
+/// `until`: all of them are sent until then, whatever becomes of each; without it the first that fails is the last.
 fn run(
     plan: &Plan,
     templates: &[Template],
     feeders: &[usize],
     session: &mut Session<Own>,
-    stop_at_first: bool,
+    until: Option<Instant>,
 ) -> Result<Vec<Failed>, LoadError> {
     if templates.is_empty() {
         return Ok(Vec::new());
@@ -65,10 +69,15 @@ fn run(
         return Ok(vec![(0, problem)]);
     }
     for (index, template) in templates.iter().enumerate() {
-        runtime.block_on(hit(plan, template, session, index));
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            failed.push((index, "not sent: those before it took the time limit of all".to_owned()));
+            continue;
+        }
+        runtime.block_on(hit(plan, template, session, index, left));
         if let Some(problem) = session.problem() {
             failed.push((index, problem.to_string()));
-            if stop_at_first {
+            if until.is_none() {
                 break;
             }
         }
@@ -76,7 +85,13 @@ fn run(
     Ok(failed)
 }
 
-async fn hit(plan: &Plan, template: &Template, session: &mut Session<Own>, index: usize) {
+async fn hit(
+    plan: &Plan,
+    template: &Template,
+    session: &mut Session<Own>,
+    index: usize,
+    left: Option<Duration>,
+) {
     let now = plan.clock.now();
     let due = Due { n: index as u64, request: index, intended: now };
     let Some(limit) = session.begin(plan, template, due, now) else { return };
@@ -85,7 +100,8 @@ async fn hit(plan: &Plan, template: &Template, session: &mut Session<Own>, index
             session.exchange(plan, template, sent).await;
         }
     };
-    if tokio::time::timeout(Duration::from_nanos(limit), work).await.is_err() {
+    let limit = Duration::from_nanos(limit);
+    if tokio::time::timeout(left.map_or(limit, |left| left.min(limit)), work).await.is_err() {
         session.cut("not done within the time limit", plan.clock.now());
     }
 }

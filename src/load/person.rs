@@ -60,7 +60,6 @@ impl Person {
                 0
             }
         };
-        self.context.now = u64::try_from(stamp::wall().as_millis()).unwrap_or(u64::MAX);
         self.values.begin_journey(feeders, seq, taker)
     }
 
@@ -72,6 +71,7 @@ impl Person {
         head: &mut Vec<u8>,
     ) -> Result<usize, Missing> {
         let recipe = &template.step.recipe;
+        self.context.now = u64::try_from(stamp::wall().as_millis()).unwrap_or(u64::MAX);
         recipe.render(&self.values, &self.context, &mut self.rendered)?;
         self.choose_cookies(plan, template, None);
         let body = recipe.body(Some(&self.rendered));

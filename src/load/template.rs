@@ -38,8 +38,8 @@ impl Template {
     pub(crate) fn new(request: &Request, step: &Step, values: &Values, common: Common<'_>) -> Self {
         let Common { target, .. } = common;
         let body = expect::needs_body(&request.expect) || step.judge.needs_body();
-        let encoded = body && !target.transport.compression.is_empty();
-        let head = common.heads || encoded || step.judge.needs_head();
+        // A server may encode a body unasked, or because a header of the scenario's own asked for it: the head tells.
+        let head = common.heads || body || step.judge.needs_head();
         let timeout = request.timeout.unwrap_or(target.timeout).max(Duration::from_millis(1));
         Self {
             fixed: step.recipe.is_fixed().then(|| prepared(step, values, common)).flatten(),

@@ -21,7 +21,7 @@ use url::Url;
 
 use crate::collect::{self, Collector, Context, Trigger};
 use crate::load::{self, LoadOutcome, LoadPlan};
-use crate::run::event::EventKind;
+use crate::run::event::{EventKind, TEARDOWN};
 use crate::run::load_log::LoadLog;
 use crate::run::manifest::{FORMAT_MAJOR, FORMAT_MINOR, FormatVersion, Manifest, RunState};
 use crate::run::period::LoadPeriod;
@@ -155,7 +155,7 @@ fn run_load<W: FnMut(&Progress) + Send + 'static>(
     for (index, problem) in &outcome.teardown_failures {
         let name = plan.scenario.teardown.get(*index).map_or("teardown", |r| r.name.as_str());
         let (request, detail) = (name.to_owned(), problem.clone());
-        out.event(EventKind::Failure { request, kind: "teardown".to_owned(), detail, checks: Vec::new() });
+        out.event(EventKind::Failure { request, kind: TEARDOWN.to_owned(), detail, checks: Vec::new() });
     }
     out.event(EventKind::LoadEnded);
     Ok(outcome)

@@ -13,7 +13,7 @@ use crate::load;
 use crate::run::manifest::SourceFacts;
 use crate::scenario::{Scenario, text};
 
-/// The target must begin to answer within this time.
+/// The target has this long to begin its answer, and longer where the scenario gives the request more.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Outcome of the preflight.
@@ -63,15 +63,16 @@ pub async fn preflight(scenario: &Scenario, base: &Url) -> Preflight {
 /// Through the load's own connections: whatever stands in their way, stands in the way of this question too.
 async fn ask_target(scenario: &Scenario, base: &Url) -> Result<TargetCheck, String> {
     // Only a GET may be sent without being asked for; any answer at all shows that somebody is there.
-    let plain = |path: &&str| !text::has_variables(path);
-    let mut paths = scenario.requests.iter().filter(|r| r.method == "GET").map(|r| r.path.as_str());
-    let path = paths.find(plain).unwrap_or("/");
+    let mut plain = scenario.requests.iter().filter(|r| r.method == "GET" && !text::has_variables(&r.path));
+    let asked = plain.next();
+    let path = asked.map_or("/", |r| r.path.as_str());
+    let patience = asked.map_or(PATIENCE, |r| r.timeout.unwrap_or(scenario.target.timeout).max(PATIENCE));
     let whole = format!("{}{path}", base.as_str().trim_end_matches('/'));
     let url = masked(&Url::parse(&whole).unwrap_or_else(|_| base.clone()));
     let mut target = scenario.target.clone();
     // Nobody has given them a value yet; an answer of 401 will do.
     target.headers.retain(|(_, value)| !text::has_variables(value));
-    match load::ask(&target, base, path, PATIENCE).await {
+    match load::ask(&target, base, path, patience).await {
         Ok(answer) => Ok(TargetCheck { url, status: answer.status, took: answer.took }),
         Err(e) => Err(format!("{url}: {e}")),
     }

@@ -242,6 +242,9 @@ pub(crate) fn caveat(caveat: &Caveat) -> String {
         Caveat::UnlikeRuns { what } => {
             format!("This run and its baseline differ in a setting ({what}): a change may come from that.")
         }
+        Caveat::TeardownFailed { request, problem } => format!(
+            "The teardown request {request} failed ({problem}): what this run made at the target may still be there."
+        ),
     }
 }
 
@@ -263,6 +266,7 @@ mod tests {
             Caveat::CapturesInWindow { count: 1 },
             Caveat::Saturated { what: text() },
             Caveat::UnlikeRuns { what: text() },
+            Caveat::TeardownFailed { request: text(), problem: text() },
         ];
         for doubt in &all {
             let sentence = caveat(doubt);

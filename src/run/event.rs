@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::{RunTime, Window};
 
+/// Kind of [`EventKind::Failure`] of a teardown request: no hit, so it is in no count of the load.
+pub const TEARDOWN: &str = "teardown";
+
 /// One line of `events.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {

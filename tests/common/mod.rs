@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses a part of it")]
 #![allow(clippy::print_stderr, reason = "the figures belong in the log")]
 
+pub mod dose;
 pub mod hostile;
 pub mod oracle;
 

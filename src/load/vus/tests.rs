@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::load::choice::Choice;
 use crate::load::testing::{OK, RUN_ID, Server, begin, request, run, scenario, with_requests};
 use crate::run::period::{Failure, Phase};
 use crate::scenario::{Executor, Request, Stage};
@@ -61,12 +62,38 @@ fn every_user_keeps_one_connection_and_waits_for_its_answer() {
     traces_tell_the_users_apart(&heads.lock().expect("no panic"));
 }
 
+/// The number of a hit, from its trace context.
+fn number(head: &str) -> u64 {
+    let prefix = format!("traceparent: 00-{RUN_ID}");
+    let trace = head.lines().find_map(|l| l.strip_prefix(&prefix)).expect("trace context");
+    u64::from_str_radix(&trace[..16], 16).expect("hex")
+}
+
+#[test]
+fn every_turn_is_a_draw_by_weight_that_repeats_with_the_seed() {
+    let _alone = alone();
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&heads);
+    let server = Server::start(move |asked| {
+        seen.lock().expect("no panic").push(asked.head.clone());
+        Some(OK.to_vec())
+    });
+    let requests =
+        vec![Request { weight: 97, ..request("/common") }, Request { weight: 3, ..request("/rare") }];
+    let mut scenario = with_requests(scenario(users(3, 600, 2)), requests);
+    scenario.load.seed = 11;
+    run(&scenario, &server.url());
+    let choice = Choice::new(11, [97, 3].into_iter(), 0.0);
+    let heads = heads.lock().expect("no panic");
+    let rare: Vec<u64> = heads.iter().filter(|h| h.starts_with("GET /rare ")).map(|h| number(h)).collect();
+    assert!(heads.iter().all(|head| (choice.journey(number(head)) == 1) == head.starts_with("GET /rare ")));
+    // Of 300 to 900 turns; a fixed list would have all of a user's at its beginning, in step with the others.
+    assert!(heads.len() > 100 && rare.len() * 12 < heads.len(), "{} of {}", rare.len(), heads.len());
+}
+
 fn traces_tell_the_users_apart(heads: &[String]) {
     let mut hits: HashMap<u64, Vec<u64>> = HashMap::new();
-    for head in heads {
-        let prefix = format!("traceparent: 00-{RUN_ID}");
-        let trace = head.lines().find_map(|l| l.strip_prefix(&prefix)).expect("trace context");
-        let n = u64::from_str_radix(&trace[..16], 16).expect("hex");
+    for n in heads.iter().map(|head| number(head)) {
         hits.entry(n >> 40).or_default().push(n & 0xff_ffff_ffff);
     }
     assert_eq!(hits.len(), 4);

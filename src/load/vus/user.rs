@@ -44,6 +44,8 @@ pub(crate) fn use_shard(index: usize) {
 pub(crate) struct Users {
     pub(crate) plan: Arc<Plan>,
     pub(crate) shape: Shape,
+    /// A user's pause after each turn.
+    think_time: Duration,
     started: OnceLock<RunTime>,
     start: Notify,
     /// No hit begins any more.
@@ -75,11 +77,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Users {
-    pub(crate) fn new(plan: Arc<Plan>, shape: Shape) -> Self {
+    pub(crate) fn new(plan: Arc<Plan>, shape: Shape, think_time: Duration) -> Self {
         let shards = (0..plan.threads).map(|_| Shard(Mutex::new(None))).collect();
         Self {
             plan,
             shape,
+            think_time,
             started: OnceLock::new(),
             start: Notify::new(),
             closed: AtomicBool::new(false),
@@ -214,6 +217,11 @@ impl Slot {
     }
 }
 
+/// What user `vu` does for the `n`th time, as one number.
+const fn numbered(vu: u64, n: u64) -> u64 {
+    (vu << HIT_BITS) | n
+}
+
 /// One user: its place in the plan, its connection, its count of hits.
 pub(crate) struct User {
     index: usize,
@@ -229,9 +237,9 @@ impl User {
         Self { index, hits: 0, journeys: 0, session: Session::new(Own::default()), slot: users.join() }
     }
 
-    /// Waits until the plan lets this user work, then goes through one journey. Never ends once the run is over
-    /// for this user: the runtime is dropped under it.
-    pub(crate) async fn turn(&mut self, users: &Users, journey: usize) {
+    /// Waits until the plan lets this user work, then goes through one journey and thinks. Never ends once the run is
+    /// over for this user: the runtime is dropped under it.
+    pub(crate) async fn turn(&mut self, users: &Users) {
         let started = users.started().await;
         loop {
             let now = users.plan.clock.now().since(started);
@@ -255,8 +263,11 @@ impl User {
             self.rest();
             pending::<()>().await;
         }
-        self.journey(users, journey).await;
+        self.journey(users).await;
         self.slot.busy.store(false, Ordering::SeqCst);
+        if !users.think_time.is_zero() {
+            tokio::time::sleep(users.think_time).await;
+        }
     }
 
     /// A user without work has no connection.
@@ -267,9 +278,10 @@ impl User {
     }
 
     /// All steps, as long as none fails.
-    async fn journey(&mut self, users: &Users, journey: usize) {
+    async fn journey(&mut self, users: &Users) {
         let plan = &*users.plan;
         let (seq, vu) = (self.journeys, self.index as u64);
+        let journey = plan.choice.journey(numbered(vu, seq));
         self.journeys += 1;
         let steps = plan.script.journeys[journey].steps.clone();
         match self.session.begin_journey(plan, journey, seq, Taker::User(vu)) {
@@ -315,7 +327,7 @@ impl User {
     }
 
     fn next_number(&mut self) -> u64 {
-        let n = ((self.index as u64) << HIT_BITS) | self.hits;
+        let n = numbered(self.index as u64, self.hits);
         self.hits += 1;
         n
     }
