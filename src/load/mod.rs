@@ -27,6 +27,8 @@ pub mod hot;
 mod http1;
 mod http2;
 #[cfg(test)]
+mod chain_tests;
+#[cfg(test)]
 mod journey_tests;
 mod limits;
 mod nap;
