@@ -87,9 +87,8 @@ fn away() -> Vec<u8> {
 
 #[test]
 fn a_connection_opened_behind_a_redirect_counts_as_opened() {
-    let server = Server::start(|asked| {
-        Some(if asked.head.starts_with("GET /from") { away() } else { OK.to_vec() })
-    });
+    let server =
+        Server::start(|asked| Some(if asked.head.starts_with("GET /from") { away() } else { OK.to_vec() }));
     for keep_alive in [true, false] {
         let mut scenario = followed(HttpVersion::Http1);
         scenario.target.keep_alive = keep_alive;

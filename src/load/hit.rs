@@ -87,9 +87,9 @@ impl Hit {
             Phase::Connect => self.open.connect,
             Phase::Tls => self.open.tls,
             Phase::Send => self.sent.map(|sent| p.written.unwrap_or(self.done).since(sent)),
-            Phase::Wait => p.written.map(|written| {
-                p.first_byte.unwrap_or(self.done).since(written).saturating_sub(self.between)
-            }),
+            Phase::Wait => p
+                .written
+                .map(|written| p.first_byte.unwrap_or(self.done).since(written).saturating_sub(self.between)),
             Phase::Receive => p.first_byte.map(|first| self.done.since(first)),
         }
     }

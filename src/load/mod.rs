@@ -16,6 +16,8 @@ mod aggregate;
 mod ask;
 mod attention;
 mod buffer;
+#[cfg(test)]
+mod chain_tests;
 mod choice;
 mod connect;
 mod connections;
@@ -26,8 +28,6 @@ mod hit;
 pub mod hot;
 mod http1;
 mod http2;
-#[cfg(test)]
-mod chain_tests;
 #[cfg(test)]
 mod journey_tests;
 mod limits;

@@ -57,7 +57,6 @@ impl fmt::Debug for Connector {
     }
 }
 
-
 impl Connector {
     /// Resolves the host (or the proxy's) and reads what TLS needs; blocks for the look-up.
     ///

@@ -27,12 +27,7 @@ pub(crate) struct Exchange<'a, A: Access> {
 
 impl<'a, A: Access> Exchange<'a, A> {
     /// `ticket`: of somebody who has waited for a stream already.
-    pub(crate) const fn new(
-        via: A,
-        request: Outgoing<'a>,
-        answer: Answer<'a>,
-        ticket: Option<u64>,
-    ) -> Self {
+    pub(crate) const fn new(via: A, request: Outgoing<'a>, answer: Answer<'a>, ticket: Option<u64>) -> Self {
         Self { via, request, answer, id: 0, ticket, sent: 0 }
     }
 

@@ -64,11 +64,7 @@ impl Server {
         Self::with(builder, Ends::Never, answer)
     }
 
-    fn with(
-        builder: Builder,
-        ends: Ends,
-        answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
-    ) -> Self {
+    fn with(builder: Builder, ends: Ends, answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         listener.set_nonblocking(true).expect("a setting");
