@@ -55,6 +55,9 @@ pub struct ConnectionSummary {
     pub most_streams: u64,
     /// Requests sent over them, those that follow a redirect included.
     pub requests: u64,
+    /// How often a request was sent again because the server had not looked at it (GOAWAY, REFUSED_STREAM).
+    #[serde(default)]
+    pub resent: u64,
 }
 
 /// How often a journey was made, over the whole run.

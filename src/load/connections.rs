@@ -16,12 +16,12 @@ use super::wire::Wire;
 /// Where the connections of a session come from: a type of its own for each way, since users of the closed model
 /// move between threads and a shared connection does not.
 pub(crate) trait Connections {
-    /// Makes sure of a connection for the next exchange; true if it had to be waited for. `times` says what
-    /// opening one took.
-    async fn ready(&mut self, plan: &Plan, times: &mut OpenTimes) -> Result<bool, OpenError>;
+    /// Makes sure of a connection that takes the next exchange at once; true if it had to be waited for. Adds to
+    /// `times` what opening one took.
+    async fn ready(&mut self, plan: &Plan, times: &mut OpenTimes) -> Result<bool, Problem>;
 
-    /// Sends a request and reads its answer; `answer` says how far it came, whatever happens. Where the last
-    /// exchange has closed the connection another one is opened first.
+    /// Sends a request and reads its answer, right after [`Connections::ready`]; `answer` says how far it came,
+    /// whatever happens.
     async fn exchange(
         &mut self,
         plan: &Plan,
@@ -78,10 +78,12 @@ impl Own {
 }
 
 impl Connections for Own {
-    async fn ready(&mut self, plan: &Plan, times: &mut OpenTimes) -> Result<bool, OpenError> {
+    async fn ready(&mut self, plan: &Plan, times: &mut OpenTimes) -> Result<bool, Problem> {
         let waits = !self.connected();
-        self.connection(plan, times).await?;
-        Ok(waits)
+        match self.connection(plan, times).await.map_err(Problem::Open)? {
+            Connection::Http1(_) => Ok(waits),
+            Connection::Http2(connection) => Ok(connection.room().await || waits),
+        }
     }
 
     async fn exchange(
@@ -90,16 +92,17 @@ impl Connections for Own {
         request: Outgoing<'_>,
         answer: Answer<'_>,
     ) -> Result<(), Problem> {
-        let mut times = OpenTimes::default();
-        let result = match self.connection(plan, &mut times).await.map_err(Problem::Open)? {
-            Connection::Http1(connection) => {
+        let result = match &mut self.connection {
+            Some(Connection::Http1(connection)) => {
                 let Answer { progress, body } = answer;
                 let exchange = connection.exchange(request, &plan.clock, progress, body);
                 exchange.await.map_err(Problem::Exchange)
             }
-            Connection::Http2(connection) => {
+            Some(Connection::Http2(connection)) => {
                 connection.exchange(request, answer).await.map_err(Problem::Http2)
             }
+            // Nobody comes here without having made sure of a connection.
+            None => Err(Problem::Http2(http2::error::ExchangeError::Spent)),
         };
         self.connection.take_if(|connection| !plan.keep_alive || !connection.reusable());
         result

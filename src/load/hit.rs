@@ -23,11 +23,16 @@ pub(crate) struct Hit {
     pub(crate) intended: RunTime,
     /// When the generator began to work on it; none if it never did.
     pub(crate) start: Option<RunTime>,
-    /// What opening a connection for it took.
+    /// What opening connections for it took, those for its first request and those in between.
     pub(crate) open: OpenTimes,
+    /// What of that was over when the first request was sent.
+    pub(crate) open_before: u64,
     /// When writing the request began.
     pub(crate) sent: Option<RunTime>,
-    /// How far the exchange came.
+    /// Time between its exchanges, until the next request could be written: opening another connection, and waiting
+    /// for it or for a stream.
+    pub(crate) between: u64,
+    /// How far its exchanges came.
     pub(crate) progress: Progress,
     /// When it ended, one way or the other.
     pub(crate) done: RunTime,
@@ -35,6 +40,8 @@ pub(crate) struct Hit {
     pub(crate) failure: Option<Failure>,
     /// Redirects that were followed.
     pub(crate) redirects: u8,
+    /// How often a request was sent again because the server had not looked at it.
+    pub(crate) resent: u16,
     /// Named checks that failed: a bit for each, in the request's order.
     pub(crate) failed_checks: u128,
 }
@@ -51,21 +58,38 @@ impl Hit {
         self.done.since(self.intended)
     }
 
-    /// Sent to last byte; none if it was never sent.
+    /// Sent to last byte, without waits for a free connection or stream in between; none if it was never sent.
     pub(crate) fn service(&self) -> Option<u64> {
-        self.sent.map(|sent| self.done.since(sent))
+        self.sent.map(|sent| self.done.since(sent).saturating_sub(self.held()))
+    }
+
+    /// What was waited for a free connection or stream between exchanges.
+    fn held(&self) -> u64 {
+        self.between.saturating_sub(self.open.total().saturating_sub(self.open_before))
+    }
+
+    /// Waiting for the generator, for a connection or for a stream: whatever came before the request was sent and was
+    /// not spent on opening, and what was waited in between.
+    fn queue(&self) -> u64 {
+        let (until, open) = match self.sent {
+            Some(sent) => (sent, self.open_before),
+            None => (self.done, self.open.total()),
+        };
+        until.since(self.intended).saturating_sub(open).saturating_add(self.held())
     }
 
     /// Duration of a phase; none if it did not take place. A phase that was cut off lasts until the end.
     pub(crate) fn phase(&self, phase: Phase) -> Option<u64> {
         let p = &self.progress;
         match phase {
-            Phase::Queue => Some(self.start.unwrap_or(self.done).since(self.intended)),
+            Phase::Queue => Some(self.queue()),
             Phase::Dns => None,
             Phase::Connect => self.open.connect,
             Phase::Tls => self.open.tls,
             Phase::Send => self.sent.map(|sent| p.written.unwrap_or(self.done).since(sent)),
-            Phase::Wait => p.written.map(|written| p.first_byte.unwrap_or(self.done).since(written)),
+            Phase::Wait => p
+                .written
+                .map(|written| p.first_byte.unwrap_or(self.done).since(written).saturating_sub(self.between)),
             Phase::Receive => p.first_byte.map(|first| self.done.since(first)),
         }
     }

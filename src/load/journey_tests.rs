@@ -373,6 +373,7 @@ fn what_a_closing_server_did_not_look_at_is_sent_again_over_another_connection()
             let accepted = server.accepted.load(Ordering::Relaxed);
             assert!(all.passed > 5, "{name}: {} passed", all.passed);
             assert_eq!((all.failed_total(), accepted), (failed, refusing + 1), "{name}: {:?}", ran.details());
+            assert_eq!((all.connects, all.resent), (accepted, 3), "{name}: also those within a hit");
             assert_eq!(all.failed[Failure::Closed as usize], failed, "{name}");
             let closes = |detail: &String| detail == "the server closes the connection: GOAWAY NO_ERROR";
             assert!(ran.details().iter().all(closes), "{name}: {:?}", ran.details());
@@ -392,6 +393,7 @@ fn a_refused_stream_is_opened_again_a_few_times() {
         assert!(ran.passed() > 5 && ran.done() == ran.passed(), "{name}: {:?}", ran.details());
         assert_eq!(server.accepted.load(Ordering::Relaxed), 1, "{name}: the connection goes on");
         assert_eq!(ran.outcome.sent, ran.passed(), "{name}: a hit counts once");
+        assert_eq!((ran.all[0].resent, ran.all[0].connects), (3 * ran.passed(), 1), "{name}");
 
         let asked = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&asked);
@@ -402,6 +404,7 @@ fn a_refused_stream_is_opened_again_a_few_times() {
         let ran = run(&scenario, &server.url);
         assert!(ran.done() > 5 && ran.failed(Failure::Closed) == ran.done(), "{name}: {:?}", ran.details());
         assert_eq!(asked.load(Ordering::Relaxed), 4 * ran.done(), "{name}");
+        assert_eq!(ran.all[0].resent, 3 * ran.done(), "{name}");
         assert_eq!(ran.details()[0], "the server reset the stream: REFUSED_STREAM", "{name}");
     }
 }

@@ -16,6 +16,8 @@ mod aggregate;
 mod ask;
 mod attention;
 mod buffer;
+#[cfg(test)]
+mod chain_tests;
 mod choice;
 mod connect;
 mod connections;

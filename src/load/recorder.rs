@@ -70,7 +70,7 @@ impl Share {
             r.service.reset();
             r.phases.iter_mut().for_each(Latency::reset);
             (r.passed, r.failed, r.status) = (0, [0; Failure::ALL.len()], [0; 5]);
-            (r.bytes_in, r.bytes_out, r.connects, r.redirects) = (0, 0, 0, 0);
+            (r.bytes_in, r.bytes_out, r.connects, r.redirects, r.resent) = (0, 0, 0, 0, 0);
             r.checks.fill(0);
         }
         self.lateness.reset();
@@ -103,6 +103,7 @@ impl Share {
         r.bytes_out += hit.progress.bytes_out;
         r.connects += u64::from(hit.open.opened);
         r.redirects += u64::from(hit.redirects);
+        r.resent += u64::from(hit.resent);
         if hit.failed_checks != 0 {
             count_checks(&mut r.checks, hit.failed_checks);
         }
@@ -351,10 +352,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_waited_and_opened_between_exchanges_is_in_phases_of_its_own() {
+        // 100 of connecting before the request was sent, and 200 of 250 between two exchanges.
+        let mut opened = Hit { open_before: 100, between: 250, ..hit(0, 2_000) };
+        (opened.sent, opened.progress.first_byte) = (Some(at(950)), Some(at(1_400)));
+        (opened.open.connect, opened.open.tls) = (Some(240), Some(60));
+        let of = |phase| opened.phase(phase).unwrap_or(0);
+        let sum: u64 = Phase::ALL.iter().map(|p| of(*p)).sum();
+        assert_eq!((of(Phase::Connect), of(Phase::Tls), of(Phase::Wait)), (240, 60, 150));
+        assert_eq!((of(Phase::Queue), sum, opened.response()), (450 - 100 + 50, 2_000, 2_000));
+        assert_eq!(opened.service(), Some(1_550 - 50), "opening counts, waiting for a stream does not");
+        // Never sent: what was not opening was waiting.
+        let never = Hit { sent: None, progress: Progress::default(), between: 0, ..opened };
+        assert_eq!((never.phase(Phase::Queue), never.service()), (Some(1_700), None));
+    }
+
+    #[test]
     fn only_connections_that_were_opened_count_as_such() {
         let (mut recorder, outbox, _back) = recorder();
         for opened in [0, 1, 0] {
-            let open = OpenTimes { connect: Some(100), opened, ..OpenTimes::default() };
+            let mut open = OpenTimes::default();
+            (open.connect, open.opened) = (Some(100), opened);
             recorder.record(&Hit { open, ..hit(1, 1_000) }, None);
         }
         recorder.finish(Gauges::default(), at(900));

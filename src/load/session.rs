@@ -1,5 +1,6 @@
 //! One user: performs hits one after the other. Both models of load use it.
 
+mod chain;
 mod follow;
 
 use std::future::poll_fn;
@@ -41,6 +42,10 @@ pub(crate) struct Session<C> {
     trace_at: usize,
     body: Body,
     hit: Hit,
+    /// What the exchanges of the hit before the present one came to, if there were any.
+    earlier: Option<Progress>,
+    /// When the last exchange of the hit was over, while the next one waits for a connection.
+    since: Option<RunTime>,
     problem: Option<Problem>,
     maker: Maker,
 }
@@ -106,6 +111,8 @@ impl<C: Connections> Session<C> {
             trace_at: 0,
             body: Body::default(),
             hit: Hit::default(),
+            earlier: None,
+            since: None,
             problem: None,
             maker: Maker::default(),
         }
@@ -206,8 +213,8 @@ impl<C: Connections> Session<C> {
         match self.connections.ready(plan, &mut self.hit.open).await {
             Ok(false) => self.hit.start,
             Ok(true) => Some(plan.clock.now()),
-            Err(e) => {
-                self.end(Problem::Open(e), plan.clock.now());
+            Err(problem) => {
+                self.end(problem, plan.clock.now());
                 None
             }
         }
@@ -216,10 +223,12 @@ impl<C: Connections> Session<C> {
     /// Sends the request at `sent` and reads the answer. The hit is over then, passed or failed.
     pub(crate) async fn exchange(&mut self, plan: &Plan, template: &Template, sent: RunTime) {
         self.hit.sent = Some(sent);
+        self.hit.open_before = self.hit.open.total();
         let mut result = self.send(plan, template, template.step.recipe.method()).await;
         if result.is_ok() && plan.redirects > 0 && redirect::redirects(self.hit.progress.status) {
             result = self.follow(plan, template).await;
         }
+        self.join();
         self.hit.done = self.hit.progress.done.unwrap_or_else(|| plan.clock.now());
         match result {
             Err(problem) => self.end(problem, self.hit.done),
@@ -230,19 +239,20 @@ impl<C: Connections> Session<C> {
     /// One request and its answer; sent again where the server says that it did not look at it, as it does when it
     /// closes a connection in order.
     async fn send(&mut self, plan: &Plan, template: &Template, method: &str) -> Result<(), Problem> {
-        let rendered = self.maker.get().map(Person::rendered);
-        let body = plan.wire.apart(template.body(method, rendered));
-        let request = Outgoing { head: &self.head, body, no_body: method == "HEAD" };
         let mut left = ATTEMPTS;
         loop {
+            let rendered = self.maker.get().map(Person::rendered);
+            let body = plan.wire.apart(template.body(method, rendered));
+            let request = Outgoing { head: &self.head, body, no_body: method == "HEAD" };
             self.body.reset(template.keep);
-            self.hit.progress = Progress::default();
             let answer = Answer { progress: &mut self.hit.progress, body: &mut self.body };
             left -= 1;
             match self.connections.exchange(plan, request, answer).await {
                 Err(Problem::Http2(e)) if left > 0 && e.unprocessed() => {}
                 over => return over,
             }
+            self.again(plan).await?;
+            self.hit.resent = self.hit.resent.saturating_add(1);
         }
     }
 
@@ -264,15 +274,16 @@ impl<C: Connections> Session<C> {
         }
     }
 
+    /// Whether the hit under way has sent nothing and opens nothing: it waits for others.
+    pub(crate) const fn waits(&self) -> bool {
+        self.hit.sent.is_none() && !self.hit.open.under_way()
+    }
+
     /// Ends a hit whose [`Session::open`] or [`Session::exchange`] was dropped half-way.
     pub(crate) fn cut(&mut self, why: &'static str, now: RunTime) {
-        if let (None, Some(start)) = (self.hit.sent, self.hit.start) {
-            let (open, spent) = (&mut self.hit.open, now.since(start));
-            match open.connect {
-                None => open.connect = Some(spent),
-                Some(connect) => open.tls = Some(spent.saturating_sub(connect)),
-            }
-        }
+        self.hit.open.end();
+        self.resume(now);
+        self.join();
         self.end(Problem::Cut(why), now);
     }
 

@@ -27,6 +27,7 @@ const RECEIVED: &str = "loadprof_received_bytes";
 const TRANSMITTED: &str = "loadprof_transmitted_bytes";
 const CONNECTS: &str = "loadprof_connects";
 const REDIRECTS: &str = "loadprof_redirects";
+const RESENT: &str = "loadprof_resent";
 const CHECKS: &str = "loadprof_checks_failed";
 const LOG_LINES: &str = "loadprof_log_lines";
 const BACKLOG: &str = "loadprof_backlog";
@@ -56,6 +57,7 @@ pub(super) struct RequestTotals {
     pub(super) bytes_out: u64,
     pub(super) connects: u64,
     pub(super) redirects: u64,
+    pub(super) resent: u64,
     /// By the index of the check.
     pub(super) checks: Vec<u64>,
 }
@@ -114,6 +116,7 @@ impl RequestTotals {
         self.bytes_out += r.bytes_out;
         self.connects += r.connects;
         self.redirects += r.redirects;
+        self.resent += r.resent;
         if self.checks.len() < r.checks.len() {
             self.checks.resize(r.checks.len(), 0);
         }
@@ -133,6 +136,7 @@ impl RequestTotals {
             bytes_out: self.bytes_out.checked_sub(earlier.bytes_out)?,
             connects: self.connects.checked_sub(earlier.connects)?,
             redirects: self.redirects.checked_sub(earlier.redirects)?,
+            resent: self.resent.checked_sub(earlier.resent)?,
             checks: self.checks_since(&earlier.checks)?,
         })
     }
@@ -190,8 +194,9 @@ fn own_families(totals: &Totals, gauges: Gauges) -> Vec<Family<'_>> {
     let mut responses = counter(RESPONSES, "Answers by class of status.");
     let mut received = counter(RECEIVED, "Bytes received, heads and bodies.");
     let mut transmitted = counter(TRANSMITTED, "Bytes sent, heads and bodies.");
-    let mut connects = counter(CONNECTS, "Hits that had to open a connection.");
+    let mut connects = counter(CONNECTS, "Connections that were opened.");
     let mut redirects = counter(REDIRECTS, "Redirects that were followed.");
+    let mut resent = counter(RESENT, "Requests sent again because the server had not looked at them.");
     let mut checks = counter(CHECKS, "Answers that failed a named check, by the check's index.");
     let mut lines = counter(LOG_LINES, "Lines written to the interval logs.");
     (received.unit, transmitted.unit) = ("bytes".into(), "bytes".into());
@@ -215,6 +220,9 @@ fn own_families(totals: &Totals, gauges: Gauges) -> Vec<Family<'_>> {
         if r.redirects > 0 {
             redirects.push(label(None), r.redirects as f64);
         }
+        if r.resent > 0 {
+            resent.push(label(None), r.resent as f64);
+        }
         // Zeros too: a page says which checks there are.
         for (i, n) in r.checks.iter().enumerate() {
             let mut labels = label(None);
@@ -235,6 +243,7 @@ fn own_families(totals: &Totals, gauges: Gauges) -> Vec<Family<'_>> {
         transmitted,
         connects,
         redirects,
+        resent,
         checks,
         lines,
     ];
@@ -308,6 +317,10 @@ fn read_news(page: &Exposition<'_>, slugs: &[String], requests: &mut [RequestTot
     if let Some(family) = page.family(REDIRECTS) {
         let redirects = plain(family, "request", slugs)?;
         requests.iter_mut().zip(redirects).for_each(|(r, n)| r.redirects = n);
+    }
+    if let Some(family) = page.family(RESENT) {
+        let resent = plain(family, "request", slugs)?;
+        requests.iter_mut().zip(resent).for_each(|(r, n)| r.resent = n);
     }
     let Some(family) = page.family(CHECKS) else { return Ok(()) };
     each(family, "request", slugs, |i, sample, n| {

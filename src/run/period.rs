@@ -76,7 +76,7 @@ pub const SLOWEST: usize = 3;
 pub struct RequestPeriod {
     /// Intended start to last byte, failures and timeouts at their age.
     pub response: Latency,
-    /// Sent to last byte, the same hits.
+    /// Sent to last byte, the same hits; waits for a free connection or stream after a redirect are left out.
     pub service: Latency,
     /// Where the client's own time went; only hits in which the phase took place.
     pub phases: [Latency; Phase::ALL.len()],
@@ -94,6 +94,8 @@ pub struct RequestPeriod {
     pub connects: u64,
     /// Redirects that were followed.
     pub redirects: u64,
+    /// Requests sent again because the server had not looked at them (HTTP/2), each time counted.
+    pub resent: u64,
     /// Answers that failed each named check of the request, in its order; empty where it has none.
     pub checks: Vec<u64>,
 }
@@ -113,6 +115,7 @@ impl RequestPeriod {
             bytes_out: 0,
             connects: 0,
             redirects: 0,
+            resent: 0,
             checks: Vec::new(),
         }
     }
@@ -126,6 +129,7 @@ impl RequestPeriod {
         self.bytes_out += more.bytes_out;
         self.connects += more.connects;
         self.redirects += more.redirects;
+        self.resent += more.resent;
         if self.checks.len() < more.checks.len() {
             self.checks.resize(more.checks.len(), 0);
         }
@@ -155,7 +159,7 @@ impl Default for RequestPeriod {
 /// the response time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Phase {
-    /// Waiting for the generator or for a free connection: intended start to start.
+    /// Waiting for the generator, for a free connection, or for a stream that the server allows.
     Queue,
     /// Name look-up.
     Dns,
@@ -165,7 +169,7 @@ pub enum Phase {
     Tls,
     /// Writing the request.
     Send,
-    /// Request written to first byte of the answer.
+    /// Request written to first byte of the answer; without connections opened in between.
     Wait,
     /// First byte to last byte.
     Receive,

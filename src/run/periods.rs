@@ -193,6 +193,7 @@ impl Entry {
             bytes_out: r.bytes_out,
             connects: r.connects,
             redirects: r.redirects,
+            resent: r.resent,
             checks: r.checks.clone(),
             ..RequestPeriod::new()
         });

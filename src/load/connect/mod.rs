@@ -7,6 +7,7 @@ mod proxy;
 mod reason;
 #[cfg(test)]
 mod tests;
+mod times;
 mod tls;
 
 use std::fmt;
@@ -21,12 +22,12 @@ use url::{Host, Url};
 use super::socket::Socket;
 use super::stream::Stream;
 use crate::scenario::{Target, Transport};
-use crate::time::nanos;
 
 pub use error::ConnectError;
 pub(crate) use error::OpenError;
 pub(crate) use proxy::ProxyError;
 pub(crate) use reason::reason;
+pub(crate) use times::OpenTimes;
 
 use proxy::Tunnel;
 use tls::Tls;
@@ -54,16 +55,6 @@ impl fmt::Debug for Connector {
         out.field("addresses", &self.addresses).field("proxied", &self.proxied);
         out.field("tls", &self.tls.as_ref().map(Tls::name)).finish_non_exhaustive()
     }
-}
-
-/// What opening a connection took, in nanoseconds; a phase that did not take place is none.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct OpenTimes {
-    /// TCP, and the tunnel if there is a proxy.
-    pub(crate) connect: Option<u64>,
-    pub(crate) tls: Option<u64>,
-    /// Connections that were opened, TLS or not: a phase that failed took its time, too.
-    pub(crate) opened: u16,
 }
 
 impl Connector {
@@ -124,17 +115,17 @@ impl Connector {
         self.lookup
     }
 
-    /// Opens a connection; `times` says how long each phase took, also when the next one fails.
+    /// Opens a connection; adds to `times` how long each phase took, also when the next one fails.
     pub(crate) async fn open(&self, times: &mut OpenTimes) -> Result<Stream, OpenError> {
-        let begun = Instant::now();
+        times.begin_connect();
         let tcp = self.way().await;
-        let connected = Instant::now();
-        times.connect = Some(nanos(connected - begun));
+        times.end();
         let tcp = Socket::new(tcp?).map_err(OpenError::Connect)?;
         times.opened = times.opened.saturating_add(1);
         let Some(tls) = &self.tls else { return Ok(Stream::Plain(tcp)) };
+        times.begin_tls();
         let stream = tls.open(tcp).await;
-        times.tls = Some(nanos(connected.elapsed()));
+        times.end();
         Ok(Stream::Tls(Box::new(stream?)))
     }
 

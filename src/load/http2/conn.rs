@@ -44,6 +44,26 @@ impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Connection<S> {
         if self.reusable() { Poll::Pending } else { Poll::Ready(()) }
     }
 
+    /// Waits until the server takes a stream, or takes none any more; says whether that had to be waited for.
+    pub(crate) async fn room(&mut self) -> bool {
+        let (mut waited, mut ticket) = (false, None);
+        poll_fn(|cx| {
+            loop {
+                if self.link.mux.poll_room(cx, &mut ticket).is_ready() {
+                    return Poll::Ready(());
+                }
+                waited = true;
+                self.link.poll_write(cx);
+                if self.link.poll_read(cx) == 0 && self.link.mux.broken.is_none() {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await;
+        self.link.mux.give_up(ticket);
+        waited
+    }
+
     /// Sends a request and reads its answer; `answer` says how far it came, whatever happens. A future that is
     /// dropped half-way resets its stream and leaves the connection usable.
     ///
@@ -54,7 +74,7 @@ impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Connection<S> {
         request: Outgoing<'_>,
         answer: Answer<'_>,
     ) -> Result<(), ExchangeError> {
-        let mut exchange = Exchange::new(&mut self.link, request, answer);
+        let mut exchange = Exchange::new(&mut self.link, request, answer, None);
         poll_fn(|cx| {
             loop {
                 if let Poll::Ready(result) = exchange.poll(cx) {

@@ -22,7 +22,8 @@ impl Mux {
         if ack {
             return self.quiet();
         }
-        if !self.peer.known {
+        let first = !self.peer.known;
+        if first {
             (self.peer.known, self.peer.max_streams) = (true, u32::MAX);
         }
         let window = self.peer.initial_window;
@@ -31,6 +32,9 @@ impl Mux {
         }
         self.move_windows(i64::from(self.peer.initial_window) - i64::from(window))?;
         frame::settings_ack(&mut self.out);
+        if first {
+            self.wake_waiting();
+        }
         self.admit();
         self.quiet()
     }

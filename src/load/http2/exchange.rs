@@ -26,8 +26,9 @@ pub(crate) struct Exchange<'a, A: Access> {
 }
 
 impl<'a, A: Access> Exchange<'a, A> {
-    pub(crate) const fn new(via: A, request: Outgoing<'a>, answer: Answer<'a>) -> Self {
-        Self { via, request, answer, id: 0, ticket: None, sent: 0 }
+    /// `ticket`: of somebody who has waited for a stream already.
+    pub(crate) const fn new(via: A, request: Outgoing<'a>, answer: Answer<'a>, ticket: Option<u64>) -> Self {
+        Self { via, request, answer, id: 0, ticket, sent: 0 }
     }
 
     /// Opens the stream, sends what the windows allow, and is ready when the answer is whole.

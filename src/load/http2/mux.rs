@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use super::error::{Broken, Code, ConnectionError, ExchangeError};
 use super::frame::{self, PREFACE, setting};
@@ -128,20 +128,18 @@ impl Mux {
 
     // ---- opening -------------------------------------------------------------------------------------
 
-    /// Opens a stream and sends its head; waits while the server has as many as it takes. `ticket` keeps the
-    /// place in the queue.
-    pub(crate) fn poll_open(
+    /// Waits while the server has as many streams as it takes. `ticket` is the place in the queue; it keeps the
+    /// stream for its holder until it is opened or given up.
+    pub(crate) fn poll_room(
         &mut self,
         cx: &Context<'_>,
         ticket: &mut Option<u64>,
-        request: &Outgoing<'_>,
-        answer: &mut Answer<'_>,
-    ) -> Poll<Result<u32, ExchangeError>> {
+    ) -> Poll<Result<(), ExchangeError>> {
         if !self.reusable() {
             return Poll::Ready(Err(self.refusal()));
         }
         let room = self.peer.max_streams.saturating_sub(self.active) as usize;
-        let place = ticket.and_then(|t| self.waiting.iter().position(|(other, _)| *other == t));
+        let place = self.place(*ticket);
         if place.unwrap_or(self.waiting.len()) >= room {
             match place {
                 Some(place) => self.waiting[place].1.clone_from(cx.waker()),
@@ -153,11 +151,34 @@ impl Mux {
             }
             return Poll::Pending;
         }
-        if let Some(place) = place {
+        Poll::Ready(Ok(()))
+    }
+
+    fn place(&self, ticket: Option<u64>) -> Option<usize> {
+        ticket.and_then(|ticket| self.waiting.iter().position(|(other, _)| *other == ticket))
+    }
+
+    /// Opens a stream and sends its head, as soon as there is room for it.
+    pub(crate) fn poll_open(
+        &mut self,
+        cx: &Context<'_>,
+        ticket: &mut Option<u64>,
+        request: &Outgoing<'_>,
+        answer: &mut Answer<'_>,
+    ) -> Poll<Result<u32, ExchangeError>> {
+        ready!(self.poll_room(cx, ticket))?;
+        if let Some(place) = self.place(ticket.take()) {
             self.waiting.remove(place);
         }
-        *ticket = None;
         Poll::Ready(Ok(self.open(request, answer)))
+    }
+
+    /// Somebody who waited for a stream waits no more; the next one may have it.
+    pub(crate) fn give_up(&mut self, ticket: Option<u64>) {
+        if let Some(place) = self.place(ticket) {
+            self.waiting.remove(place);
+            self.admit();
+        }
     }
 
     fn open(&mut self, request: &Outgoing<'_>, answer: &mut Answer<'_>) -> u32 {
@@ -233,10 +254,7 @@ impl Mux {
 
     /// The owner leaves, with what it has got: a stream that is not over is cancelled.
     pub(crate) fn leave(&mut self, id: u32, ticket: Option<u64>, answer: &mut Answer<'_>) {
-        if let Some(ticket) = ticket {
-            self.waiting.retain(|(other, _)| *other != ticket);
-            self.admit();
-        }
+        self.give_up(ticket);
         let Some(stream) = self.streams.get(id) else { return };
         *answer.progress = stream.progress;
         std::mem::swap(&mut stream.body, answer.body);
@@ -292,6 +310,11 @@ impl Mux {
             let room = if self.reusable() { room } else { usize::MAX };
             self.waiting.iter().take(room).for_each(|(_, waker)| waker.wake_by_ref());
         }
+    }
+
+    /// Wakes everyone who waits: there may be more room elsewhere.
+    pub(crate) fn wake_waiting(&self) {
+        self.waiting.iter().for_each(|(_, waker)| waker.wake_by_ref());
     }
 
     /// Every stream and everyone who waits is told that the connection is lost.

@@ -20,6 +20,30 @@ use crate::load::http1::conn::Outgoing;
 use crate::load::stream::Arrivals;
 use crate::time::RunClock;
 
+/// Leave to open a stream; whoever drops it leaves the stream to the next one.
+#[derive(Debug)]
+pub(crate) struct Turn<S> {
+    link: Shared<S>,
+    /// The place in the queue, if there was one.
+    ticket: Option<u64>,
+}
+
+/// What became of the wait for a stream.
+#[derive(Debug)]
+pub(crate) enum Room<S> {
+    Free(Turn<S>),
+    /// The server has only now said how many streams it takes: another connection may have more room.
+    Settled,
+}
+
+impl<S> Drop for Turn<S> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            (&self.link).mux(|mux| mux.give_up(Some(ticket)));
+        }
+    }
+}
+
 /// A handle of a shared connection.
 #[derive(Debug)]
 pub(crate) struct Shared<S>(Rc<RefCell<Inner<S>>>);
@@ -99,7 +123,6 @@ impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Shared<S> {
     }
 
     /// Streams that the server allows at the same time, once it has said so.
-    #[cfg(test)]
     pub(crate) fn max_streams(&self) -> Option<u32> {
         let peer = self.0.borrow().link.mux.peer;
         peer.known.then_some(peer.max_streams)
@@ -130,17 +153,57 @@ impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Shared<S> {
         .await;
     }
 
+    /// Waits until the server takes another stream; `waited` says whether that was not at once.
+    ///
+    /// # Errors
+    /// Why the connection takes no more requests.
+    pub(crate) async fn room(&self, waited: &mut bool) -> Result<Room<S>, ExchangeError> {
+        let mut turn = Turn { link: self.clone(), ticket: None };
+        let mut unsettled = false;
+        poll_fn(|cx| {
+            (&*self).mux(|mux| {
+                if unsettled && mux.peer.known {
+                    return Poll::Ready(Ok(()));
+                }
+                unsettled = !mux.peer.known;
+                let polled = mux.poll_room(cx, &mut turn.ticket);
+                *waited |= polled.is_pending();
+                unsettled &= polled.is_pending();
+                polled
+            })
+        })
+        .await?;
+        Ok(if unsettled { Room::Settled } else { Room::Free(turn) })
+    }
+
+    /// Sends a request and reads its answer; `answer` says how far it came, whatever happens. A future that is
+    /// dropped half-way resets its stream and leaves the connection to the others.
+    ///
+    /// # Errors
+    /// [`ExchangeError`]; ask [`Shared::reusable`] afterwards.
+    #[cfg(test)]
+    pub(crate) async fn exchange(
+        &self,
+        request: Outgoing<'_>,
+        answer: Answer<'_>,
+    ) -> Result<(), ExchangeError> {
+        Turn { link: self.clone(), ticket: None }.exchange(request, answer).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Turn<S> {
     /// Sends a request and reads its answer; `answer` says how far it came, whatever happens. A future that is
     /// dropped half-way resets its stream and leaves the connection to the others.
     ///
     /// # Errors
     /// [`ExchangeError`]; ask [`Shared::reusable`] afterwards.
     pub(crate) async fn exchange(
-        &self,
+        mut self,
         request: Outgoing<'_>,
         answer: Answer<'_>,
     ) -> Result<(), ExchangeError> {
-        let mut exchange = Exchange::new(self, request, answer);
+        let ticket = self.ticket.take();
+        let mut exchange = Exchange::new(&self.link, request, answer, ticket);
         poll_fn(|cx| exchange.poll(cx)).await
     }
 }

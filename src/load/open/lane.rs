@@ -19,6 +19,9 @@ pub(crate) const TIME_LIMIT: &str = "not done within the time limit";
 /// Why a hit was cut off.
 pub(crate) const RUN_ENDED: &str = "not done when the run ended";
 
+/// Why a hit was cut off that had not been sent: only shared connections are waited for.
+pub(crate) const NO_STREAM: &str = "no connection with a free stream within the time limit";
+
 /// How late a pause may end without the next request's fault: tokio's timers count whole milliseconds, and round up.
 const TIMER_GRAIN: u64 = 2_000_000;
 
@@ -253,10 +256,18 @@ async fn hit<C: Connections>(worker: &Rc<Worker>, lane: &Lane, session: &mut Ses
             session.exchange(plan, template, sent).await;
         })
         .await;
-    if let Err(why) = outcome {
-        session.cut(why, plan.clock.now());
-    }
     lane.set_limit(NEVER);
+    if let Err(why) = outcome {
+        let now = plan.clock.now();
+        match (session.waits(), why) {
+            // As the arrivals of the backlog, which wait for the same.
+            (true, RUN_ENDED) => {
+                return worker.record(&Hit::unsent(due.n, due.request, due.intended, now), None);
+            }
+            (true, _) => session.cut(NO_STREAM, now),
+            (false, _) => session.cut(why, now),
+        }
+    }
     if plan.streams == 0 {
         worker.connection(lane, session.connected());
     }

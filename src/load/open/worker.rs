@@ -105,7 +105,7 @@ impl Worker {
             unsent: Cell::new(thread as u64),
             stage: Cell::new(Stage::Running),
             lanes: RefCell::default(),
-            links: Links::default(),
+            links: Links::new(plan.connections_of(thread), plan.streams),
             attention: Attention::default(),
             short_answers: Cell::new(None),
             ready: RefCell::default(),

@@ -3,7 +3,6 @@
 use super::Session;
 use crate::load::connections::Connections;
 use crate::load::hit::Problem;
-use crate::load::http1::conn::Progress;
 use crate::load::http1::request::{Own, content_length};
 use crate::load::person::Person;
 use crate::load::plan::Plan;
@@ -30,10 +29,8 @@ impl<C: Connections> Session<C> {
             method = redirect::method(self.hit.progress.status, &method).to_owned();
             self.hit.redirects += 1;
             self.write_redirected(plan, template, &method, &path);
-            let before = self.hit.progress;
-            let result = self.send(plan, template, &method).await;
-            self.hit.progress = joined(before, self.hit.progress);
-            result?;
+            self.again(plan).await?;
+            self.send(plan, template, &method).await?;
         }
         self.take_cookies(plan, Some(&path));
         Ok(())
@@ -56,15 +53,5 @@ impl<C: Connections> Session<C> {
         let headers = template.step.recipe.headers(rendered).chain(cookie);
         self.trace_at = plan.wire.write(message, headers, own, &mut self.head);
         self.patch(plan);
-    }
-}
-
-/// A hit's progress over a redirect: sent with the first request, answered by the last.
-fn joined(first: Progress, last: Progress) -> Progress {
-    Progress {
-        written: first.written,
-        bytes_in: first.bytes_in + last.bytes_in,
-        bytes_out: first.bytes_out + last.bytes_out,
-        ..last
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::server::SendResponse;
+use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream};
 use http::{Request, Response};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -22,6 +22,8 @@ pub(crate) struct Asked {
 pub(crate) enum Reply {
     /// Answered after 5 ms.
     Answer(Response<Bytes>),
+    /// Answered with status 200 after so many milliseconds.
+    Late(u64),
     /// Its stream is reset as not looked at.
     Refused,
 }
@@ -52,6 +54,17 @@ type Answers = Arc<dyn Fn(&Asked) -> Reply + Send + Sync>;
 
 impl Server {
     pub(crate) fn start(ends: Ends, answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+        Self::with(Builder::new(), ends, answer)
+    }
+
+    /// One whose connections take so many streams at the same time, and refuse others.
+    pub(crate) fn narrow(streams: u32, answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+        let mut builder = Builder::new();
+        builder.max_concurrent_streams(streams);
+        Self::with(builder, Ends::Never, answer)
+    }
+
+    fn with(builder: Builder, ends: Ends, answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         listener.set_nonblocking(true).expect("a setting");
@@ -65,7 +78,7 @@ impl Server {
                     let number = count.fetch_add(1, Ordering::Relaxed);
                     match ends {
                         Ends::Refusing(most) if number < most => tokio::spawn(refuse(stream)),
-                        _ => tokio::spawn(serve(stream, ends, Arc::clone(&answers))),
+                        _ => tokio::spawn(serve(stream, builder.clone(), ends, Arc::clone(&answers))),
                     };
                 }
             });
@@ -74,8 +87,8 @@ impl Server {
     }
 }
 
-async fn serve(stream: TcpStream, ends: Ends, answers: Answers) {
-    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+async fn serve(stream: TcpStream, builder: Builder, ends: Ends, answers: Answers) {
+    let Ok(mut connection) = builder.handshake(stream).await else { return };
     let mut number = 0;
     while let Some(Ok((request, reply))) = connection.accept().await {
         number += 1;
@@ -95,15 +108,15 @@ async fn answer(request: Request<RecvStream>, number: u64, mut reply: SendRespon
         let _ = incoming.flow_control().release_capacity(part.len());
         body.extend_from_slice(&part);
     }
-    match answers(&Asked { head, body, number }) {
-        Reply::Refused => reply.send_reset(Reason::REFUSED_STREAM),
-        Reply::Answer(answer) => {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-            let (head, body) = answer.into_parts();
-            let Ok(mut out) = reply.send_response(Response::from_parts(head, ()), false) else { return };
-            let _ = out.send_data(body, true);
-        }
-    }
+    let (answer, millis) = match answers(&Asked { head, body, number }) {
+        Reply::Refused => return reply.send_reset(Reason::REFUSED_STREAM),
+        Reply::Answer(answer) => (answer, 5),
+        Reply::Late(millis) => (Response::new(Bytes::new()), millis),
+    };
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+    let (head, body) = answer.into_parts();
+    let Ok(mut out) = reply.send_response(Response::from_parts(head, ()), false) else { return };
+    let _ = out.send_data(body, true);
 }
 
 /// SETTINGS, then a GOAWAY that names no stream at all: whatever comes is not looked at.

@@ -88,9 +88,16 @@ pub(super) fn connections(c: &ConnectionSummary) -> Option<String> {
     };
     let each = c.requests as f64 / c.opened as f64;
     let each = if each < 10.0 { format!("{each:.1}") } else { quantity::count(each.round() as u64) };
+    let resent = match c.resent {
+        0 => String::new(),
+        n => format!(
+            " {} times a request was sent again because the server had not looked at it (GOAWAY, REFUSED_STREAM).",
+            quantity::count(n)
+        ),
+    };
     Some(format!(
         "{}, over the whole run: {} connections opened, at most {} open at the same time{streams} (seen at the end \
-         of each period), {each} requests per connection.",
+         of each period), {each} requests per connection.{resent}",
         c.protocol,
         quantity::count(c.opened),
         quantity::count(c.most_open),
@@ -109,28 +116,32 @@ mod tests {
 
     #[test]
     fn connections_are_told_in_a_sentence() {
-        let told = |protocol: &str, opened, requests| {
+        let told = |protocol: &str, opened, requests, resent| {
             let summary = ConnectionSummary {
                 protocol: protocol.into(),
                 opened,
                 most_open: 4,
                 most_streams: 1_200,
                 requests,
+                resent,
             };
             connections(&summary)
         };
         assert_eq!(
-            told("HTTP/2", 5, 61_000).as_deref(),
+            told("HTTP/2", 5, 61_000, 0).as_deref(),
             Some(
                 "HTTP/2, over the whole run: 5 connections opened, at most 4 open at the same time with 1,200 \
                  streams (seen at the end of each period), 12,200 requests per connection."
             )
         );
-        let plain = told("HTTP/1.1", 4, 9).expect("opened");
+        let plain = told("HTTP/1.1", 4, 9, 0).expect("opened");
         assert!(
             plain.contains("same time (seen") && plain.ends_with("2.2 requests per connection."),
             "{plain}"
         );
-        assert_eq!(told("HTTP/1.1", 0, 9), None);
+        assert_eq!(told("HTTP/1.1", 0, 9, 0), None);
+        let again = told("HTTP/2", 5, 61_000, 1_234).expect("opened");
+        let words = " 1,234 times a request was sent again because the server had not looked at it";
+        assert!(again.contains(words), "{again}");
     }
 }

@@ -19,7 +19,7 @@ use url::Url;
 
 use super::{Connector, OpenError, OpenTimes};
 use crate::load::stream::Stream;
-use crate::load::testing::{OK, constant, read_request, scenario};
+use crate::load::testing::{Asked, OK, constant, read_request, scenario};
 use crate::run::period::Failure;
 use crate::scenario::{Scenario, Transport};
 
@@ -98,6 +98,16 @@ impl TlsServer {
     }
 
     fn on(listener: TcpListener, config: ServerConfig) -> Self {
+        Self::serving(listener, config, Duration::ZERO, |_| OK)
+    }
+
+    /// One that begins each handshake after a `pause`.
+    fn serving(
+        listener: TcpListener,
+        config: ServerConfig,
+        pause: Duration,
+        answer: fn(&Asked) -> &'static [u8],
+    ) -> Self {
         let server = Self { address: listener.local_addr().expect("bound"), seen: Arc::default() };
         let (config, seen) = (Arc::new(config), Arc::clone(&server.seen));
         std::thread::spawn(move || {
@@ -105,13 +115,15 @@ impl TlsServer {
                 let connection = ServerConnection::new(Arc::clone(&config)).expect("config");
                 let seen = Arc::clone(&seen);
                 std::thread::spawn(move || {
+                    std::thread::sleep(pause);
                     let asked = AtomicU64::new(0);
                     let mut stream = BufReader::new(StreamOwned::new(connection, stream));
                     while let Some(asked) = read_request(&mut stream, &asked) {
                         let name = stream.get_ref().conn.server_name().map(str::to_owned);
+                        let text = answer(&asked);
                         seen.lock().expect("no panic").push((name, asked.head));
                         let out = stream.get_mut();
-                        if out.write_all(OK).and_then(|()| out.flush()).is_err() {
+                        if out.write_all(text).and_then(|()| out.flush()).is_err() {
                             break;
                         }
                     }

@@ -235,3 +235,28 @@ fn plain_text_in_place_of_tls_is_a_tls_failure() {
     assert_eq!(ran.failed(Failure::Tls) + ran.failed(Failure::Timeout), 10, "{:?}", ran.details());
     assert_eq!(ran.outcome.sent, 0);
 }
+
+#[test]
+fn a_handshake_behind_a_redirect_is_no_wait_for_the_answer() {
+    let (files, authority) = (Files::new(), Authority::new());
+    let away = |asked: &Asked| -> &'static [u8] {
+        match asked.head.starts_with("GET / ") {
+            true => b"HTTP/1.1 302 Found\r\nlocation: /to\r\ncontent-length: 0\r\n\r\n",
+            false => OK,
+        }
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let pause = Duration::from_millis(100);
+    let server = TlsServer::serving(listener, authority.leaf("localhost").server(), pause, away);
+    let ca = Some(files.write("ca.pem", &authority.pem));
+    let mut twice = ten(Transport { ca, redirects: 1, ..Transport::default() });
+    twice.target.keep_alive = false;
+    let ran = run(&twice, &server.url("localhost"));
+    let all = &ran.all[0];
+    assert_eq!((all.passed, all.connects), (10, 20), "{:?}", ran.details());
+    let (tls, wait) = (&all.phases[Phase::Tls as usize], &all.phases[Phase::Wait as usize]);
+    assert_eq!((tls.len(), wait.len()), (10, 10));
+    assert!(tls.min() >= 195 * MILLISECOND, "both handshakes: {}", tls.min());
+    assert!(wait.value_at_quantile(0.5) < 90 * MILLISECOND, "{}", wait.value_at_quantile(0.5));
+    assert!(all.service.min() >= 95 * MILLISECOND, "the second one lies between sending and the last byte");
+}

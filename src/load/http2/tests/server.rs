@@ -12,11 +12,11 @@ use http::{Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::{LocalSet, spawn_local};
 
-use super::rig::{GET, Owner};
+use super::rig::{GET, MAX_STREAMS, Owner, settings};
 use crate::load::http1::conn::Outgoing;
 use crate::load::http2::conn::Connection;
 use crate::load::http2::error::{Code, ConnectionError, ExchangeError};
-use crate::load::http2::shared::Shared;
+use crate::load::http2::shared::{Room, Shared};
 use crate::time::RunClock;
 
 type Asked = Request<RecvStream>;
@@ -328,6 +328,79 @@ fn one_user_drives_its_own_connection() {
         }
         let head = Outgoing { head: b"\x02\x04HEAD\x86\x84\x01\x01h", body: b"", no_body: true };
         alone(&mut connection, head).await.1.expect("passes");
+    });
+}
+
+#[test]
+fn a_user_waits_for_a_stream_before_its_request_begins() {
+    local(async {
+        let (client, mut io) = duplex(3000);
+        let mut connection = Connection::new(client, RunClock::start());
+        assert!(!connection.room().await, "one request may be sent before the server says anything");
+        io.write_all(&settings(&[(MAX_STREAMS, 0)])).await.expect("fits");
+        std::future::poll_fn(|cx| std::task::Poll::Ready(connection.poll_idle(cx))).await.is_pending();
+        let later = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            io.write_all(&settings(&[(MAX_STREAMS, 1)])).await.expect("fits");
+        };
+        let (waited, ()) = tokio::join!(connection.room(), later);
+        assert!(waited && connection.reusable());
+        drop(io);
+        assert!(!connection.room().await, "nothing to wait for: the exchange says why");
+    });
+}
+
+#[test]
+fn whoever_leaves_its_turn_leaves_the_stream_to_the_next() {
+    local(async {
+        let (link, io) = shared(64 * 1024);
+        let mut builder = Builder::new();
+        builder.max_concurrent_streams(1);
+        spawn_local(serve(io, builder, echo, |_| ()));
+        ask(&link, POST).await.1.expect("passes");
+        let mut waited = false;
+        let Ok(Room::Free(first)) = link.room(&mut waited).await else { panic!("nobody is there") };
+        assert!(!waited && link.max_streams() == Some(1));
+        let slow = async {
+            let mut owner = Owner::default();
+            first.exchange(POST, owner.answer()).await.expect("passes");
+        };
+        let mut turns = [false, false];
+        let [one, two] = &mut turns;
+        let waits = async {
+            let kept = link.room(one).await;
+            // Its turn, which it does not use.
+            drop(kept);
+        };
+        let next = async {
+            let Ok(Room::Free(turn)) = link.room(two).await else { panic!("has its turn") };
+            let mut owner = Owner::default();
+            turn.exchange(POST, owner.answer()).await.expect("passes");
+        };
+        tokio::join!(slow, waits, next);
+        assert_eq!((turns, link.active()), ([true, true], 0));
+    });
+}
+
+#[test]
+fn what_waits_for_a_server_to_say_how_much_it_takes_is_sent_elsewhere_then() {
+    local(async {
+        let (link, mut io) = shared(64 * 1024);
+        let first = spawn_local({
+            let link = link.clone();
+            async move { ask(&link, POST).await.1 }
+        });
+        tokio::task::yield_now().await;
+        let mut waited = false;
+        let says = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            io.write_all(&settings(&[(MAX_STREAMS, 1)])).await.expect("fits");
+        };
+        let (room, ()) = tokio::join!(link.room(&mut waited), says);
+        assert!(matches!(room, Ok(Room::Settled)) && waited, "{room:?}");
+        let (lost, ()) = tokio::join!(link.room(&mut waited), async { drop(io) });
+        assert!(matches!(lost, Err(ExchangeError::Closed(_))), "{lost:?}");
+        first.await.expect("no panic").expect_err("closed");
     });
 }
 
