@@ -31,6 +31,8 @@ fn schedule(c: &mut Criterion) {
     let kinds = [
         ("even", constant(), Spread::Even),
         ("linear ramp", ramp(), Spread::Even),
+        ("jittered", constant(), Spread::Jittered),
+        ("jittered ramp", ramp(), Spread::Jittered),
         ("poisson", hour, Spread::Poisson),
     ];
     for (name, executor, spread) in kinds {

@@ -110,6 +110,7 @@ fn manifest() -> Manifest {
         target: "http://127.0.0.1:8080/".into(),
         baseline: None,
         max_connections: None,
+        arrivals: None,
         started_unix_nanos: 1_767_225_600_000_000_000,
         state: RunState::Recording,
         host: Host { cores: 2, kernel: "6.1".into(), cpu: "a CPU".into(), memory_bytes: 8 << 30 },

@@ -215,6 +215,11 @@ pub enum Caveat {
         /// What is saturated.
         what: String,
     },
+    /// Arrivals kept step with the samples of CPU profiles.
+    InStep {
+        /// Arrivals per second.
+        rate: f64,
+    },
     /// The two runs that were compared differ in a setting.
     UnlikeRuns {
         /// What differs.

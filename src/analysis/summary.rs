@@ -38,8 +38,23 @@ pub struct LoadSummary {
     /// Journeys of more than one step over the whole run, warm-up included.
     #[serde(default)]
     pub journeys: Vec<JourneySummary>,
+    /// How the arrivals of the open model were spaced; none in the closed one.
+    #[serde(default)]
+    pub arrivals: Option<Spacing>,
     /// Whether the model is open (scheduled) or closed (users).
     pub open_model: bool,
+}
+
+/// How arrivals are spaced in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Spacing {
+    /// At equal distances.
+    Even,
+    /// Each at random within its own slot.
+    Jittered,
+    /// At random: a Poisson process.
+    Poisson,
 }
 
 /// How requests went over connections, over the whole run.

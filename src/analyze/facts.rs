@@ -84,6 +84,7 @@ pub(super) fn caveats(run: &Loaded, detection: &Detection, validity: &Validity) 
     let mut all: Vec<Caveat> =
         run.recording.partial.iter().map(|why| Caveat::Partial { why: why.clone() }).collect();
     all.extend(detection.notes.iter().cloned());
+    all.extend(run.scenario.in_step().map(|rate| Caveat::InStep { rate: rate.0 }));
     all.extend(lost(run));
     all.extend(not_torn_down(run));
     // Of what was sent, a strained check says that the target is the limit.

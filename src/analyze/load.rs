@@ -7,7 +7,7 @@ use super::metrics::growth_series;
 use crate::detect::{self, Series};
 use crate::run::period::LoadPeriod;
 use crate::run::reader::Recording;
-use crate::scenario::{EnvPolicy, Scenario};
+use crate::scenario::{Arrivals, EnvPolicy, Scenario};
 use crate::time::{RunTime, Window, nanos};
 
 /// A run that was opened.
@@ -36,6 +36,12 @@ impl Loaded {
         if let Some(connections) = recording.manifest.max_connections {
             scenario.load.max_connections = connections;
         }
+        // A run that does not tell was made before there was jitter.
+        scenario.load.arrivals = match recording.manifest.arrivals {
+            Some(arrivals) => arrivals,
+            None if scenario.load.arrivals == Arrivals::Jittered => Arrivals::Even,
+            None => scenario.load.arrivals,
+        };
         let periods = recording.read_periods()?;
         if periods.is_empty() {
             return Err(AnalyzeError::Empty(dir.to_owned()));

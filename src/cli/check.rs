@@ -5,15 +5,34 @@ use super::{Failure, output};
 use crate::collect::preflight::SourceCheck;
 use crate::gate::Exit;
 use crate::record::{self, Preflight};
-use crate::scenario::{EnvPolicy, Scenario};
+use crate::scenario::{Arrivals, EnvPolicy, Scenario};
 
 pub(super) fn check(args: &ScenarioArgs) -> Result<Exit, Failure> {
     let (scenario, _) =
         Scenario::load(&args.scenario, &args.set, EnvPolicy::Require).map_err(Failure::usage)?;
     output::say(&format!("{}: valid, {} requests", args.scenario.display(), scenario.requests.len()));
+    if let Some(words) = arrivals(&scenario) {
+        output::say(&words);
+    }
     let checked = record::check(&scenario).map_err(Failure::usage)?;
     output::say(&words(&checked));
     Ok(if checked.problems().is_empty() { Exit::Pass } else { Exit::Usage })
+}
+
+/// What nobody wrote and what may surprise: how arrivals are spaced beside a CPU profile.
+fn arrivals(scenario: &Scenario) -> Option<String> {
+    if let Some(rate) = scenario.in_step() {
+        return Some(format!(
+            "arrivals: NOT GOOD: even ones at {}/s keep step with the samples of CPU profiles, and CPU time per \
+             function may be wrong several times over: leave out load.arrivals, or write arrivals = \"jittered\"",
+            rate.0
+        ));
+    }
+    let jittered = scenario.load.executor.is_open() && scenario.load.arrivals == Arrivals::Jittered;
+    jittered.then(|| {
+        "arrivals: jittered, each at random within its own slot, so that none keep step with the samples of CPU profiles"
+            .to_owned()
+    })
 }
 
 fn words(checked: &Preflight) -> String {

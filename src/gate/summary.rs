@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::figures::{added, judged_part, lateness, per_second, quantiles, share};
 use crate::analysis::{
-    CheckSummary, ConnectionSummary, Example, JourneySummary, LoadSummary, RequestSummary, TimelinePoint,
+    CheckSummary, ConnectionSummary, Example, JourneySummary, LoadSummary, RequestSummary, Spacing,
+    TimelinePoint,
 };
 use crate::run::period::{Failure, FailureExample, LoadPeriod, Phase, RequestPeriod, new_latency};
-use crate::scenario::{HttpVersion, Request, Scenario};
+use crate::scenario::{Arrivals, HttpVersion, Request, Scenario};
 use crate::time::{RunTime, Window};
 
 /// Figures of the part of the run after `warm_up`. `periods` are those of the whole run.
@@ -42,7 +43,16 @@ pub fn summarize(periods: &[LoadPeriod], scenario: &Scenario, warm_up: RunTime) 
         lateness: quantiles(&lateness(judged)),
         connections: Some(connections(periods, scenario)),
         journeys: journeys(periods, scenario),
+        arrivals: scenario.load.executor.is_open().then(|| spacing(scenario.load.arrivals)),
         open_model: scenario.load.executor.is_open(),
+    }
+}
+
+const fn spacing(arrivals: Arrivals) -> Spacing {
+    match arrivals {
+        Arrivals::Even => Spacing::Even,
+        Arrivals::Jittered => Spacing::Jittered,
+        Arrivals::Poisson => Spacing::Poisson,
     }
 }
 

@@ -26,6 +26,9 @@ pub fn unlike(current: &Scenario, baseline: &Scenario) -> Unlike {
             what.push(format!("{name}: {a}, was {b}"));
         }
     };
+    if current.load.executor.is_open() && !other_load {
+        note("load.arrivals", a.arrivals.word().into(), b.arrivals.word().into());
+    }
     note("load.max-connections", a.max_connections.to_string(), b.max_connections.to_string());
     note("load.threads", a.threads.to_string(), b.threads.to_string());
     note("target.keep-alive", current.target.keep_alive.to_string(), baseline.target.keep_alive.to_string());
@@ -99,7 +102,7 @@ mod tests {
 
     use super::*;
     use crate::gate::testing::scenario;
-    use crate::scenario::Rate;
+    use crate::scenario::{Arrivals, Rate};
 
     #[test]
     fn equal_scenarios_are_alike_and_a_longer_run_is_too() {
@@ -124,6 +127,8 @@ mod tests {
         let mut c = scenario(&["list", "buy"]);
         c.load.threads = 2;
         assert!(!unlike(&a, &c).other_load && unlike(&a, &c).what.len() == 1);
+        c.load.arrivals = Arrivals::Jittered;
+        assert_eq!(unlike(&a, &c).what[0], "load.arrivals: even, was jittered");
         c.load.executor =
             Executor::ConstantVus { vus: 4, duration: Duration::from_secs(1), think_time: Duration::ZERO };
         assert_eq!(unlike(&a, &c).what[0], "executor: constant-arrival-rate, was constant-vus");

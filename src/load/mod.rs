@@ -28,6 +28,7 @@ mod hit;
 pub mod hot;
 mod http1;
 mod http2;
+mod jitter;
 #[cfg(test)]
 mod journey_tests;
 mod limits;

@@ -4,8 +4,10 @@
 //! nanosecond at which `A(t) >= n`; so the first arrival is due at the start, and an arrival that falls on a
 //! stretch of rate zero is due when that stretch ends. There are `ceil(A(end))` arrivals. Rates are held as
 //! whole billionths of an arrival per second and compared in 192-bit integers: the answers do not depend on
-//! rounding, whatever the length of a run.
+//! rounding, whatever the length of a run. Jittered arrivals are due at `A(t) >= n` and a part of one arrival
+//! that is drawn for each of them (see `jitter`).
 
+use super::jitter;
 pub(crate) use super::poisson::Cursor;
 use super::poisson::Poisson;
 use crate::scenario::{Arrivals, Executor, Rate, Stage};
@@ -24,8 +26,20 @@ pub struct Schedule {
     segments: Vec<Segment>,
     end: u64,
     total: u64,
-    /// The random process, where arrivals are not even.
-    poisson: Option<Poisson>,
+    /// Twice the integral at the end.
+    whole2: u128,
+    spacing: Spacing,
+}
+
+/// Where arrivals lie on the axis of the integral.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Spacing {
+    /// At its whole numbers.
+    Even,
+    /// Somewhat after these, drawn with this seed.
+    Jittered(u64),
+    /// At random.
+    Poisson(Poisson),
 }
 
 /// A stretch of linear rate.
@@ -55,6 +69,7 @@ impl Schedule {
         let even = Self::of_stages(start, &stages);
         Some(match arrivals {
             Arrivals::Even => even,
+            Arrivals::Jittered => Self { spacing: Spacing::Jittered(seed), ..even },
             Arrivals::Poisson => even.randomised(seed),
         })
     }
@@ -73,17 +88,15 @@ impl Schedule {
             (rate, at) = (to, at + len);
         }
         let total = u64::try_from(base2.div_ceil(ARRIVAL2)).unwrap_or(u64::MAX);
-        Self { segments, end: at, total, poisson: None }
+        Self { segments, end: at, total, whole2: base2, spacing: Spacing::Even }
     }
 
     /// The same rates with the gaps of a Poisson process: unit-rate arrivals, mapped through the integral of
     /// the rate (Cinlar 1975: inversion of the integrated rate).
     fn randomised(self, seed: u64) -> Self {
-        let units = |s: &Segment| s.base2 + u128::from(s.len) * (u128::from(s.from) + u128::from(s.to));
         // Twice the integral, in billionths of an arrival.
-        let whole = self.segments.last().map_or(0, units) / u128::from(2 * SECOND);
-        let poisson = Poisson::new(seed, whole);
-        Self { total: poisson.total(), poisson: Some(poisson), ..self }
+        let poisson = Poisson::new(seed, self.whole2 / u128::from(2 * SECOND));
+        Self { total: poisson.total(), spacing: Spacing::Poisson(poisson), ..self }
     }
 
     /// Number of arrivals.
@@ -109,13 +122,30 @@ impl Schedule {
         if n >= self.total {
             return None;
         }
-        let target2 = match &self.poisson {
-            None => u128::from(n) * ARRIVAL2,
-            Some(poisson) => poisson.units(cursor, n) * u128::from(2 * SECOND),
+        let target2 = match &self.spacing {
+            Spacing::Even => u128::from(n) * ARRIVAL2,
+            Spacing::Jittered(seed) => self.jittered(*seed, n)?,
+            Spacing::Poisson(poisson) => poisson.units(cursor, n) * u128::from(2 * SECOND),
         };
-        let after = self.segments.partition_point(|s| s.base2 <= target2);
-        let segment = &self.segments[after.checked_sub(1)?];
+        let segment = self.segment_reaching(target2)?;
         Some(RunTime::from_nanos(segment.start + segment.first_reaching(target2 - segment.base2)))
+    }
+
+    /// The last segment that begins with twice the integral at or below `x2`.
+    fn segment_reaching(&self, x2: u128) -> Option<&Segment> {
+        let after = self.segments.partition_point(|s| s.base2 <= x2);
+        after.checked_sub(1).map(|i| &self.segments[i])
+    }
+
+    /// Twice the integral at which arrival `n` is due: within its own slot, and before the schedule's end.
+    fn jittered(&self, seed: u64, n: u64) -> Option<u128> {
+        let even2 = u128::from(n) * ARRIVAL2;
+        let segment = self.segment_reaching(even2)?;
+        // Twice the integral that the longest jitter is worth there.
+        let longest2 =
+            u128::from(2 * jitter::LONGEST) * u128::from(segment.rate_reaching(even2 - segment.base2));
+        let slot2 = ARRIVAL2.min(self.whole2 - even2).min(longest2);
+        Some(even2 + jitter::draw(seed, n, slot2))
     }
 
     /// Number of arrivals due at or before `t`: `due(n) <= t` exactly for `n < arrivals(t)`.
@@ -158,6 +188,15 @@ impl Segment {
     fn rate(&self, t: u64) -> f64 {
         let share = t as f64 / self.len as f64;
         self.from as f64 + (self.to as f64 - self.from as f64) * share
+    }
+
+    /// Rate in billionths where twice the integral since the segment's start is `x2`: `v^2 = from^2 + slope * x2`.
+    fn rate_reaching(&self, x2: u128) -> u64 {
+        if self.from == self.to {
+            return self.from;
+        }
+        let (from, slope) = (self.from as f64, (self.to as f64 - self.from as f64) / self.len as f64);
+        (from * from + slope * x2 as f64).max(0.0).sqrt() as u64
     }
 
     /// The first whole `t` at which twice the integral since the segment's start reaches `x2`.

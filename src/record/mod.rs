@@ -214,7 +214,7 @@ impl Collecting {
 }
 
 fn manifest(plan: &Plan, target: &Url, checked: &Preflight, clock: RunClock) -> Manifest {
-    let mut target = target.clone();
+    let (load, mut target) = (&plan.scenario.load, target.clone());
     // Never with credentials.
     let _ = target.set_username("");
     let _ = target.set_password(None);
@@ -227,6 +227,7 @@ fn manifest(plan: &Plan, target: &Url, checked: &Preflight, clock: RunClock) -> 
         overrides: plan.overrides.iter().map(|o| mask_override(o)).collect(),
         target: target.to_string(),
         max_connections: None,
+        arrivals: load.executor.is_open().then_some(load.arrivals),
         baseline: plan.baseline.as_ref().map(|path| path.display().to_string()),
         started_unix_nanos: clock.wall_unix_nanos(),
         state: RunState::Recording,

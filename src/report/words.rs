@@ -239,6 +239,11 @@ pub(crate) fn caveat(caveat: &Caveat) -> String {
             "{what} is saturated and the queue grew without bound: milliseconds depend on how long the run went \
              on, the limit itself is the finding."
         ),
+        Caveat::InStep { rate } => format!(
+            "Even arrivals at {} kept step with the samples of CPU profiles: CPU time per function may be wrong \
+             several times over. Leave out load.arrivals, or write arrivals = \"jittered\".",
+            quantity::rate(*rate)
+        ),
         Caveat::UnlikeRuns { what } => {
             format!("This run and its baseline differ in a setting ({what}): a change may come from that.")
         }
@@ -265,6 +270,7 @@ mod tests {
             Caveat::GeneratorStrained { what: text() },
             Caveat::CapturesInWindow { count: 1 },
             Caveat::Saturated { what: text() },
+            Caveat::InStep { rate: 500.0 },
             Caveat::UnlikeRuns { what: text() },
             Caveat::TeardownFailed { request: text(), problem: text() },
         ];

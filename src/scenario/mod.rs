@@ -3,6 +3,7 @@
 //! The TOML wire types are private to this module; what leaves it has been checked, so nobody behind it
 //! checks again.
 
+mod arrivals;
 mod check;
 mod env;
 mod error;
@@ -32,6 +33,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use arrivals::Arrivals;
 pub use env::EnvPolicy;
 pub use error::{MAX_PROBLEMS, Origin, Problem, ScenarioError};
 pub use local::is_local;
@@ -265,16 +267,6 @@ impl Load {
             sampled: 0.01,
         }
     }
-}
-
-/// How arrivals are spaced in time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Arrivals {
-    /// Evenly: as k6, vegeta and wrk2 do.
-    #[default]
-    Even,
-    /// A Poisson process of the same rate: independent users, bunched as real ones are.
-    Poisson,
 }
 
 /// Executors, by k6's names where k6 has them.

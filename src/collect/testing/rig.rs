@@ -35,6 +35,7 @@ impl Rig {
             target: String::new(),
             baseline: None,
             max_connections: None,
+            arrivals: None,
             started_unix_nanos: 0,
             state: RunState::Recording,
             host: Host::default(),

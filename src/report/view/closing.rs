@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::analysis::{Analysis, BreakdownRow, Exhibit, State};
+use crate::analysis::{Analysis, BreakdownRow, Exhibit, Spacing, State};
 
 use super::first;
 use crate::report::{Pictures, escape, quantity, words};
@@ -133,6 +133,17 @@ pub(super) fn definitions(a: &Analysis, pictures: Pictures) -> Vec<Definition> {
         true,
         "Service time",
         "from the moment a request was sent to the last byte of its answer. It hides waiting before the sending",
+    );
+    define(
+        a.load.arrivals == Some(Spacing::Jittered),
+        "Jittered arrivals",
+        "each came at random within its own slot of one distance (the first 20 ms of it at low rates), so that none \
+         kept step with the samples of CPU profiles. Every time is measured from that moment",
+    );
+    define(
+        a.load.arrivals == Some(Spacing::Poisson),
+        "Random arrivals",
+        "they came as those of independent users do (Poisson), in bunches and with gaps",
     );
     define(true, "p50, p95, p99", "half, 95 % or 99 % of the requests were at least this fast");
     define(true, "Mean", "the arithmetic mean over all requests of a window");

@@ -20,6 +20,7 @@ fn manifest() -> Manifest {
         target: "http://127.0.0.1:1".to_owned(),
         baseline: None,
         max_connections: None,
+        arrivals: None,
         started_unix_nanos: 1,
         state: RunState::Recording,
         host: Host::default(),

@@ -17,11 +17,12 @@ const MAX_USERS: u64 = 60_000;
 const MAX_WARM_UP: Duration = Duration::from_secs(2);
 
 impl Check<'_, '_> {
-    /// The load, and the graceful stop if one was written.
+    /// The load, and the graceful stop if one was written. Where arrivals are not said, they are `unsaid`.
     pub(super) fn load(
         &mut self,
         wire: Option<Placed<wire::Load>>,
         period: Duration,
+        unsaid: Arrivals,
     ) -> Option<(Load, Option<Duration>)> {
         let Some(wire) = wire else {
             self.findings.file(
@@ -38,7 +39,7 @@ impl Check<'_, '_> {
         let connections = wire.max_connections.take();
         let spacing = wire.arrivals.take();
         let executor = self.executor(wire, &span);
-        let arrivals = self.arrivals(spacing, executor.as_ref());
+        let arrivals = self.arrivals(spacing, executor.as_ref()).unwrap_or(unsaid);
         let max_connections = self.connections(connections, executor.as_ref());
         let executor = executor?;
         if executor.duration() < period {
@@ -108,10 +109,9 @@ impl Check<'_, '_> {
         Some(Executor::ConstantArrivalRate { rate, duration: duration? })
     }
 
-    fn arrivals(&mut self, wire: Option<Checked<String>>, executor: Option<&Executor>) -> Arrivals {
+    fn arrivals(&mut self, wire: Option<Checked<String>>, executor: Option<&Executor>) -> Option<Arrivals> {
         let span = wire.as_ref().map(|arrivals| arrivals.span.clone());
-        let known = [("even", Arrivals::Even), ("poisson", Arrivals::Poisson)];
-        let arrivals = self.one_of(wire, &known).unwrap_or_default();
+        let arrivals = self.one_of(wire, &Arrivals::KNOWN);
         if let (Some(span), Some(executor)) = (span, executor.filter(|executor| !executor.is_open())) {
             self.findings.value(
                 &span,

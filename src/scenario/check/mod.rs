@@ -22,7 +22,7 @@ use super::scalar::{Checked, Placed, Span};
 use super::source::Source;
 use super::suggest::nearest;
 use super::units::Time;
-use super::{Detect, Expect, Rule, Scenario, wire};
+use super::{Arrivals, Detect, Expect, Rule, Scenario, wire};
 
 /// Longest name of a scenario, request or service.
 const MAX_NAME: usize = 80;
@@ -61,11 +61,11 @@ pub(super) fn scenario(
     let check = &mut check;
     let name = check.scenario_name(file.name.take());
     let detect = check.detect(file.detect.take());
-    let load = check.load(file.load.take(), detect.period);
+    let evidence = check.evidence(file.evidence.take());
+    let load = check.load(file.load.take(), detect.period, Arrivals::beside(&evidence));
     let target = check.target(file.target.take(), load.as_ref().map(|(load, _)| load.executor.duration()));
     let script = check.script(&mut file);
     let thresholds = check.thresholds(file.thresholds);
-    let evidence = check.evidence(file.evidence);
     let expect = file.expect.and_then(|expect| check.expect(expect));
     let (target, (mut load, stop)) = (target?, load?);
     let slowest = script.requests.iter().filter_map(|r| r.timeout).fold(target.timeout, Duration::max);

@@ -114,6 +114,15 @@ fn closed_connections_and_poisson_arrivals() {
     assert_eq!((s.load.max_connections, s.load.arrivals), (3000, Arrivals::Even));
     let s = good(&format!("{TARGET}[load]\narrivals = \"poisson\"\n{LOAD}"), &[]);
     assert_eq!(s.load.arrivals, Arrivals::Poisson);
+    for kind in ["go-pprof", "pprof", "prometheus"] {
+        let evidence = format!("[[evidence.{kind}]]\nservice = \"shop\"\nurl = \"/evidence\"\n");
+        let s = good(&format!("{TARGET}{LOAD}{evidence}"), &[]);
+        let profiled = kind != "prometheus";
+        assert_eq!(s.load.arrivals, if profiled { Arrivals::Jittered } else { Arrivals::Even }, "{kind}");
+        assert!(s.in_step().is_none());
+        let s = good(&format!("{TARGET}{LOAD}{evidence}"), &["load.arrivals=even"]);
+        assert_eq!((s.load.arrivals, s.in_step().is_some()), (Arrivals::Even, profiled), "{kind}");
+    }
     for (text, expected) in [
         (
             format!("[load]\narrivals = \"poisson\"\n{closed}"),

@@ -29,9 +29,11 @@ pub(in crate::scenario) struct Load {
     /// Share of requests whose `traceparent` asks the target to record a trace.
     #[schemars(extend("default" = 0.01))]
     pub(in crate::scenario) sampled: Option<Checked<Share>>,
-    /// Open model: how arrivals are spaced. `even`: at equal distances. `poisson`: at random with the same
-    /// rate, as independent users come.
-    #[schemars(extend("default" = "even", "enum" = ["even", "poisson"]))]
+    /// Open model: how arrivals are spaced. `even`: at equal distances. `jittered`: each at random within the slot
+    /// that it would begin, so that none keep step with the samples of CPU profiles. `poisson`: at random with the
+    /// same rate, as independent users come. Default: `jittered` beside a CPU profile (`go-pprof`, `pprof`), else
+    /// `even`.
+    #[schemars(extend("enum" = ["even", "jittered", "poisson"]))]
     pub(in crate::scenario) arrivals: Option<Checked<String>>,
     /// Open model: a fixed rate of arrivals, whatever the target does.
     pub(in crate::scenario) constant_arrival_rate: Option<Placed<ConstantArrivalRate>>,
