@@ -86,6 +86,22 @@ def busy_share(seconds: float) -> float:
 
 
 @contextlib.contextmanager
+def polling_idle(wanted: bool):
+    """Idle cores poll instead of halting, for all tools alike (the kernel's PM QoS): waking a halted core of a virtual
+    machine is a trip to its host, on metal it is not. The kernel takes the wish back when the file is closed."""
+    if not wanted:
+        yield
+        return
+    try:
+        file = open("/dev/cpu_dma_latency", "wb", buffering=0)
+    except OSError as error:
+        raise BenchError(f"--poll-idle: /dev/cpu_dma_latency: {error}: it needs root and a cpuidle driver") from error
+    with file:
+        file.write(bytes(4))
+        yield
+
+
+@contextlib.contextmanager
 def locked(path: str | None):
     """Holds an exclusive lock on `path`, so that whoever takes the same lock waits for one measurement."""
     if path is None:
