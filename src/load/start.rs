@@ -216,10 +216,9 @@ fn start_closed(
     if plan.max_connections < shape.most() {
         return Err(LoadError::TooManyUsers { users: shape.most(), connections: plan.max_connections });
     }
-    let weights: Vec<_> = load.scenario.journeys.iter().map(|j| j.weight).collect();
     let users = Arc::new(Users::new(Arc::clone(&plan), shape));
-    let attack = attack::attack(&users, &load.base, &weights, think_time, stop)
-        .map_err(|e| LoadError::Users(e.to_string()))?;
+    let attack =
+        attack::attack(&users, &load.base, think_time, stop).map_err(|e| LoadError::Users(e.to_string()))?;
     let (wiring, wired) = (Wiring::new(plan.threads), Arc::clone(&plan));
     let connect = Box::new(move |started| wiring.connect(&wired, started, sink));
     let (begun, beginning) = mpsc::channel::<Begun>();

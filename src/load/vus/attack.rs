@@ -15,8 +15,6 @@ use crate::load::plan::StopFlag;
 
 /// Users that goose starts per second: all of them at once, in effect.
 const START_RATE: &str = "1000000";
-/// goose expands weights into a list that every user holds: the longest one.
-const LONGEST_LIST: u64 = 1000;
 
 /// Swallows what goose (and the crates below it) would write to the terminal.
 struct Silent;
@@ -37,26 +35,22 @@ fn keep_process(stop: &StopFlag) {
     let _ = ctrlc::set_handler(move || stop.store(true, Ordering::Relaxed));
 }
 
-/// An attack whose users perform their turns in `users`, with `weights` and a pause after each.
+/// An attack whose users perform their turns in `users`, with a pause after each.
+///
+/// goose neither picks journeys nor waits: it would go through a list of at most a few hundred, the rare ones first, so
+/// that users of few turns have another mix; and it cuts pauses to whole milliseconds.
 ///
 /// # Errors
 /// What goose refuses.
 pub(crate) fn attack(
     users: &Arc<Users>,
     base: &Url,
-    weights: &[u32],
     think_time: Duration,
     stop: &StopFlag,
 ) -> Result<GooseAttack, GooseError> {
     keep_process(stop);
-    let mut scenario = Scenario::new("loadprof");
-    if !think_time.is_zero() {
-        scenario = scenario.set_wait_time(think_time, think_time)?;
-    }
-    for (journey, weight) in shares(weights).into_iter().enumerate().filter(|(_, w)| *w > 0) {
-        let transaction = Transaction::new(turn(Arc::clone(users), journey)).set_weight(weight)?;
-        scenario = scenario.register_transaction(transaction);
-    }
+    let transaction = Transaction::new(turn(Arc::clone(users), think_time));
+    let scenario = Scenario::new("loadprof").register_transaction(transaction);
     // One client for all users, since none of them uses it; it accepts any certificate so that building it
     // does not read the machine's trust store.
     let client = GooseClientBuilder::new().without_cookies().accept_invalid_certs(true);
@@ -75,8 +69,8 @@ pub(crate) fn attack(
     Ok(*attack)
 }
 
-/// The transaction of one journey of the scenario: one turn of the user that runs it.
-fn turn(users: Arc<Users>, journey: usize) -> TransactionFunction {
+/// The only transaction: one turn of the user that runs it, and its pause.
+fn turn(users: Arc<Users>, think_time: Duration) -> TransactionFunction {
     Arc::new(move |goose: &mut GooseUser| {
         let users = Arc::clone(&users);
         Box::pin(async move {
@@ -84,7 +78,10 @@ fn turn(users: Arc<Users>, journey: usize) -> TransactionFunction {
                 goose.set_session_data(Seat(Some(User::new(&users, goose.weighted_users_index))));
             }
             if let Some(Seat(Some(user))) = goose.get_session_data_mut::<Seat>() {
-                user.turn(&users, journey).await;
+                user.turn(&users).await;
+                if !think_time.is_zero() {
+                    tokio::time::sleep(think_time).await;
+                }
             }
             Ok(())
         })
@@ -98,34 +95,5 @@ impl Clone for Seat {
     /// goose asks for it but never does it; a connection cannot be shared, so a copy is an empty seat.
     fn clone(&self) -> Self {
         Self(None)
-    }
-}
-
-/// Weights as they are, or in proportion if their list would be too long; none that is above 0 becomes 0.
-fn shares(weights: &[u32]) -> Vec<usize> {
-    let divisor = weights.iter().map(|w| u64::from(*w)).fold(0, gcd).max(1);
-    let total: u64 = weights.iter().map(|w| u64::from(*w) / divisor).sum();
-    let scaled = |weight: &u32| match u64::from(*weight) / divisor {
-        share if total <= LONGEST_LIST || share == 0 => share as usize,
-        share => (share * LONGEST_LIST / total).max(1) as usize,
-    };
-    weights.iter().map(scaled).collect()
-}
-
-const fn gcd(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn weights_become_a_short_list_in_proportion() {
-        assert_eq!(shares(&[3, 1, 0]), [3, 1, 0]);
-        assert_eq!(shares(&[3000, 1000]), [3, 1]);
-        assert_eq!(shares(&[7]), [1]);
-        assert_eq!(shares(&[1_000_000, 1, 500_000]), [666, 1, 333]);
-        assert_eq!(shares(&[u32::MAX, u32::MAX - 1]), [500, 499]);
     }
 }

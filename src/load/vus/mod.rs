@@ -1,8 +1,8 @@
 //! The closed model: virtual users that wait for each answer before they ask again.
 //!
-//! goose starts the users, picks their requests by weight and lets them think; a transaction of goose is a
+//! goose starts the users and gives them their turns; its one transaction, a turn, is a
 //! closure over the same `Session` as in the open model, so both have the same times, failures and phases.
-//! goose's own client, metrics, prints, controllers and end of run are not used:
+//! goose's own client, weights, pauses, metrics, prints, controllers and end of run are not used:
 //!
 //! - Its plans know whole seconds, and it looks at them twice a second. Here all users are started at once
 //!   and each of them works while the plan of the executor, a pure function of time, says so.

@@ -229,9 +229,9 @@ impl User {
         Self { index, hits: 0, journeys: 0, session: Session::new(Own::default()), slot: users.join() }
     }
 
-    /// Waits until the plan lets this user work, then goes through one journey. Never ends once the run is over
+    /// Waits until the plan lets this user work, then goes through one journey, drawn by weight. Never ends once the run is over
     /// for this user: the runtime is dropped under it.
-    pub(crate) async fn turn(&mut self, users: &Users, journey: usize) {
+    pub(crate) async fn turn(&mut self, users: &Users) {
         let started = users.started().await;
         loop {
             let now = users.plan.clock.now().since(started);
@@ -255,6 +255,7 @@ impl User {
             self.rest();
             pending::<()>().await;
         }
+        let journey = users.plan.choice.journey(self.number(self.journeys));
         self.journey(users, journey).await;
         self.slot.busy.store(false, Ordering::SeqCst);
     }
@@ -297,7 +298,7 @@ impl User {
 
     /// There is no record for a journey, and the scenario says that the run ends then: this user does nothing more.
     async fn out_of_data(&mut self, plan: &Plan) {
-        plan.end_of_data();
+        plan.end_of_data(0);
         self.slot.busy.store(false, Ordering::SeqCst);
         self.rest();
         pending::<()>().await;
@@ -315,9 +316,14 @@ impl User {
     }
 
     fn next_number(&mut self) -> u64 {
-        let n = ((self.index as u64) << HIT_BITS) | self.hits;
+        let n = self.number(self.hits);
         self.hits += 1;
         n
+    }
+
+    /// Number of this user's hit or journey `k`, among those of all users.
+    const fn number(&self, k: u64) -> u64 {
+        ((self.index as u64) << HIT_BITS) | k
     }
 
     async fn hit(&mut self, users: &Users, request: usize) {
