@@ -170,6 +170,25 @@ fn data_that_ends_fails_journeys_or_ends_the_run() {
 }
 
 #[test]
+fn arrivals_that_wait_when_the_data_ends_are_no_failures() {
+    let server = Server::start(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        Some(OK.to_vec())
+    });
+    // One connection, ten answers a second, 200 arrivals: most of them wait when the third record is used up.
+    let file = users("ann\nbob\ncy\n");
+    let get = Request::new("GET", "/user/${user.name}");
+    let mut scenario = with_requests(scenario(constant(200.0, 20_000)), vec![get]);
+    scenario.load.threads = 1;
+    scenario.load.max_connections = 1;
+    let (name, format, path) = ("user".into(), FeederFormat::Csv, file.path().into());
+    scenario.feeders = vec![Feeder { name, path, format, order: Order::Sequential, at_end: AtEnd::Stop }];
+    let ran = run(&scenario, &server.url());
+    assert_eq!((ran.all[0].passed, ran.all[0].failed_total()), (3, 0), "{:?}", ran.details());
+    assert!(!ran.outcome.interrupted && ran.outcome.offered == 3, "{:?}", ran.outcome);
+}
+
+#[test]
 fn records_last_for_the_arrivals_that_take_one() {
     let paths = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&paths);

@@ -1,7 +1,7 @@
 //! What all load threads share: prepared before any load is sent, never changed after.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use url::Url;
 
@@ -55,8 +55,9 @@ pub(crate) struct Plan {
     /// Length of the executor's plan.
     pub(crate) length: u64,
     stop: StopFlag,
-    /// A feeder that ends the run has no record left.
-    out_of_data: AtomicBool,
+    /// A feeder that ends the run has no record left: number of the first arrival that is none of the run;
+    /// `u64::MAX` before that.
+    data_end: AtomicU64,
 }
 
 impl Plan {
@@ -124,18 +125,24 @@ impl Plan {
             period: nanos(scenario.detect.period).max(1_000_000),
             length: nanos(load.executor.duration()),
             stop,
-            out_of_data: AtomicBool::new(false),
+            data_end: AtomicU64::new(u64::MAX),
         })
     }
 
-    /// A feeder that ends the run has no record left: no journey begins any more.
-    pub(crate) fn end_of_data(&self) {
-        self.out_of_data.store(true, Ordering::Relaxed);
+    /// A feeder that ends the run has no record left: no journey begins any more, and arrivals from `first` on are
+    /// none of the run.
+    pub(crate) fn end_of_data(&self, first: u64) {
+        self.data_end.fetch_min(first, Ordering::Relaxed);
     }
 
     /// Whether the data is at its end.
     pub(crate) fn out_of_data(&self) -> bool {
-        self.out_of_data.load(Ordering::Relaxed)
+        self.data_end() != u64::MAX
+    }
+
+    /// Number of the first arrival that is none of the run, because the data ended before it.
+    pub(crate) fn data_end(&self) -> u64 {
+        self.data_end.load(Ordering::Relaxed)
     }
 
     /// Whether the run was asked to stop.

@@ -335,7 +335,8 @@ impl Worker {
     /// There is no record for an arrival, and the scenario says that the run ends then.
     pub(crate) fn withdraw(&self) {
         self.recorder.borrow_mut().withdrawn();
-        self.plan.end_of_data();
+        // It was handed out, so it comes before this one.
+        self.plan.end_of_data(self.unsent.get());
         self.kick();
         self.ended();
     }
@@ -405,11 +406,18 @@ impl Worker {
         self.links.close();
     }
 
-    /// Records what was never sent, at its age, and hands over the last period.
+    /// Records what was never sent, at its age, and hands over the last period. What comes after the end of the data was
+    /// never to be sent.
     pub(crate) fn finish(&self, now: RunTime) {
         let mut recorder = self.recorder.borrow_mut();
         let mut n = self.unsent.get();
+        let data_end = self.plan.data_end();
         while n < self.next.get() {
+            if n >= data_end {
+                recorder.withdrawn();
+                n = self.after(n);
+                continue;
+            }
             let journey = self.plan.choice.journey(n);
             let request = self.plan.script.journeys[journey].steps.start;
             recorder.record(&Hit::unsent(n, request, self.due(&self.behind, n), now), None);

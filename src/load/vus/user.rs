@@ -309,7 +309,7 @@ impl User {
 
     /// There is no record for a journey, and the scenario says that the run ends then: this user does nothing more.
     async fn out_of_data(&mut self, plan: &Plan) {
-        plan.end_of_data();
+        plan.end_of_data(0);
         self.slot.busy.store(false, Ordering::SeqCst);
         self.rest();
         pending::<()>().await;
