@@ -501,6 +501,36 @@ fn data_at_its_end_stops_the_closed_model() {
 }
 
 #[test]
+fn threads_of_unlike_pace_use_every_record_once() {
+    let asked = Arc::new(Mutex::new((Vec::new(), None)));
+    let books = Arc::clone(&asked);
+    let server = Server::start(move |asked| {
+        let connection = std::thread::current().id();
+        let slow = {
+            let mut books = books.lock().expect("no panic");
+            books.0.push(asked.head.split(' ').nth(1).unwrap_or_default().to_owned());
+            *books.1.get_or_insert(connection) == connection
+        };
+        std::thread::sleep(Duration::from_millis(if slow { 40 } else { 1 }));
+        Some(answer("200 OK", "", b""))
+    });
+    let names: Vec<String> = (0..60).map(|n| format!("u{n:02}")).collect();
+    let file = users(&(names.join("\n") + "\n"));
+    let executor = Executor::ConstantConnections { connections: 2, duration: Duration::from_secs(20) };
+    let mut scenario = journey(executor, &file, AtEnd::Stop);
+    scenario.requests = vec![Request::new("GET", "/${user.name}")];
+    scenario.journeys = vec![Journey { name: "one".into(), steps: 0..1, weight: 1 }];
+    (scenario.setup, scenario.teardown) = (Vec::new(), Vec::new());
+    scenario.load.threads = 2;
+    let url = server.url();
+    let ran = in_time(move || run(&scenario, &url));
+    let mut paths = asked.lock().expect("no panic").0.clone();
+    paths.sort();
+    assert_eq!(paths, names.iter().map(|n| format!("/{n}")).collect::<Vec<_>>(), "{:?}", ran.details());
+    assert_eq!((ran.passed(), ran.done()), (60, 60), "{:?}", ran.details());
+}
+
+#[test]
 fn hits_that_are_never_sent_do_not_take_the_thread_for_themselves() {
     let server = Server::start(shop);
     let nowhere = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("loopback");

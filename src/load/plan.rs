@@ -58,6 +58,8 @@ pub(crate) struct Plan {
     /// A feeder that ends the run has no record left: number of the first arrival that is none of the run;
     /// `u64::MAX` before that.
     data_end: AtomicU64,
+    /// Where threads of the closed model count their arrivals together.
+    numbers: Option<AtomicU64>,
 }
 
 impl Plan {
@@ -101,6 +103,9 @@ impl Plan {
         if matches!(load.executor, Executor::ConstantConnections { .. }) && max_connections < connections {
             return Err(LoadError::TooManyUsers { users: connections, connections: max_connections });
         }
+        let feeds = script.journeys.iter().any(|j| !j.feeders.is_empty());
+        let closed = matches!(load.executor, Executor::ConstantConnections { .. });
+        let numbers = (closed && feeds && threads > 1).then(AtomicU64::default);
         Ok(Self {
             clock: plan.clock,
             connector,
@@ -126,6 +131,7 @@ impl Plan {
             length: nanos(load.executor.duration()),
             stop,
             data_end: AtomicU64::new(u64::MAX),
+            numbers,
         })
     }
 
@@ -138,6 +144,12 @@ impl Plan {
     /// Whether the data is at its end.
     pub(crate) fn out_of_data(&self) -> bool {
         self.data_end() != u64::MAX
+    }
+
+    /// The next arrival's number, where all threads must count together: a thread that is ahead would pass over the
+    /// records of the others, and find the data at its end before it is.
+    pub(crate) fn counted(&self) -> Option<u64> {
+        self.numbers.as_ref().map(|numbers| numbers.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Number of the first arrival that is none of the run, because the data ended before it.

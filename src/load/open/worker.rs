@@ -279,8 +279,11 @@ impl Worker {
         if self.stage.get() != Stage::Running || self.plan.out_of_data() || self.plan.stopped() {
             return None;
         }
-        let n = self.next.get();
-        self.next.set(self.after(n));
+        let n = self.plan.counted().unwrap_or_else(|| {
+            let n = self.next.get();
+            self.next.set(self.after(n));
+            n
+        });
         self.unsent.set(self.next.get());
         self.recorder.borrow_mut().begun();
         Some(Arrival { n, intended: self.plan.clock.now() })
