@@ -264,3 +264,34 @@ pub struct Exhibit {
     /// Command that opens it, if there is one.
     pub open_with: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every name below `properties`, in the whole schema.
+    fn keys(schema: &serde_json::Value, found: &mut std::collections::BTreeSet<String>) {
+        if let Some(properties) = schema["properties"].as_object() {
+            found.extend(properties.keys().cloned());
+        }
+        let children = schema.as_object().into_iter().flat_map(|o| o.values());
+        children.chain(schema.as_array().into_iter().flatten()).for_each(|child| keys(child, found));
+    }
+
+    #[test]
+    fn every_key_and_every_doubt_is_in_the_description_of_the_folder() {
+        let text = include_str!("../../docs/run-folder.md");
+        let part = text.split("### `analysis/analysis.json`").nth(1).expect("a section");
+        let part = part.split("## What a crash leaves").next().expect("its end");
+        let mut found = std::collections::BTreeSet::new();
+        keys(schemars::schema_for!(Analysis).as_value(), &mut found);
+        assert!(found.len() > 100 && found.contains("books-open"), "{found:?}");
+        let told = |key: &&String| {
+            [format!("`{key}`"), format!("`{key}[]`"), format!("\"{key}\"")]
+                .iter()
+                .any(|form| part.contains(form.as_str()))
+        };
+        let untold: Vec<_> = found.iter().filter(|key| !told(key)).collect();
+        assert!(untold.is_empty(), "{untold:?}");
+    }
+}

@@ -16,7 +16,8 @@ pub(super) struct Base {
     overrides: Vec<String>,
 }
 
-const EXECUTORS: [&str; 4] = ["constant-arrival-rate", "ramping-arrival-rate", "constant-vus", "ramping-vus"];
+const EXECUTORS: [&str; 5] =
+    ["constant-arrival-rate", "ramping-arrival-rate", "constant-connections", "constant-vus", "ramping-vus"];
 /// Answers still under way when a run ends are waited for this long: beyond the limit they only pile up.
 const GRACE: Duration = Duration::from_secs(3);
 const LONGEST_WARM_UP: Duration = Duration::from_secs(2);
@@ -107,5 +108,27 @@ mod tests {
         assert!(
             matches!(read.load.executor, Executor::ConstantArrivalRate { rate: Rate(r), .. } if r == 250.0)
         );
+    }
+
+    #[test]
+    fn every_executor_gives_way_to_a_constant_rate() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("s.toml");
+        let own = |executor: &str| match executor {
+            "constant-arrival-rate" => "rate = \"5/s\"\nfor = \"9s\"",
+            "ramping-arrival-rate" => "stages = [{ for = \"9s\", to = \"5/s\" }]",
+            "constant-connections" => "connections = 3\nfor = \"9s\"",
+            "constant-vus" => "vus = 3\nfor = \"9s\"",
+            _ => "stages = [{ for = \"9s\", to = 3 }]",
+        };
+        for executor in EXECUTORS {
+            let text =
+                format!("[target]\nurl = \"http://127.0.0.1:1\"\n[load.{executor}]\n{}\n", own(executor));
+            std::fs::write(&path, text).expect("written");
+            let base = Base::load(&path, &[]).expect("valid");
+            let (_, text) = base.at(250.0, Duration::from_secs(5));
+            let read = Scenario::parse(&text, "s.toml", dir.path(), &[], EnvPolicy::Keep);
+            assert!(read.is_ok_and(|s| s.load.executor.is_open()), "{executor}: {text}");
+        }
     }
 }

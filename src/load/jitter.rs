@@ -126,7 +126,7 @@ mod tests {
             for phase in [0, 17_000, 310_000, 999_000] {
                 let off = |times: &[u64]| sampled(times, END * SECOND, burst, hz, phase) / burst as f64;
                 let (even, jittered) = (off(&even), off(&jittered));
-                assert!(even < 0.5 || even > 2.0, "{rate}/s, {hz} Hz: even ones are off by {even}");
+                assert!(!(0.5..=2.0).contains(&even), "{rate}/s, {hz} Hz: even ones are off by {even}");
                 // Independent samples would have this spread; with one arrival in each slot it is smaller.
                 let seen = (END * hz) as f64 * rate * burst as f64 / 1e9;
                 assert!((jittered - 1.0).abs() < 4.0 / seen.sqrt(), "{rate}/s, {hz} Hz: {jittered}");

@@ -110,6 +110,9 @@ impl Run {
         self.worker.close();
         // Lanes that were cut off record their hits as soon as they run.
         poll_fn(|cx| self.poll_cut(cx)).await;
+        // After them: to a lane a closed connection would look like one that the server closed.
+        self.worker.links.close();
+        yield_now().await;
         let now = self.worker.plan.clock.now();
         self.worker.tick(now);
         self.worker.finish(now);

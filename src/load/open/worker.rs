@@ -406,7 +406,6 @@ impl Worker {
         for lane in self.lanes.borrow().iter() {
             lane.cut(lane::RUN_ENDED);
         }
-        self.links.close();
     }
 
     /// Records what was never sent, at its age, and hands over the last period. What comes after the end of the data was
