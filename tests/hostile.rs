@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use common::hostile::{Case, Counts, serve};
+use common::hostile::{Act, Case, Counts, Way, serve};
 use common::{analysis, finish, loadprof, printed, scenario};
 use loadprof::run::event::EventKind;
 use loadprof::run::reader::Recording;
@@ -17,6 +17,8 @@ use loadprof::run::reader::Recording;
 const RATE: u64 = 50;
 const SECS: u64 = 2;
 const TIMEOUT: Duration = Duration::from_millis(500);
+/// Connections, or users, of the closed modes.
+const CLOSED: u64 = 4;
 /// A thread that was busy with another process may be so late to see a time limit.
 const SLACK: Duration = Duration::from_millis(500);
 /// Runs side by side: they are light.
@@ -51,11 +53,20 @@ fn run(case: &Case) -> Vec<String> {
     if case.request.contains("body-file") {
         std::fs::write(dir.path().join("large"), vec![b'x'; 12 << 20]).expect("written");
     }
+    let http = match case.act {
+        Act::Http2(_) => "http-version = \"2\"\nstreams = 4\n",
+        _ => "",
+    };
+    let executor = match case.way {
+        Way::Open => format!("constant-arrival-rate]\nrate = \"{RATE}/s\""),
+        Way::Connections => format!("constant-connections]\nconnections = {CLOSED}"),
+        Way::Users => format!("constant-vus]\nvus = {CLOSED}"),
+    };
     let path = scenario(
         dir.path(),
         &format!(
-            "name = \"hostile\"\n[target]\nurl = \"{url}\"\ntimeout = \"{}ms\"\n{ca}\
-             [load]\nwarm-up = \"0s\"\n[load.constant-arrival-rate]\nrate = \"{RATE}/s\"\nfor = \"{SECS}s\"\n{}",
+            "name = \"hostile\"\n[target]\nurl = \"{url}\"\ntimeout = \"{}ms\"\n{http}{ca}\
+             [load]\nwarm-up = \"0s\"\n[load.{executor}\nfor = \"{SECS}s\"\n{}",
             TIMEOUT.as_millis(),
             case.request
         ),
@@ -86,12 +97,29 @@ fn run(case: &Case) -> Vec<String> {
     problems
 }
 
+/// How many hits there must be.
+fn arrivals(case: &Case, done: u64, must: &mut impl FnMut(bool, String)) -> u64 {
+    if case.way == Way::Open {
+        must(done == RATE * SECS, format!("{done} of {} are counted", RATE * SECS));
+        return RATE * SECS;
+    }
+    // One after the other until the time is over, each as long as its time limit or longer than its pause, if any.
+    let least = Duration::from_secs(SECS).div_duration_f64(TIMEOUT + SLACK / 2) as u64;
+    let most = match (case.kinds, case.act) {
+        (&["timeout"], _) => Duration::from_secs(SECS).div_duration_f64(TIMEOUT).ceil() as u64,
+        (_, Act::Gone) => SECS * 100,
+        _ => u64::MAX / CLOSED,
+    };
+    let each = CLOSED * least..=CLOSED * most;
+    must(each.contains(&done), format!("{done} hits are counted, {each:?} are expected"));
+    done
+}
+
 /// What the run folder says against what the case must come to.
 fn judge(case: &Case, out: &Path, must: &mut impl FnMut(bool, String)) {
     let analysis = analysis(out);
     let total = &analysis["load"]["total"];
-    let arrivals = RATE * SECS;
-    must(total["done"] == arrivals, format!("{} of {arrivals} are counted", total["done"]));
+    let arrivals = arrivals(case, total["done"].as_u64().expect("a count"), must);
     must(total["response"]["count"] == arrivals, "a response time for each".into());
     let length = Duration::from_nanos(analysis["run"]["nanos"].as_u64().expect("a length"));
     let limit = Duration::from_secs(SECS) + TIMEOUT + SLACK;
@@ -112,6 +140,8 @@ fn judge(case: &Case, out: &Path, must: &mut impl FnMut(bool, String)) {
     let recording = Recording::open(out).expect("a whole folder");
     must(recording.partial.is_none(), format!("partial: {:?}", recording.partial));
     let periods = recording.read_periods().expect("periods");
+    let each_second = periods.iter().take(SECS as usize).all(|p| p.requests.iter().any(|r| r.done() > 0));
+    must(each_second && periods.len() >= SECS as usize, "load goes on to the end".into());
     let recorded: u64 = periods.iter().flat_map(|p| &p.requests).map(|r| r.failed_total()).sum();
     must(recorded == counts.sum(), format!("{recorded} failures in the counters of the folder"));
     let example = |kind: &EventKind| match kind {
@@ -148,4 +178,20 @@ fn answers_without_end() {
 #[test]
 fn tls_in_the_wrong_place_and_bad_certificates() {
     run_all(common::hostile::TLS);
+}
+
+#[test]
+fn connections_and_users_that_fail_go_on() {
+    run_all(&common::hostile::CLOSED_CONNECTIONS);
+    run_all(&common::hostile::CLOSED_USERS);
+}
+
+#[test]
+fn http2_connections_and_streams_that_end_early() {
+    run_all(common::hostile::HTTP2_ENDINGS);
+}
+
+#[test]
+fn http2_frames_that_break_the_rules() {
+    run_all(common::hostile::HTTP2_FRAMES);
 }

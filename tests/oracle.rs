@@ -1,88 +1,23 @@
 //! What the generator says against a server that keeps its own books: response and service time each against
-//! its own law, from 1/s to 20,000/s.
+//! its own law, from 1/s to 20,000/s; in the open model and the closed ones, over TLS and HTTP/2, with a connection
+//! for each request, and with long bodies.
 
 #![expect(clippy::print_stderr, reason = "the figures belong in the log")]
 
 mod common;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use loadprof::run::period::new_latency;
 use loadprof::run::reader::Recording;
 
-use common::oracle::{Bounds, Difference, Figures, Law, Measured, Setup, compare, measure};
-
-/// Measurements take turns: each needs a core for the generator and one for the server.
-static TURN: Mutex<()> = Mutex::new(());
-/// How often a measurement is made before its differences count.
-const ATTEMPTS: u32 = 3;
-
-fn turn() -> MutexGuard<'static, ()> {
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use common::oracle::{
+    Bounds, Difference, Figures, Law, Load, Manner, Measured, Setup, all_counted, both_clocks, closed_clocks,
+    compare, holds,
+};
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
-}
-
-/// Measures until a measurement does not differ. Another process or a neighbour on the host spoils one; it is
-/// repeated, aloud, twice at most. If none was clean, the one that noise explains must do; what is wrong with the
-/// generator is wrong each time.
-fn holds(setup: Setup, differences: impl Fn(&Measured) -> Vec<Difference>) {
-    let _turn = turn();
-    let mut wrong = Vec::new();
-    for attempt in 1..=ATTEMPTS {
-        eprintln!("{:?}, {}/s for {} s, attempt {attempt}", setup.law, setup.rate, setup.secs);
-        let measured = measure(setup);
-        let mut off = differences(&measured);
-        tell(&measured);
-        if measured.drift > 20_000 {
-            let row = format!("the machine's clocks moved apart by {} ns", measured.drift);
-            off.push(Difference { row, noise: false });
-        }
-        if off.is_empty() {
-            return;
-        }
-        let list = off.iter().map(|d| format!("\n    {}", d.row)).collect::<String>();
-        eprintln!("  attempt {attempt} differs:{list}");
-        wrong.push(off.iter().filter(|d| !d.noise).map(|d| d.row.clone()).collect::<Vec<_>>());
-    }
-    let least = wrong.into_iter().min_by_key(Vec::len).expect("attempts");
-    assert!(least.is_empty(), "{:?} at {}/s:\n{}", setup.law, setup.rate, least.join("\n"));
-    eprintln!("  no attempt was clean, but the machine's own noise explains the differences");
-}
-
-/// What could have spoiled a measurement.
-fn tell(measured: &Measured) {
-    eprintln!("  server: longest lapse {} us; generator:", measured.books.lapse / 1000);
-    for check in measured.analysis["validity"]["checks"].as_array().expect("checks") {
-        eprintln!("    {} = {}, {}", check["name"], check["value"], check["outcome"]);
-    }
-}
-
-/// Both clocks against the server's books, with a connection for every arrival that needs one.
-fn both_clocks(measured: &Measured) -> Vec<Difference> {
-    all_counted(measured);
-    let total = measured.total();
-    let lateness = measured.lateness();
-    let mut off = compare("service", &measured.service(), Figures(&total["service"]), &lateness);
-    // An answer carries the kernel's stamp of its arrival: nothing that holds up the generator excuses this clock.
-    let nothing = Bounds::none(measured.books.served.len());
-    off.extend(compare("response", &measured.response(), Figures(&total["response"]), &nothing));
-    off
-}
-
-/// Every arrival is in the histograms, passed, and was answered by the server once.
-fn all_counted(measured: &Measured) {
-    let (total, arrivals) = (measured.total(), measured.setup.arrivals());
-    assert_eq!(total["done"], arrivals, "{total:#}");
-    assert_eq!(total["passed"], arrivals, "{total:#}");
-    assert_eq!(total["response"]["count"], arrivals);
-    assert_eq!(total["service"]["count"], arrivals);
-    let mut numbers: Vec<u64> = measured.books.served.iter().map(|s| s.n).collect();
-    numbers.sort_unstable();
-    assert!(numbers.into_iter().eq(0..arrivals), "each arrival reaches the server once");
 }
 
 #[test]
@@ -124,7 +59,7 @@ fn a_stall_at_1000_a_second() {
 
 #[test]
 fn a_body_that_drips_at_50_a_second() {
-    holds(Setup::new(Law::Drip { first: ms(5), last: ms(25), bytes: 11 }, 50, 3), |measured| {
+    holds(Setup::new(Law::Drip { first: ms(5), last: ms(25), parts: 11 }, 50, 3), |measured| {
         let receive = measured.total()["phases"]["receive"].as_u64().expect("a phase");
         // Two digits are kept of a phase.
         assert!(
@@ -221,4 +156,179 @@ fn percentiles_are_exact_to_three_digits() {
         }
         Vec::new()
     });
+}
+
+// ---- over TLS and HTTP/2 -----------------------------------------------------------------------------
+
+const EXPONENTIAL: Law = Law::Exponential { mean: ms(5), seed: 11 };
+
+#[test]
+fn exponential_over_tls_at_1000_a_second() {
+    holds(Setup::new(EXPONENTIAL, 1_000, 2).tls(), both_clocks);
+}
+
+#[test]
+fn fixed_over_tls_at_5000_a_second() {
+    holds(Setup::new(Law::Fixed(ms(2)), 5_000, 2).tls(), both_clocks);
+}
+
+/// At a low rate: what one read takes of a shared connection has one stamp, and a load thread that naps reads once a
+/// millisecond.
+#[test]
+fn exponential_over_http2_at_100_a_second() {
+    let law = Law::Exponential { mean: ms(50), seed: 11 };
+    holds(Setup::new(law, 100, 3).http2(2, 50), several_at_a_time);
+}
+
+#[test]
+fn fixed_over_http2_at_1000_a_second() {
+    holds(Setup::new(Law::Fixed(ms(5)), 1_000, 2).http2(2, 50), several_at_a_time);
+}
+
+/// Both laws make five requests at a time.
+fn several_at_a_time(measured: &Measured) -> Vec<Difference> {
+    let (used, streams) = (measured.books.connections(), measured.books.most_streams());
+    assert!(used <= 2 && streams >= 5, "{streams} requests at a time on one of {used} connections");
+    both_clocks(measured)
+}
+
+#[test]
+fn at_once_over_http2_at_20000_a_second() {
+    holds(Setup::new(Law::Fixed(ms(0)), 20_000, 2).http2(4, 100), both_clocks);
+}
+
+#[test]
+fn few_streams_make_a_queue() {
+    let setup = Setup::new(Law::Fixed(ms(20)), 250, 2).http2(1, 4);
+    holds(setup, |measured| {
+        all_counted(measured);
+        assert_eq!((measured.books.connections(), measured.books.most_streams()), (1, 4));
+        let (total, noise) = (measured.total(), measured.turnaround());
+        let mut off = compare("response", &measured.response(), Figures(&total["response"]), &noise);
+        off.extend(compare("service", &measured.service(), Figures(&total["service"]), &noise));
+        // Four streams answer at most 200/s: the last of 500 arrivals waits for 500 / 200 - 2 s at least.
+        let max = Figures(&total["response"]).nanos("max");
+        assert!(max >= 500_000_000, "the queue is in the response time: {max} ns");
+        off
+    });
+}
+
+// ---- the closed model --------------------------------------------------------------------------------
+
+#[test]
+fn closed_connections_with_a_fixed_law() {
+    let setup = Setup::of(Law::Fixed(ms(10)), Load::Connections(16), 2);
+    holds(setup, |measured| {
+        let done = measured.total()["done"].as_u64().expect("a count");
+        assert!(done <= 16 * 200, "no connection is answered more than once in 10 ms: {done}");
+        closed_clocks(measured)
+    });
+}
+
+#[test]
+fn closed_connections_over_tls() {
+    holds(Setup::of(EXPONENTIAL, Load::Connections(8), 2).tls(), closed_clocks);
+}
+
+#[test]
+fn closed_connections_over_http2() {
+    let law = Law::Exponential { mean: ms(10), seed: 5 };
+    holds(Setup::of(law, Load::Connections(2), 2).http2(2, 8), |measured| {
+        assert_eq!((measured.books.connections(), measured.books.most_streams()), (2, 8));
+        closed_clocks(measured)
+    });
+}
+
+#[test]
+fn closed_users_with_a_two_point_law() {
+    let law = Law::TwoPoint { short: ms(5), long: ms(30), share: 0.1, seed: 7 };
+    holds(Setup::of(law, Load::Users(20), 2), closed_clocks);
+}
+
+#[test]
+fn closed_users_over_http2() {
+    holds(Setup::of(EXPONENTIAL, Load::Users(8), 2).http2(8, 1), closed_clocks);
+}
+
+// ---- a connection for each request -------------------------------------------------------------------
+
+#[test]
+fn a_connection_for_each_arrival() {
+    let setup = Setup { keep_alive: false, ..Setup::new(Law::Fixed(ms(5)), 200, 2) };
+    holds(setup, |measured| {
+        assert_eq!(measured.books.connections() as u64, measured.setup.arrivals(), "one request on each");
+        let connect = measured.total()["phases"]["connect"].as_u64().expect("a phase");
+        assert!(connect > 0, "each hit has a connect phase");
+        both_clocks(measured)
+    });
+}
+
+/// The server leaves each connection alone for 10 ms before it greets.
+#[test]
+fn opening_a_connection_is_in_the_response_time() {
+    let setup = Setup { keep_alive: false, ..Setup::new(Law::Fixed(ms(5)), 100, 2).tls() };
+    let setup = Setup { manner: Manner { hello: ms(10), ..setup.manner }, ..setup };
+    holds(setup, |measured| {
+        assert_eq!(measured.books.connections() as u64, measured.setup.arrivals(), "one request on each");
+        let total = measured.total();
+        let (response, service) = (&total["response"], &total["service"]);
+        let least = |of, key, nanos| {
+            let seen = Figures(of).nanos(key);
+            assert!(seen >= nanos, "{key} by hand is {nanos} ns at least, seen are {seen} ns");
+        };
+        // Three digits are kept.
+        least(response, "min", 14_950_000);
+        least(service, "min", 4_950_000);
+        least(&total["phases"], "tls", 9_800_000);
+        let (whole, without) = (Figures(response).nanos("p50"), Figures(service).nanos("p50"));
+        // Each hit's differ by 10 ms at least, so their medians do.
+        assert!(
+            whole >= without + 9_800_000,
+            "opening is no part of the service time: {without} of {whole} ns"
+        );
+        both_clocks(measured)
+    });
+}
+
+#[test]
+fn a_connection_for_each_request_of_a_closed_one() {
+    let setup = Setup { keep_alive: false, ..Setup::of(Law::Fixed(ms(5)), Load::Connections(4), 2) };
+    holds(setup, |measured| {
+        assert_eq!(measured.total()["done"], measured.books.connections(), "one request on each");
+        closed_clocks(measured)
+    });
+}
+
+// ---- long bodies -------------------------------------------------------------------------------------
+
+const MEBIBYTE: usize = 1 << 20;
+
+#[test]
+fn a_long_body_at_once() {
+    holds(Setup::new(Law::Fixed(ms(20)), 40, 2).body(MEBIBYTE, false), |measured| {
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n".len();
+        assert_eq!(measured.total()["bytes_in"], 80 * (MEBIBYTE + head), "by hand");
+        both_clocks(measured)
+    });
+}
+
+#[test]
+fn a_long_body_in_chunks() {
+    let law = Law::Drip { first: ms(5), last: ms(25), parts: 11 };
+    holds(Setup::new(law, 40, 2).body(MEBIBYTE / 10, true), |measured| {
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".len();
+        let chunks = 11 * ("19999\r\n".len() + 104_857 + "\r\n".len()) + "0\r\n\r\n".len();
+        assert_eq!(measured.total()["bytes_in"], 80 * (head + chunks), "by hand");
+        both_clocks(measured)
+    });
+}
+
+#[test]
+fn a_long_body_over_tls() {
+    holds(Setup::new(Law::Fixed(ms(20)), 40, 2).body(MEBIBYTE, false).tls(), both_clocks);
+}
+
+#[test]
+fn a_long_body_over_http2() {
+    holds(Setup::new(Law::Fixed(ms(20)), 40, 2).body(MEBIBYTE, false).http2(2, 8), both_clocks);
 }

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use super::serve::{Client, asked};
 use super::tls::{Flaw, Session};
-use super::{Act, Case};
+use super::{Act, Case, Way};
 
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-const SHORT: Duration = Duration::from_millis(10);
+pub(super) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+pub(super) const SHORT: Duration = Duration::from_millis(10);
 
-const TIME_LIMIT: &str = "not done within the time limit";
+pub(super) const TIME_LIMIT: &str = "not done within the time limit";
 
 /// Every hit must fail.
-const ALL: u64 = u64::MAX;
+pub(super) const ALL: u64 = u64::MAX;
 
 /// A case over plain TCP: every hit fails with `kind`, and examples say `detail`.
 const fn plain(
@@ -23,7 +23,16 @@ const fn plain(
     details: &'static [&'static str],
     act: fn(&mut Client),
 ) -> Case {
-    Case { name, act: Act::Plain(act), kinds, details, exits: &[0, 10], least: ALL, request: "" }
+    Case {
+        name,
+        act: Act::Plain(act),
+        kinds,
+        details,
+        exits: &[0, 10],
+        least: ALL,
+        request: "",
+        way: Way::Open,
+    }
 }
 
 /// The same with an answer that is always the same.
@@ -35,7 +44,7 @@ macro_rules! answers {
 
 /// The same with an answer after which the server closes.
 macro_rules! closes {
-    ($name:literal, $kind:literal, $detail:literal, $answer:expr) => {
+    ($name:expr, $kind:literal, $detail:literal, $answer:expr) => {
         plain($name, &[$kind], &[$detail], |c| {
             let _ = c.asked() && c.say($answer);
         })
@@ -66,6 +75,54 @@ macro_rules! floods {
 const fn timeout(name: &'static str, act: fn(&mut Client)) -> Case {
     plain(name, &["timeout"], &[TIME_LIMIT], act)
 }
+
+/// The cases of the closed modes: each connection and each user goes on until the time is over.
+macro_rules! closed {
+    ($way:expr, $suffix:literal) => {
+        [
+            closed(
+                $way,
+                closes!(concat!("closes early, ", $suffix), "closed", "closed before the answer", ""),
+            ),
+            closed(
+                $way,
+                plain(concat!("resets, ", $suffix), &["closed"], &["reset"], |c| {
+                    c.asked();
+                    c.reset();
+                }),
+            ),
+            closed($way, timeout(concat!("never answers, ", $suffix), Client::wait)),
+            closed(
+                $way,
+                closes!(
+                    concat!("closes within the body, ", $suffix),
+                    "closed",
+                    "closed within the answer",
+                    "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nok"
+                ),
+            ),
+            closed(
+                $way,
+                Case {
+                    act: Act::Gone,
+                    ..plain(
+                        concat!("nobody listens, ", $suffix),
+                        &["connect"],
+                        &["connecting failed"],
+                        |_| {},
+                    )
+                },
+            ),
+        ]
+    };
+}
+
+const fn closed(way: Way, case: Case) -> Case {
+    Case { way, ..case }
+}
+
+pub const CLOSED_CONNECTIONS: [Case; 5] = closed!(Way::Connections, "connections");
+pub const CLOSED_USERS: [Case; 5] = closed!(Way::Users, "users");
 
 pub const ENDINGS: &[Case] = &[
     plain(
@@ -300,7 +357,7 @@ const fn over_tls(
     details: &'static [&'static str],
     exits: &'static [i32],
 ) -> Case {
-    Case { name, act, kinds, details, exits, least: ALL, request: "" }
+    Case { name, act, kinds, details, exits, least: ALL, request: "", way: Way::Open }
 }
 
 /// A case of a certificate that must not be accepted.

@@ -1,6 +1,7 @@
 //! Servers that break the rules, one behaviour each.
 
 mod cases;
+mod http2;
 mod serve;
 mod tls;
 
@@ -8,8 +9,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-pub use cases::{ANSWERS, ENDINGS, ENDLESS, TLS};
+pub use cases::{ANSWERS, CLOSED_CONNECTIONS, CLOSED_USERS, ENDINGS, ENDLESS, TLS};
+pub use http2::{HTTP2_ENDINGS, HTTP2_FRAMES};
 pub use serve::serve;
+pub use tls::{authority, server_config};
 
 /// A behaviour, and what must come of it.
 pub struct Case {
@@ -26,6 +29,18 @@ pub struct Case {
     pub exits: &'static [i32],
     /// More of the scenario.
     pub request: &'static str,
+    /// How load is made.
+    pub way: Way,
+}
+
+/// How load is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Arrivals at a rate.
+    Open,
+    /// Connections that send again at once, and users that do.
+    Connections,
+    Users,
 }
 
 /// What a server does with a connection of the load.
@@ -35,6 +50,8 @@ pub enum Act {
     Plain(fn(&mut serve::Client)),
     /// The same, but the scenario and the first connection speak TLS.
     NotTls(fn(&mut serve::Client)),
+    /// Something in HTTP/2, over plain TCP.
+    Http2(fn(&mut http2::Peer)),
     /// Something within a TLS session.
     Within(fn(&mut tls::Session)),
     /// A handshake with a certificate that must not be accepted.

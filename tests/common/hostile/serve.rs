@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use super::http2::Peer;
 use super::tls::{self, Flaw};
 use super::{Act, Case};
 
@@ -78,7 +79,7 @@ pub fn serve(case: &Case) -> (String, Option<&'static str>) {
         }
     });
     match case.act {
-        Act::Plain(_) | Act::Gone => (format!("http://127.0.0.1:{port}"), None),
+        Act::Plain(_) | Act::Http2(_) | Act::Gone => (format!("http://127.0.0.1:{port}"), None),
         _ => (format!("https://127.0.0.1:{port}"), Some(tls::authority())),
     }
 }
@@ -88,6 +89,12 @@ fn preflight(act: Act, mut stream: TcpStream) {
         Act::Plain(_) | Act::Gone => {
             asked(&mut stream);
             let _ = stream.write_all(GOOD);
+        }
+        Act::Http2(_) => {
+            // The server's settings are the answer.
+            let mut peer = Peer::new(stream);
+            peer.settings();
+            peer.wait();
         }
         _ => {
             let mut session = tls::session(stream, Flaw::None);
@@ -102,6 +109,7 @@ fn preflight(act: Act, mut stream: TcpStream) {
 fn load(act: Act, stream: TcpStream) {
     match act {
         Act::Plain(act) | Act::NotTls(act) => act(&mut Client(stream)),
+        Act::Http2(act) => act(&mut Peer::new(stream)),
         Act::Within(act) => act(&mut tls::session(stream, Flaw::None)),
         Act::Certificate(flaw) => {
             // The client ends the handshake.

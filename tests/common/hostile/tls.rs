@@ -31,6 +31,18 @@ struct Certificates {
     configs: Vec<Arc<ServerConfig>>,
 }
 
+/// A certificate without flaws, for a server that speaks one protocol.
+pub fn server_config(protocol: &str) -> Arc<ServerConfig> {
+    let index = index(Flaw::None);
+    let mut config = (*certificates().configs[index]).clone();
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    Arc::new(config)
+}
+
+fn index(flaw: Flaw) -> usize {
+    FLAWS.iter().position(|f| *f == flaw).expect("all flaws are listed")
+}
+
 fn certificates() -> &'static Certificates {
     static ALL: OnceLock<Certificates> = OnceLock::new();
     ALL.get_or_init(|| {
@@ -82,7 +94,6 @@ pub fn authority() -> &'static str {
 
 /// A session with a certificate; the handshake takes place with the first byte read or written.
 pub fn session(stream: TcpStream, flaw: Flaw) -> Session {
-    let index = FLAWS.iter().position(|f| *f == flaw).expect("all flaws are listed");
-    let config = Arc::clone(&certificates().configs[index]);
+    let config = Arc::clone(&certificates().configs[index(flaw)]);
     StreamOwned::new(ServerConnection::new(config).expect("a session"), stream)
 }

@@ -15,8 +15,8 @@ pub enum Law {
     Sequence { first: Duration, step: Duration, count: u64 },
     /// At once, except that what comes between `from` and `to` (since the first request) is answered at `to`.
     Stall { from: Duration, to: Duration },
-    /// The head and the first byte of the body after `first`, the rest byte by byte until `last`.
-    Drip { first: Duration, last: Duration, bytes: u32 },
+    /// The head and the first part of the body after `first`, the rest part by part until `last`.
+    Drip { first: Duration, last: Duration, parts: u32 },
     /// At once, but no connection is accepted for this long after the first one was served.
     SlowAccept(Duration),
     /// No answer.
@@ -26,18 +26,18 @@ pub enum Law {
 /// When an answer leaves, counted from the moment its request was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// Head and first byte of the body.
+    /// Head and first part of the body.
     pub first: u64,
-    /// Time between two further bytes.
+    /// Time between two further parts.
     pub gap: u64,
-    /// Bytes of the body.
-    pub bytes: u32,
+    /// Parts of the body.
+    pub parts: u32,
 }
 
 impl Law {
     /// When request `n`, read `since` nanoseconds after the first one, is answered; none if never.
     pub fn due(&self, n: u64, since: u64) -> Option<Due> {
-        let at = |first: u64| Some(Due { first, gap: 0, bytes: 1 });
+        let at = |first: u64| Some(Due { first, gap: 0, parts: 1 });
         match *self {
             Self::Fixed(time) => at(nanos(time)),
             Self::TwoPoint { short, long, share, seed } => {
@@ -51,9 +51,9 @@ impl Law {
                 let stalls = since >= nanos(from) && since < nanos(to);
                 at(if stalls { nanos(to) - since } else { 0 })
             }
-            Self::Drip { first, last, bytes } => {
-                let gap = nanos(last - first) / u64::from(bytes - 1);
-                Some(Due { first: nanos(first), gap, bytes })
+            Self::Drip { first, last, parts } => {
+                let gap = nanos(last - first) / u64::from(parts - 1);
+                Some(Due { first: nanos(first), gap, parts })
             }
             Self::SlowAccept(_) => at(0),
             Self::Never => None,

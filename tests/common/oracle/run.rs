@@ -11,47 +11,15 @@ use rustix::process::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::law::Law;
+use super::books::{Books, Served};
 use super::machine::{apart, bind, claim, send_to, wall_offset};
-use super::server::{Books, Oracle, Served};
+use super::server::Oracle;
+use super::setup::Setup;
 use super::truth::Bounds;
-use crate::common::{analysis, loadprof, scenario};
+use crate::common::{analysis, hostile, loadprof, scenario};
 
 /// A run and its analysis end in time.
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// How much load goes to a law.
-#[derive(Clone, Copy, Debug)]
-pub struct Setup {
-    pub law: Law,
-    /// Arrivals per second.
-    pub rate: u64,
-    pub secs: u64,
-    pub connections: usize,
-    pub timeout: Duration,
-}
-
-impl Setup {
-    pub fn new(law: Law, rate: u64, secs: u64) -> Self {
-        Self { law, rate, secs, connections: 1000, timeout: Duration::from_secs(10) }
-    }
-
-    pub fn arrivals(&self) -> u64 {
-        self.rate * self.secs
-    }
-
-    fn scenario(&self, url: &str) -> String {
-        format!(
-            "name = \"oracle\"\n[target]\nurl = \"{url}\"\ntimeout = \"{}ms\"\n\
-             [load]\nwarm-up = \"0s\"\nthreads = 1\nmax-connections = {}\n\
-             [load.constant-arrival-rate]\nrate = \"{}/s\"\nfor = \"{}s\"\n",
-            self.timeout.as_millis(),
-            self.connections,
-            self.rate,
-            self.secs
-        )
-    }
-}
 
 /// What generator and server say of the same run.
 pub struct Measured {
@@ -73,7 +41,7 @@ impl Measured {
 
     /// When arrival `n` was due, by the scenario alone.
     pub fn due(&self, n: u64) -> u64 {
-        self.start + n * 1_000_000_000 / self.setup.rate
+        self.start + n * 1_000_000_000 / self.setup.rate()
     }
 
     pub fn service(&self) -> Bounds {
@@ -82,6 +50,11 @@ impl Measured {
 
     pub fn response(&self) -> Bounds {
         Bounds::response(&self.books, |n| self.due(n))
+    }
+
+    /// In the closed model: from the moment the request could be begun to its answer.
+    pub fn turn(&self) -> Bounds {
+        Bounds::turn(&self.books)
     }
 
     /// How late requests reached the server: what the machine did to the generator, seen from outside.
@@ -95,24 +68,36 @@ impl Measured {
 }
 
 impl Measured {
-    /// From an answer to the next request on the same connection: while arrivals wait for connections, that is
-    /// what the machine did to the generator.
+    /// From an answer to the request that takes its place, on the same connection or on a new one if none is used
+    /// twice: while something always waits for it, that is what the machine did to the generator.
     pub fn turnaround(&self) -> Bounds {
-        let mut last: HashMap<usize, Served> = HashMap::new();
-        let mut served = self.books.served.clone();
-        served.sort_by_key(|s| s.read);
-        let times = served.iter().filter_map(|s| {
-            let before = last.insert(s.conn, *s)?;
-            Some((s.unread.saturating_sub(before.written), s.read.saturating_sub(before.unwritten)))
-        });
-        Bounds::new(times.collect::<Vec<_>>().into_iter())
+        let keep = self.setup.keep_alive;
+        let mut places: HashMap<usize, Vec<Served>> = HashMap::new();
+        for served in &self.books.served {
+            places.entry(if keep { served.conn } else { 0 }).or_default().push(*served);
+        }
+        let width = if keep { self.setup.streams } else { self.setup.under_way() };
+        Bounds::new(places.into_values().flat_map(|answered| followed(&answered, width as usize)))
     }
+}
+
+/// From each answer to the request that follows it where so many are under way.
+fn followed(answered: &[Served], width: usize) -> Vec<(u64, u64)> {
+    let mut asked: Vec<(u64, u64)> = answered.iter().map(Served::begun).collect();
+    asked.sort_unstable();
+    let between = |(a, (low, high)): (&Served, &(u64, u64))| {
+        (low.saturating_sub(a.written), high.saturating_sub(a.unwritten))
+    };
+    answered.iter().zip(asked.iter().skip(width)).map(between).collect()
 }
 
 /// Runs the generator on one core against the server on another.
 pub fn measure(setup: Setup) -> Measured {
-    let oracle = Oracle::start(setup.law);
+    let oracle = Oracle::start(setup.law, setup.manner);
     let dir = tempfile::tempdir().expect("a folder");
+    if setup.manner.tls {
+        std::fs::write(dir.path().join("ca.pem"), hostile::authority()).expect("written");
+    }
     let offset = wall_offset();
     run(dir.path(), &setup.scenario(&oracle.url));
     let drift = wall_offset().abs_diff(offset);

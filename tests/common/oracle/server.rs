@@ -2,46 +2,41 @@
 //! microseconds, and knows its own lapses.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::collections::{BinaryHeap, HashMap};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use bytes::Bytes;
 use rustix::event::{Timespec, epoll};
+use rustls::ServerConfig;
 use socket2::{Domain, Socket, Type};
 
+use super::books::{Books, Served};
+use super::conn::{Conn, News, Reply};
 use super::law::{Due, Law};
 use super::machine::{apart, bind, monotonic};
+use super::wire::Wire;
+use crate::common::hostile::server_config;
 
-/// One answered request of the load, in nanoseconds of the monotonic clock.
+/// How a server speaks.
 #[derive(Clone, Copy, Debug)]
-pub struct Served {
-    /// Number of the arrival, from its `traceparent`.
-    pub n: u64,
-    /// Which connection it came on.
-    pub conn: usize,
-    /// The request had not come yet.
-    pub unread: u64,
-    /// The request was read.
-    pub read: u64,
-    /// The last byte of the answer was not written yet.
-    pub unwritten: u64,
-    /// The last byte of the answer was written.
-    pub written: u64,
+pub struct Manner {
+    pub tls: bool,
+    pub http2: bool,
+    /// Bytes of each part of a body.
+    pub part: usize,
+    /// Whether the length of a body is not said before it.
+    pub chunked: bool,
+    /// How long a connection is left alone after it was accepted.
+    pub hello: Duration,
 }
 
-/// What a server did.
-#[derive(Debug, Default)]
-pub struct Books {
-    /// Requests of the load that were answered, in the order of their answers.
-    pub served: Vec<Served>,
-    /// Requests of the load that were read.
-    pub read: u64,
-    /// The longest time in which the server did not look at its sockets.
-    pub lapse: u64,
+impl Manner {
+    pub const PLAIN: Self = Self { tls: false, http2: false, part: 1, chunked: false, hello: Duration::ZERO };
 }
 
 /// A running server.
@@ -52,12 +47,13 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    pub fn start(law: Law) -> Self {
+    pub fn start(law: Law, manner: Manner) -> Self {
         let listener = listen().expect("binds");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let scheme = if manner.tls { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().expect("an address"));
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || Server::new(listener, law).run(&stopped));
+        let thread = std::thread::spawn(move || Server::new(listener, law, manner).run(&stopped));
         Self { url, stop, thread: Some(thread) }
     }
 
@@ -83,19 +79,22 @@ fn listen() -> std::io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-struct Conn {
-    stream: TcpStream,
-    input: Vec<u8>,
-    answer: Option<Answer>,
-}
-
-/// An answer under way on a connection.
-#[derive(Clone, Copy)]
+/// An answer under way.
 struct Answer {
     served: Served,
-    /// Bytes of the body that were written.
+    /// Parts of the body that were written.
     sent: u32,
     due: Due,
+    reply: Reply,
+}
+
+/// What is to be done at its moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Task {
+    /// The next part of an answer is written.
+    Write(u64),
+    /// A connection is looked at from now on.
+    Greet(usize),
 }
 
 const LISTENER: u64 = u64::MAX;
@@ -103,10 +102,16 @@ const LISTENER: u64 = u64::MAX;
 struct Server {
     listener: TcpListener,
     law: Law,
+    manner: Manner,
+    tls: Option<Arc<ServerConfig>>,
+    body: Bytes,
     poll: OwnedFd,
     /// A closed connection stays as a hole: few are opened in a run.
     conns: Vec<Option<Conn>>,
-    waiting: BinaryHeap<Reverse<(u64, usize)>>,
+    /// Connections on which bytes wait for the system.
+    blocked: Vec<usize>,
+    answers: HashMap<u64, Answer>,
+    waiting: BinaryHeap<Reverse<(u64, Task)>>,
     books: Books,
     first: Option<u64>,
     /// When connections are accepted again.
@@ -117,14 +122,20 @@ struct Server {
 }
 
 impl Server {
-    fn new(listener: TcpListener, law: Law) -> Self {
+    fn new(listener: TcpListener, law: Law, manner: Manner) -> Self {
         listener.set_nonblocking(true).expect("a socket");
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("epoll");
+        let protocol = if manner.http2 { "h2" } else { "http/1.1" };
         let mut server = Self {
             listener,
             law,
+            manner,
+            tls: manner.tls.then(|| server_config(protocol)),
+            body: vec![b'x'; manner.part].into(),
             poll,
             conns: Vec::new(),
+            blocked: Vec::new(),
+            answers: HashMap::new(),
             waiting: BinaryHeap::new(),
             books: Books { served: Vec::with_capacity(1 << 17), ..Books::default() },
             first: None,
@@ -158,14 +169,20 @@ impl Server {
             for event in &events {
                 match event.data.u64() {
                     LISTENER => self.accept(),
-                    conn => self.read(conn as usize),
+                    conn => self.look(conn as usize, monotonic()),
                 }
             }
             self.looked = now;
-            self.write_due();
+            for index in std::mem::take(&mut self.blocked) {
+                self.look(index, monotonic());
+            }
+            self.do_due();
             if self.shut_until.is_some_and(|until| monotonic() >= until) {
                 self.listen();
             }
+        }
+        for index in 0..self.conns.len() {
+            self.close(index);
         }
         self.books
     }
@@ -174,51 +191,61 @@ impl Server {
     /// before the next answer is due.
     fn patience(&self, now: u64) -> Timespec {
         let due = self.waiting.peek().map_or(u64::MAX, |Reverse((due, _))| *due);
-        let nanos = match self.spins {
+        let nanos = match self.spins || !self.blocked.is_empty() {
             true => 0,
             false => due.saturating_sub(now + 60_000).min(10_000_000),
         };
         Timespec { tv_sec: 0, tv_nsec: nanos as i64 }
     }
 
+    // ---- connections ---------------------------------------------------------------------------------
+
     fn accept(&mut self) {
         while self.shut_until.is_none() {
             let Ok((stream, _)) = self.listener.accept() else { return };
-            stream.set_nonblocking(true).expect("a socket");
-            stream.set_nodelay(true).expect("a socket");
-            let data = epoll::EventData::new_u64(self.conns.len() as u64);
-            epoll::add(&self.poll, &stream, data, epoll::EventFlags::IN).expect("epoll");
-            self.conns.push(Some(Conn { stream, input: Vec::new(), answer: None }));
+            let wire = Wire::new(stream, self.tls.as_ref()).expect("a socket");
+            let (index, now) = (self.conns.len(), monotonic());
+            self.conns.push(Some(Conn::new(wire, self.manner.http2, (self.looked, now))));
+            self.books.accepted += 1;
+            match self.manner.hello.as_nanos() as u64 {
+                0 => self.greet(index),
+                hello => self.waiting.push(Reverse((now + hello, Task::Greet(index)))),
+            }
         }
     }
 
-    fn read(&mut self, index: usize) {
+    fn greet(&mut self, index: usize) {
+        let Some(conn) = &self.conns[index] else { return };
+        let data = epoll::EventData::new_u64(index as u64);
+        conn.with_socket(|tcp| epoll::add(&self.poll, tcp, data, epoll::EventFlags::IN)).expect("epoll");
+    }
+
+    fn close(&mut self, index: usize) {
+        let Some(conn) = self.conns[index].take() else { return };
+        let (read, written) = conn.bytes();
+        self.books.bytes_read += read;
+        self.books.bytes_written += written;
+    }
+
+    /// Moves what can be moved over a connection.
+    fn look(&mut self, index: usize, before: u64) {
         let Some(conn) = &mut self.conns[index] else { return };
-        let mut buffer = [0; 4096];
-        match conn.stream.read(&mut buffer) {
-            Ok(n @ 1..) => conn.input.extend_from_slice(&buffer[..n]),
-            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return,
-            _ => {
-                self.conns[index] = None;
-                return;
-            }
-        }
+        let news = conn.look();
+        self.written(index, before);
         let read = monotonic();
-        if !conn.input.ends_with(b"\r\n\r\n") {
-            return;
-        }
-        let n = number(&conn.input);
-        conn.input.clear();
-        match n {
-            Some(n) => self.request(index, n, read),
-            None => self.preflight(index),
+        match news {
+            News::Requests(requests) => {
+                requests.into_iter().for_each(|(n, reply)| self.request(index, n, reply, read));
+            }
+            News::Preflight => self.preflight(index),
+            News::Over => self.close(index),
         }
     }
 
     /// The question before the load is answered at once and is not in the books.
     fn preflight(&mut self, index: usize) {
         if let Some(conn) = &mut self.conns[index] {
-            let _ = conn.stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            conn.preflight();
         }
         if let Law::SlowAccept(time) = self.law {
             epoll::delete(&self.poll, &self.listener).expect("epoll");
@@ -226,54 +253,72 @@ impl Server {
         }
     }
 
-    fn request(&mut self, index: usize, n: u64, read: u64) {
+    // ---- requests ------------------------------------------------------------------------------------
+
+    fn request(&mut self, index: usize, n: u64, reply: Reply, read: u64) {
+        let key = self.books.read;
         self.books.read += 1;
         let since = read - *self.first.get_or_insert(read);
         let (Some(conn), Some(due)) = (&mut self.conns[index], self.law.due(n, since)) else { return };
-        let served = Served { n, conn: index, unread: self.looked, read, unwritten: 0, written: 0 };
-        conn.answer = Some(Answer { served, sent: 0, due });
+        let opened = conn.begin(key, &reply);
+        // Without a handshake the request may have come before its connection was seen.
+        let unread = opened.filter(|_| self.tls.is_none()).map_or(self.looked, |(unopened, _)| unopened);
+        let served = Served { n, conn: index, opened, unread, read, unwritten: 0, written: 0 };
+        self.answers.insert(key, Answer { served, sent: 0, due, reply });
         if due.first == 0 {
-            self.write(index);
+            self.write(key);
         } else {
-            self.waiting.push(Reverse((read + due.first, index)));
+            self.waiting.push(Reverse((read + due.first, Task::Write(key))));
         }
     }
 
-    fn write_due(&mut self) {
-        while let Some(Reverse((due, index))) = self.waiting.peek().copied() {
+    fn do_due(&mut self) {
+        while let Some(Reverse((due, task))) = self.waiting.peek().copied() {
             if due > monotonic() {
                 return;
             }
             self.waiting.pop();
-            self.write(index);
+            match task {
+                Task::Write(key) => self.write(key),
+                Task::Greet(index) => self.greet(index),
+            }
         }
     }
 
     /// Writes the next part of an answer.
-    fn write(&mut self, index: usize) {
-        let Some(Conn { stream, answer: Some(answer), .. }) = &mut self.conns[index] else { return };
-        let (due, sent) = (answer.due, answer.sent);
-        answer.served.unwritten = monotonic();
-        let written = match sent {
-            0 => write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\nx", due.bytes),
-            _ => stream.write_all(b"x"),
-        };
-        answer.served.written = monotonic();
-        answer.sent += 1;
-        if written.is_err() {
-            self.conns[index] = None;
-        } else if answer.sent < due.bytes {
-            let next = answer.served.read + due.first + u64::from(answer.sent) * due.gap;
-            self.waiting.push(Reverse((next, index)));
+    fn write(&mut self, key: u64) {
+        let Some(answer) = self.answers.get_mut(&key) else { return };
+        let Answer { served, due, sent, reply } = answer;
+        let Some(conn) = &mut self.conns[served.conn] else { return };
+        let (index, before) = (served.conn, monotonic());
+        let (first, last) = (*sent == 0, *sent + 1 == due.parts);
+        let length = (!self.manner.chunked).then(|| due.parts as usize * self.body.len());
+        conn.part(key, reply, &self.body, length, (first, last));
+        *sent += 1;
+        if !last {
+            let next = served.read + due.first + u64::from(*sent) * due.gap;
+            self.waiting.push(Reverse((next, Task::Write(key))));
+        }
+        // HTTP/2 writes only while it looks, and requests may come to light meanwhile.
+        if self.manner.http2 {
+            self.look(index, before);
+        } else if conn.flush() {
+            self.written(index, before);
         } else {
-            self.books.served.push(answer.served);
+            self.close(index);
         }
     }
-}
 
-/// The arrival's number: the second half of the trace id. The preflight's question has none.
-fn number(head: &[u8]) -> Option<u64> {
-    let head = std::str::from_utf8(head).expect("a head of text");
-    let (_, trace) = head.split_once("traceparent: 00-")?;
-    Some(u64::from_str_radix(&trace[16..32], 16).expect("hex digits"))
+    /// Books what the system has taken since `before`.
+    fn written(&mut self, index: usize, before: u64) {
+        let Some(conn) = &mut self.conns[index] else { return };
+        for (key, unwritten, written) in conn.written(before) {
+            if let Some(Answer { served, .. }) = self.answers.remove(&key) {
+                self.books.served.push(Served { unwritten, written, ..served });
+            }
+        }
+        if conn.blocked() && !self.blocked.contains(&index) {
+            self.blocked.push(index);
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::server::Books;
+use super::books::Books;
 
 /// Keys of the quantiles in the analysis.
 const QUANTILES: [(&str, f64); 5] =
@@ -33,6 +33,15 @@ impl Bounds {
     pub fn service(books: &Books) -> Self {
         let times = books.served.iter();
         Self::new(times.map(|s| (s.unwritten - s.read, s.written - s.unread)))
+    }
+
+    /// The same, and opening the connection where the request is the first one on it.
+    pub fn turn(books: &Books) -> Self {
+        let times = books.served.iter().map(|s| {
+            let (unbegun, begun) = s.begun();
+            (s.unwritten - begun, s.written - unbegun)
+        });
+        Self::new(times)
     }
 
     /// Due moment to answer written.
