@@ -18,6 +18,8 @@ use super::setup::Setup;
 use super::truth::Bounds;
 use crate::common::{analysis, hostile, loadprof, scenario};
 
+/// A reader keeps up with answers that are further apart, in nanoseconds.
+const PAUSE: u64 = 25_000;
 /// A run and its analysis end in time.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -78,6 +80,21 @@ impl Measured {
         }
         let width = if keep { self.setup.streams } else { self.setup.under_way() };
         Bounds::new(places.into_values().flat_map(|answered| followed(&answered, width as usize)))
+    }
+
+    /// How long after each answer the server still wrote others to the same connection without a pause, as it does
+    /// after a lapse. The generator reads them at once, and what one read takes has the stamp of its last byte.
+    pub fn bursts(&self) -> Bounds {
+        let mut served = self.books.served.clone();
+        served.sort_by_key(|s| (s.conn, s.written));
+        let mut later: Option<(Served, u64)> = None;
+        let lasts = served.iter().rev().map(|s| {
+            let goes_on = later.filter(|(next, _)| next.conn == s.conn && next.written - s.written < PAUSE);
+            let end = goes_on.map_or(s.written, |(_, end)| end);
+            later = Some((*s, end));
+            (0, end - s.written)
+        });
+        Bounds::new(lasts)
     }
 }
 
