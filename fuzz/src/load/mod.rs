@@ -1,5 +1,7 @@
 //! The load engine without sockets: the codecs, and what journeys do with data.
 
+#[path = "../../../src/load/attention.rs"]
+pub(crate) mod attention;
 #[path = "../../../src/load/buffer.rs"]
 pub(crate) mod buffer;
 #[path = "../../../src/load/choice.rs"]
