@@ -27,6 +27,8 @@ const ENHANCE_YOUR_CALM: u8 = 11;
 
 /// `:status: 200`, from the static table.
 const STATUS_200: u8 = 0x88;
+/// Of a request that could not even begin.
+const NO_STREAM: &str = "no connection with a free stream within the time limit";
 const PREFACE: usize = 24;
 const HEADER: usize = 9;
 
@@ -234,8 +236,8 @@ pub const HTTP2_ENDINGS: &[Case] = &[
         c.settings();
         c.wait();
     }),
-    case("never says a word", &["timeout"], &[TIME_LIMIT], Peer::wait),
-    case("allows no stream", &["timeout"], &[TIME_LIMIT], |c| {
+    case("never says a word", &["timeout"], &[TIME_LIMIT, NO_STREAM], Peer::wait),
+    case("allows no stream", &["timeout"], &[TIME_LIMIT, NO_STREAM], |c| {
         c.frame(SETTINGS, 0, 0, [0, 3, 0, 0, 0, 0]);
         c.wait();
     }),
