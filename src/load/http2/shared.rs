@@ -82,7 +82,10 @@ impl<S> Inner<S> {
     /// Tells whether the connection needs its thread.
     fn look(&mut self) {
         let mux = &self.link.mux;
-        self.watch.set(self.half_way || mux.waits() || !mux.pending().is_empty());
+        // Answers that one read takes share the stamp of its last byte: where several are awaited, each must be read
+        // as it comes.
+        let several = mux.active > 1;
+        self.watch.set(self.half_way || several || mux.waits() || !mux.pending().is_empty());
     }
 
     fn signal(&mut self) {

@@ -5,6 +5,7 @@
 mod books;
 mod conn;
 mod frames;
+mod handle;
 mod http1;
 mod http2;
 mod judge;
@@ -19,6 +20,5 @@ mod wire;
 pub use judge::{all_counted, both_clocks, closed_clocks, holds};
 pub use law::Law;
 pub use run::Measured;
-pub use server::Manner;
-pub use setup::{Load, Setup};
+pub use setup::{Load, Manner, Setup};
 pub use truth::{Bounds, Difference, Figures, compare};

@@ -12,8 +12,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::books::{Books, Served};
+use super::handle::Oracle;
 use super::machine::{apart, bind, claim, send_to, wall_offset};
-use super::server::Oracle;
 use super::setup::Setup;
 use super::truth::Bounds;
 use crate::common::{analysis, hostile, loadprof, scenario};

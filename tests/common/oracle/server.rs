@@ -3,81 +3,22 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
 use bytes::Bytes;
 use rustix::event::{Timespec, epoll};
 use rustls::ServerConfig;
-use socket2::{Domain, Socket, Type};
 
 use super::books::{Books, Served};
 use super::conn::{Conn, News, Reply};
 use super::law::{Due, Law};
 use super::machine::{apart, bind, monotonic};
+use super::setup::Manner;
 use super::wire::Wire;
 use crate::common::hostile::server_config;
-
-/// How a server speaks.
-#[derive(Clone, Copy, Debug)]
-pub struct Manner {
-    pub tls: bool,
-    pub http2: bool,
-    /// Bytes of each part of a body.
-    pub part: usize,
-    /// Whether the length of a body is not said before it.
-    pub chunked: bool,
-    /// How long a connection is left alone after it was accepted.
-    pub hello: Duration,
-}
-
-impl Manner {
-    pub const PLAIN: Self = Self { tls: false, http2: false, part: 1, chunked: false, hello: Duration::ZERO };
-}
-
-/// A running server.
-pub struct Oracle {
-    pub url: String,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Books>>,
-}
-
-impl Oracle {
-    pub fn start(law: Law, manner: Manner) -> Self {
-        let listener = listen().expect("binds");
-        let scheme = if manner.tls { "https" } else { "http" };
-        let url = format!("{scheme}://{}", listener.local_addr().expect("an address"));
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || Server::new(listener, law, manner).run(&stopped));
-        Self { url, stop, thread: Some(thread) }
-    }
-
-    /// Ends the server; what it did.
-    pub fn stop(mut self) -> Books {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.take().expect("stops once").join().expect("the server does not panic")
-    }
-}
-
-impl Drop for Oracle {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-}
-
-/// A listener with room for every connection of a run: std's 128 would make the system drop the next one, which
-/// comes again after a second.
-fn listen() -> std::io::Result<TcpListener> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
-    socket.listen(4096)?;
-    Ok(socket.into())
-}
 
 /// An answer under way.
 struct Answer {
@@ -99,7 +40,7 @@ enum Task {
 
 const LISTENER: u64 = u64::MAX;
 
-struct Server {
+pub struct Server {
     listener: TcpListener,
     law: Law,
     manner: Manner,
@@ -122,7 +63,7 @@ struct Server {
 }
 
 impl Server {
-    fn new(listener: TcpListener, law: Law, manner: Manner) -> Self {
+    pub fn new(listener: TcpListener, law: Law, manner: Manner) -> Self {
         listener.set_nonblocking(true).expect("a socket");
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("epoll");
         let protocol = if manner.http2 { "h2" } else { "http/1.1" };
@@ -153,7 +94,7 @@ impl Server {
         epoll::add(&self.poll, &self.listener, data, epoll::EventFlags::IN).expect("epoll");
     }
 
-    fn run(mut self, stop: &AtomicBool) -> Books {
+    pub fn run(mut self, stop: &AtomicBool) -> Books {
         if let Some((_, core)) = apart() {
             bind(core);
         }

@@ -3,7 +3,23 @@
 use std::time::Duration;
 
 use super::law::Law;
-use super::server::Manner;
+
+/// How a server speaks.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    pub tls: bool,
+    pub http2: bool,
+    /// Bytes of each part of a body.
+    pub part: usize,
+    /// Whether the length of a body is not said before it.
+    pub chunked: bool,
+    /// How long a connection is left alone after it was accepted.
+    pub hello: Duration,
+}
+
+impl Manner {
+    pub const PLAIN: Self = Self { tls: false, http2: false, part: 1, chunked: false, hello: Duration::ZERO };
+}
 
 /// How load is made.
 #[derive(Clone, Copy, Debug)]
