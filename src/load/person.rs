@@ -63,6 +63,11 @@ impl Person {
         self.values.begin_journey(feeders, seq, taker)
     }
 
+    /// A request begins now, for its values, its cookies and its checks, also if it is the same each time.
+    pub(crate) fn begin_request(&mut self) {
+        self.context.now = u64::try_from(stamp::wall().as_millis()).unwrap_or(u64::MAX);
+    }
+
     /// Writes a request with its values and cookies; gives where its trace begins.
     pub(crate) fn write(
         &mut self,
@@ -71,7 +76,6 @@ impl Person {
         head: &mut Vec<u8>,
     ) -> Result<usize, Missing> {
         let recipe = &template.step.recipe;
-        self.context.now = u64::try_from(stamp::wall().as_millis()).unwrap_or(u64::MAX);
         recipe.render(&self.values, &self.context, &mut self.rendered)?;
         self.choose_cookies(plan, template, None);
         let body = recipe.body(Some(&self.rendered));

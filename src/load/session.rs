@@ -159,7 +159,11 @@ impl<C: Connections> Session<C> {
         let Due { n, request, intended } = due;
         self.problem = None;
         self.hit = Hit { n, request, intended, start: Some(now), ..Hit::default() };
-        let written = match (&template.fixed, self.maker.get_mut()) {
+        let mut person = self.maker.get_mut();
+        if let Some(person) = &mut person {
+            person.begin_request();
+        }
+        let written = match (&template.fixed, person) {
             (None, None) => None,
             (None, Some(person)) => Some(person.write(plan, template, &mut self.head)),
             (Some(_), Some(person)) if plan.cookies => Some(person.write(plan, template, &mut self.head)),

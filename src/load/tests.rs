@@ -8,7 +8,7 @@ use url::Url;
 
 use super::testing::{OK, RUN_ID, Server, constant, request, run, scenario, with_requests};
 use super::{ConnectError, LoadError, LoadPlan, start};
-use crate::scenario::{Executor, Request, Scenario};
+use crate::scenario::{AnswerSource, Check, Condition, Executor, Request, Scenario};
 use crate::time::RunClock;
 
 fn refused(scenario: &Scenario, base: &str, run_id: &str) -> LoadError {
@@ -84,4 +84,19 @@ fn one_connection_is_one_however_many_threads_there_are() {
         assert!(ran.passed() >= 10 && ran.passed() == ran.done(), "{name}: {:?}", ran.details());
         assert_eq!(server.accepted.load(Ordering::Relaxed), 1, "{name}");
     }
+}
+
+#[test]
+fn the_checks_of_a_request_that_is_always_the_same_know_the_time() {
+    let server = Server::start(|_| {
+        let now = super::stamp::wall().as_millis();
+        let moments: String = (now - 50..now + 50).map(|ms| format!(",{ms}")).collect();
+        Some(format!("HTTP/1.1 200 OK\r\nmoments: {moments},\r\ncontent-length: 0\r\n\r\n").into_bytes())
+    });
+    let (name, of) = ("now".into(), AnswerSource::Header("moments".into()));
+    let checks = vec![Check { name, of, is: Condition::Contains(",${now},".into()) }];
+    let asks = Request { checks, ..request("/") };
+    let ran = run(&with_requests(scenario(constant(100.0, 200)), vec![asks]), &server.url());
+    // Some may be sent or answered late on a busy machine.
+    assert!(ran.passed() >= 10 && ran.done() == 20, "{:?}", ran.details());
 }
