@@ -161,6 +161,13 @@ impl RunClock {
         self.start + Duration::from_nanos(t.0)
     }
 
+    /// The clock with another wall clock time at its start.
+    #[cfg(test)]
+    #[must_use]
+    pub(crate) const fn with_wall(self, wall_unix_nanos: u64) -> Self {
+        Self { wall_unix_nanos, ..self }
+    }
+
     /// Wall clock of the start, nanoseconds since 1970 UTC.
     #[must_use]
     pub const fn wall_unix_nanos(&self) -> u64 {

@@ -73,6 +73,9 @@ pub struct ConnectionSummary {
     /// How often a request was sent again because the server had not looked at it (GOAWAY, REFUSED_STREAM).
     #[serde(default)]
     pub resent: u64,
+    /// Idle connections given up because the server sent something that no request asked for.
+    #[serde(default)]
+    pub unasked: u64,
 }
 
 /// How often a journey was made, over the whole run.

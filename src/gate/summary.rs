@@ -144,6 +144,7 @@ fn connections(periods: &[LoadPeriod], scenario: &Scenario) -> ConnectionSummary
         most_streams: most(|p| p.streams),
         requests: periods.iter().map(|p| p.sent).sum::<u64>() + redirects,
         resent: requests().map(|r| r.resent).sum(),
+        unasked: requests().map(|r| r.unasked).sum(),
     }
 }
 
@@ -292,6 +293,7 @@ mod tests {
         periods[3].requests[1].failed[Failure::Unsent as usize] = 6;
         (periods[0].requests[0].connects, periods[0].requests[2].connects) = (5, 3);
         (periods[0].requests[1].resent, periods[3].requests[0].resent) = (2, 9);
+        (periods[1].requests[0].unasked, periods[2].requests[2].unasked) = (1, 4);
         (periods[1].connections, periods[2].streams, periods[3].requests[2].redirects) = (9, 40, 7);
         let got = summarize(&periods, &scenario, RunTime::from_nanos(3_000_000_000));
         let shop = JourneySummary { name: "shop".into(), begun: 120, finished: 72 };
@@ -303,6 +305,7 @@ mod tests {
             most_streams: 40,
             requests: 407,
             resent: 11,
+            unasked: 5,
         };
         assert_eq!(got.connections, Some(connections));
         assert_eq!((got.offered, got.sent, got.requests[2].redirects), (100, 100, 7));

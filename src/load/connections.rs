@@ -39,9 +39,18 @@ pub(crate) trait Connections {
 
     /// Drops an idle connection that the server has closed or that holds bytes nobody asked for; ready if
     /// it did. Otherwise the task is woken when that happens.
-    fn poll_stale(&mut self, _: &mut Context<'_>) -> Poll<()> {
+    fn poll_stale(&mut self, _: &mut Context<'_>) -> Poll<Stale> {
         Poll::Pending
     }
+}
+
+/// Why an idle connection must not be used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stale {
+    /// The server closed or broke it.
+    Closed,
+    /// It sent something that no request asked for.
+    Unasked,
 }
 
 /// One connection at the most, for this session alone.
@@ -116,7 +125,7 @@ impl Connections for Own {
         self.connection = None;
     }
 
-    fn poll_stale(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_stale(&mut self, cx: &mut Context<'_>) -> Poll<Stale> {
         let Some(connection) = &mut self.connection else { return Poll::Pending };
         let stale = connection.poll_idle(cx);
         if stale.is_ready() {
@@ -141,10 +150,10 @@ impl Connection {
         }
     }
 
-    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Stale> {
         match self {
             Self::Http1(connection) => connection.poll_idle(cx),
-            Self::Http2(connection) => connection.poll_idle(cx),
+            Self::Http2(connection) => connection.poll_idle(cx).map(|()| Stale::Closed),
         }
     }
 }

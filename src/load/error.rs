@@ -22,6 +22,22 @@ pub enum LoadError {
         /// Why.
         problem: String,
     },
+    /// Stopped while the setup requests were under way.
+    #[error("interrupted during setup; no load was sent")]
+    Interrupted,
+    /// Each user has a record of its own, and there are fewer records than users.
+    #[error(
+        "feeder `{feeder}` has {records} records for {users} users, and each is to have its own (order = \"unique\"): \
+         add records, ask for fewer users, or let users share them (at-end = \"repeat\")"
+    )]
+    FewRecords {
+        /// Name of the feeder.
+        feeder: String,
+        /// Records in its file.
+        records: u64,
+        /// Users at work at the same time, at the most.
+        users: u64,
+    },
     /// No request has a weight above 0.
     #[error("no request has a weight above 0: there is nothing to send")]
     NoRequest,

@@ -42,6 +42,8 @@ pub(crate) struct Hit {
     pub(crate) redirects: u8,
     /// How often a request was sent again because the server had not looked at it.
     pub(crate) resent: u16,
+    /// Idle connections that were given up before it, because the server sent something nobody asked for.
+    pub(crate) unasked: u16,
     /// Named checks that failed: a bit for each, in the request's order.
     pub(crate) failed_checks: u128,
 }

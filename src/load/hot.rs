@@ -81,6 +81,7 @@ impl Hits {
     pub fn record(&mut self, n: u64, intended: RunTime, nanos: u64) {
         let at = |parts: u64| intended.plus(nanos * parts / 4);
         let progress = Progress {
+            begun: intended,
             written: Some(at(1)),
             first_byte: Some(at(3)),
             done: Some(at(4)),

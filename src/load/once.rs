@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Builder;
+use tokio::time::{sleep, timeout};
 
 use super::connections::Own;
 use super::error::LoadError;
@@ -11,20 +12,35 @@ use super::script::{Begin, Taker};
 use super::session::{Due, Session};
 use super::template::Template;
 
+/// How often a look is taken whether the run was stopped.
+const STOP_LOOK: Duration = Duration::from_millis(50);
+
+/// What ends requests sent once before the last of them.
+#[derive(Clone, Copy, Debug)]
+enum Ends {
+    /// The first that fails, or a stop.
+    Early,
+    /// The time of all of them, whatever becomes of each.
+    At(Instant),
+}
+
 /// A request that failed: its index, and why. Nothing of the answer is in the words.
 pub(crate) type Failed = (usize, String);
 
 /// Sends the setup requests; what they extract is known to every journey from then on.
 ///
 /// # Errors
-/// [`LoadError::Setup`] with the first that failed.
+/// [`LoadError::Setup`] with the first that failed; [`LoadError::Interrupted`] if the run was stopped.
 pub(crate) fn set_up(plan: &mut Plan, names: &[String]) -> Result<(), LoadError> {
     if plan.setup.is_empty() {
         return Ok(());
     }
     let mut session = Session::new(Own::default());
     let feeders = plan.script.setup.1.feeders.clone();
-    let failed = run(plan, &plan.setup, &feeders, &mut session, None)?;
+    let failed = run(plan, &plan.setup, &feeders, &mut session, Ends::Early)?;
+    if plan.stopped() {
+        return Err(LoadError::Interrupted);
+    }
     if let Some((index, problem)) = failed.into_iter().next() {
         return Err(LoadError::Setup { name: names[index].clone(), problem });
     }
@@ -39,18 +55,17 @@ pub(crate) fn set_up(plan: &mut Plan, names: &[String]) -> Result<(), LoadError>
 pub(crate) fn tear_down(plan: &Plan) -> Vec<Failed> {
     let feeders = plan.script.teardown.1.feeders.clone();
     let longest = plan.teardown.iter().map(|t| t.timeout).max().unwrap_or(0);
-    let until = Some(Instant::now() + Duration::from_nanos(longest));
-    run(plan, &plan.teardown, &feeders, &mut Session::new(Own::default()), until)
+    let ends = Ends::At(Instant::now() + Duration::from_nanos(longest));
+    run(plan, &plan.teardown, &feeders, &mut Session::new(Own::default()), ends)
         .unwrap_or_else(|e| vec![(0, e.to_string())])
 }
 
-/// `until`: all of them are sent until then, whatever becomes of each; without it the first that fails is the last.
 fn run(
     plan: &Plan,
     templates: &[Template],
     feeders: &[usize],
     session: &mut Session<Own>,
-    until: Option<Instant>,
+    ends: Ends,
 ) -> Result<Vec<Failed>, LoadError> {
     if templates.is_empty() {
         return Ok(Vec::new());
@@ -69,15 +84,14 @@ fn run(
         return Ok(vec![(0, problem)]);
     }
     for (index, template) in templates.iter().enumerate() {
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        if left.is_some_and(|left| left.is_zero()) {
+        if ends.left().is_zero() {
             failed.push((index, "not sent: those before it took the time limit of all".to_owned()));
             continue;
         }
-        runtime.block_on(hit(plan, template, session, index, left));
+        runtime.block_on(hit(plan, template, session, index, ends));
         if let Some(problem) = session.problem() {
             failed.push((index, problem.to_string()));
-            if until.is_none() {
+            if matches!(ends, Ends::Early) {
                 break;
             }
         }
@@ -85,13 +99,7 @@ fn run(
     Ok(failed)
 }
 
-async fn hit(
-    plan: &Plan,
-    template: &Template,
-    session: &mut Session<Own>,
-    index: usize,
-    left: Option<Duration>,
-) {
+async fn hit(plan: &Plan, template: &Template, session: &mut Session<Own>, index: usize, ends: Ends) {
     let now = plan.clock.now();
     let due = Due { n: index as u64, request: index, intended: now };
     let Some(limit) = session.begin(plan, template, due, now) else { return };
@@ -100,8 +108,29 @@ async fn hit(
             session.exchange(plan, template, sent).await;
         }
     };
-    let limit = Duration::from_nanos(limit);
-    if tokio::time::timeout(left.map_or(limit, |left| left.min(limit)), work).await.is_err() {
-        session.cut("not done within the time limit", plan.clock.now());
+    let limit = Duration::from_nanos(limit).min(ends.left());
+    let cut = tokio::select! {
+        done = timeout(limit, work) => done.is_err().then_some("not done within the time limit"),
+        () = stopped(plan, ends) => Some("the run was stopped"),
+    };
+    if let Some(why) = cut {
+        session.cut(why, plan.clock.now());
+    }
+}
+
+/// Waits for a stop; for ever where it changes nothing.
+async fn stopped(plan: &Plan, ends: Ends) {
+    while matches!(ends, Ends::At(_)) || !plan.stopped() {
+        sleep(STOP_LOOK).await;
+    }
+}
+
+impl Ends {
+    /// The time that is left.
+    fn left(self) -> Duration {
+        match self {
+            Self::Early => Duration::MAX,
+            Self::At(end) => end.saturating_duration_since(Instant::now()),
+        }
     }
 }

@@ -70,7 +70,8 @@ impl Share {
             r.service.reset();
             r.phases.iter_mut().for_each(Latency::reset);
             (r.passed, r.failed, r.status) = (0, [0; Failure::ALL.len()], [0; 5]);
-            (r.bytes_in, r.bytes_out, r.connects, r.redirects, r.resent) = (0, 0, 0, 0, 0);
+            (r.bytes_in, r.bytes_out, r.connects, r.redirects) = (0, 0, 0, 0);
+            (r.resent, r.unasked) = (0, 0);
             r.checks.fill(0);
         }
         self.lateness.reset();
@@ -104,6 +105,7 @@ impl Share {
         r.connects += u64::from(hit.open.opened);
         r.redirects += u64::from(hit.redirects);
         r.resent += u64::from(hit.resent);
+        r.unasked += u64::from(hit.unasked);
         if hit.failed_checks != 0 {
             count_checks(&mut r.checks, hit.failed_checks);
         }

@@ -4,13 +4,14 @@ mod chain;
 mod follow;
 
 use std::future::poll_fn;
+use std::mem;
 use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::task::yield_now;
 
-use super::connections::Connections;
+use super::connections::{Connections, Stale};
 use super::hit::{Hit, Problem};
 use super::http1::body::Body;
 use super::http1::conn::{Outgoing, Progress};
@@ -47,6 +48,8 @@ pub(crate) struct Session<C> {
     /// When the last exchange of the hit was over, while the next one waits for a connection.
     since: Option<RunTime>,
     problem: Option<Problem>,
+    /// Connections given up since the last hit because the server sent something nobody asked for.
+    unasked: u16,
     maker: Maker,
 }
 
@@ -114,6 +117,7 @@ impl<C: Connections> Session<C> {
             earlier: None,
             since: None,
             problem: None,
+            unasked: 0,
             maker: Maker::default(),
         }
     }
@@ -158,7 +162,8 @@ impl<C: Connections> Session<C> {
     pub(crate) fn begin(&mut self, plan: &Plan, template: &Template, due: Due, now: RunTime) -> Option<u64> {
         let Due { n, request, intended } = due;
         self.problem = None;
-        self.hit = Hit { n, request, intended, start: Some(now), ..Hit::default() };
+        let unasked = mem::take(&mut self.unasked);
+        self.hit = Hit { n, request, intended, start: Some(now), unasked, ..Hit::default() };
         let mut person = self.maker.get_mut();
         if let Some(person) = &mut person {
             person.begin_request();
@@ -227,6 +232,7 @@ impl<C: Connections> Session<C> {
     /// Sends the request at `sent` and reads the answer. The hit is over then, passed or failed.
     pub(crate) async fn exchange(&mut self, plan: &Plan, template: &Template, sent: RunTime) {
         self.hit.sent = Some(sent);
+        self.hit.progress.begun = sent;
         self.hit.open_before = self.hit.open.total();
         let mut result = self.send(plan, template, template.step.recipe.method()).await;
         if result.is_ok() && plan.redirects > 0 && redirect::redirects(self.hit.progress.status) {
@@ -305,6 +311,6 @@ impl<C: Connections> Session<C> {
 
     /// As [`Connections::poll_stale`].
     pub(crate) fn poll_stale(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.connections.poll_stale(cx)
+        self.connections.poll_stale(cx).map(|why| self.unasked += u16::from(why == Stale::Unasked))
     }
 }

@@ -54,6 +54,11 @@ impl Socket {
         if self.stamp == 0 { clock.now() } else { clock.at(stamp::moment(self.stamp)) }
     }
 
+    /// Whether the last bytes that were read had surely arrived before a moment.
+    pub(crate) fn came_before(&self, clock: &RunClock, moment: RunTime) -> bool {
+        self.stamp > 0 && stamp::surely_before(self.stamp, clock, moment)
+    }
+
     /// Writes; waits for room where there is none.
     fn poll_send(
         &self,

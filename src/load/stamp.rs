@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::time::nanos;
+use crate::time::{RunClock, RunTime, nanos};
 
 /// How far from a look-up stamps are turned by it, in nanoseconds: a larger step of the wall clock is noticed
 /// at once, a smaller one after this time.
@@ -37,17 +37,27 @@ pub(crate) fn wall() -> Duration {
 pub(crate) fn moment(stamp: u64) -> Instant {
     let last = LAST.get().filter(|pair| pair.unix_nanos.abs_diff(stamp) <= NEAR);
     let pair = last.unwrap_or_else(|| {
-        let pair = Pair::read();
+        let (_, pair) = Pair::read();
         LAST.set(Some(pair));
         pair
     });
     pair.moment(stamp)
 }
 
+/// Whether a stamp, in nanoseconds since 1970 UTC, was surely made before a moment. Nothing is sure once the wall
+/// clock was set: a stamp of before that is turned into a moment by what holds after it.
+pub(crate) fn surely_before(stamp: u64, clock: &RunClock, moment: RunTime) -> bool {
+    let (gap, pair) = Pair::read();
+    let (doubt, since) =
+        (nanos(gap) + NEAR, nanos(pair.instant.saturating_duration_since(clock.instant(RunTime::ZERO))));
+    let set = pair.unix_nanos.abs_diff(clock.wall_unix_nanos() + since) > doubt;
+    !set && clock.at(pair.moment(stamp)).plus(doubt) < moment
+}
+
 impl Pair {
     /// The closest of a few: a thread that is put aside between the two reads makes a pair that is wrong by
-    /// that time, and many answers would share it.
-    fn read() -> Self {
+    /// that time, and many answers would share it. With how far apart its reads may lie.
+    fn read() -> (Duration, Self) {
         let (mut least, mut best) = Self::read_once();
         for _ in 1..READS {
             if least < CLOSE {
@@ -58,7 +68,7 @@ impl Pair {
                 (least, best) = (gap, pair);
             }
         }
-        best
+        (least, best)
     }
 
     /// A pair, and how far apart its reads may lie.
@@ -97,6 +107,19 @@ mod tests {
     }
 
     #[test]
+    fn a_stamp_is_before_a_moment_only_beyond_doubt() {
+        let clock = RunClock::start();
+        let stamp = nanos(wall());
+        let now = clock.now();
+        assert!(!surely_before(stamp, &clock, now), "within the doubt");
+        assert!(surely_before(stamp, &clock, now.plus(50 * NEAR)));
+        // As if the wall clock had been set an hour ahead since the stamp was made.
+        let hour = 3_600_000_000_000;
+        let set = RunClock::start().with_wall(clock.wall_unix_nanos() - hour);
+        assert!(!surely_before(stamp - hour, &set, now.plus(50 * NEAR)));
+    }
+
+    #[test]
     fn one_look_up_serves_all_stamps_near_it() {
         LAST.set(None);
         moment(nanos(wall()));
@@ -122,7 +145,7 @@ mod tests {
         assert!(moment.duration_since(before) < Duration::from_secs(60), "{:?}", moment - before);
         assert!(before.duration_since(moment) < Duration::from_secs(60));
         // A stamp of before the clock was set back.
-        let pair = Pair::read();
+        let (_, pair) = Pair::read();
         assert_eq!(pair.moment(pair.unix_nanos + hour), pair.instant);
         assert_eq!(pair.moment(0).max(pair.instant), pair.instant);
     }

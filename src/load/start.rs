@@ -128,11 +128,22 @@ pub fn start(
     };
     let mut prepared = Plan::prepare(plan, connections, Arc::clone(&stop))?;
     let names: Vec<String> = plan.scenario.setup.iter().map(|r| r.name.clone()).collect();
+    if let Some(shape) = &shape {
+        enough_records(&prepared, shape.most() as u64)?;
+    }
     once::set_up(&mut prepared, &names)?;
     let shared = Arc::new(prepared);
     match (schedule, shape) {
         (None, Some(shape)) => start_closed(plan, shared, shape, &stop, sink),
         (schedule, _) => start_threads(shared, schedule.map(Arc::new), sink),
+    }
+}
+
+/// Whether every user can have a record of its own where it is to.
+fn enough_records(plan: &Plan, users: u64) -> Result<(), LoadError> {
+    match plan.script.few_records(users) {
+        None => Ok(()),
+        Some((feeder, records)) => Err(LoadError::FewRecords { feeder: feeder.to_owned(), records, users }),
     }
 }
 

@@ -16,6 +16,11 @@ pub(crate) trait Arrivals {
     fn arrived(&self, clock: &RunClock) -> RunTime {
         clock.now()
     }
+
+    /// Whether the last bytes that were read had surely arrived before a moment.
+    fn came_before(&self, _: &RunClock, _: RunTime) -> bool {
+        false
+    }
 }
 
 /// A TCP or TLS stream.
@@ -30,6 +35,13 @@ impl Arrivals for Stream {
         match self {
             Self::Plain(socket) => socket.arrived(clock),
             Self::Tls(stream) => stream.get_ref().0.arrived(clock),
+        }
+    }
+
+    fn came_before(&self, clock: &RunClock, moment: RunTime) -> bool {
+        match self {
+            Self::Plain(socket) => socket.came_before(clock, moment),
+            Self::Tls(stream) => stream.get_ref().0.came_before(clock, moment),
         }
     }
 }

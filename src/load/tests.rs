@@ -7,8 +7,10 @@ use std::time::Duration;
 use url::Url;
 
 use super::testing::{OK, RUN_ID, Server, constant, request, run, scenario, with_requests};
-use super::{ConnectError, LoadError, LoadPlan, start};
-use crate::scenario::{AnswerSource, Check, Condition, Executor, Request, Scenario};
+use super::{ConnectError, LoadError, LoadPlan, StopFlag, start};
+use crate::scenario::{
+    AnswerSource, AtEnd, Check, Condition, Executor, Feeder, FeederFormat, Order, Request, Scenario,
+};
 use crate::time::RunClock;
 
 fn refused(scenario: &Scenario, base: &str, run_id: &str) -> LoadError {
@@ -99,4 +101,46 @@ fn the_checks_of_a_request_that_is_always_the_same_know_the_time() {
     let ran = run(&with_requests(scenario(constant(100.0, 200)), vec![asks]), &server.url());
     // Some may be sent or answered late on a busy machine.
     assert!(ran.passed() >= 10 && ran.done() == 20, "{:?}", ran.details());
+}
+
+#[test]
+fn users_that_cannot_have_a_record_each_are_refused() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "name\nann\nbob\n").expect("written");
+    let feeder = |at_end| Feeder {
+        name: "user".into(),
+        path: file.path().into(),
+        format: FeederFormat::Csv,
+        order: Order::Unique,
+        at_end,
+    };
+    let duration = Duration::from_millis(50);
+    let server = Server::start(|_| Some(OK.to_vec()));
+    let asking = |vus, at_end| {
+        let executor = Executor::ConstantVus { vus, duration, think_time: Duration::from_millis(5) };
+        let asks = with_requests(scenario(executor), vec![Request::new("GET", "/${user.name}")]);
+        Scenario { feeders: vec![feeder(at_end)], ..asks }
+    };
+    let error = refused(&asking(3, AtEnd::Stop), &server.url(), RUN_ID);
+    assert!(error.to_string().contains("`user` has 2 records for 3 users"), "{error}");
+    assert_eq!(server.asked.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_stop_ends_a_setup_that_hangs() {
+    let stop = StopFlag::default();
+    let asked = Arc::clone(&stop);
+    let server = Server::start(move |_| {
+        asked.store(true, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_secs(3));
+        Some(OK.to_vec())
+    });
+    let setup = vec![Request::new("POST", "/login")];
+    let scenario = Scenario { setup, ..scenario(constant(100.0, 200)) };
+    let begun = std::time::Instant::now();
+    let base = Url::parse(&server.url()).expect("valid");
+    let plan = LoadPlan { scenario: &scenario, base, run_id: RUN_ID, clock: RunClock::start() };
+    let error = start(&plan, stop, |_| ()).expect_err("stopped");
+    assert!(matches!(error, LoadError::Interrupted), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
 }

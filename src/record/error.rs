@@ -26,10 +26,19 @@ pub enum RecordError {
     Collect(#[from] CollectError),
     /// The load cannot be sent.
     #[error(transparent)]
-    Load(#[from] LoadError),
+    Load(LoadError),
     /// The run folder cannot be written.
     #[error(transparent)]
     Run(#[from] RunError),
+}
+
+impl From<LoadError> for RecordError {
+    fn from(e: LoadError) -> Self {
+        match e {
+            LoadError::Interrupted => Self::Interrupted,
+            e => Self::Load(e),
+        }
+    }
 }
 
 fn list(problems: &[Problem]) -> String {

@@ -28,6 +28,7 @@ const TRANSMITTED: &str = "loadprof_transmitted_bytes";
 const CONNECTS: &str = "loadprof_connects";
 const REDIRECTS: &str = "loadprof_redirects";
 const RESENT: &str = "loadprof_resent";
+const UNASKED: &str = "loadprof_unasked";
 const CHECKS: &str = "loadprof_checks_failed";
 const LOG_LINES: &str = "loadprof_log_lines";
 const BACKLOG: &str = "loadprof_backlog";
@@ -58,6 +59,7 @@ pub(super) struct RequestTotals {
     pub(super) connects: u64,
     pub(super) redirects: u64,
     pub(super) resent: u64,
+    pub(super) unasked: u64,
     /// By the index of the check.
     pub(super) checks: Vec<u64>,
 }
@@ -117,6 +119,7 @@ impl RequestTotals {
         self.connects += r.connects;
         self.redirects += r.redirects;
         self.resent += r.resent;
+        self.unasked += r.unasked;
         if self.checks.len() < r.checks.len() {
             self.checks.resize(r.checks.len(), 0);
         }
@@ -137,6 +140,7 @@ impl RequestTotals {
             connects: self.connects.checked_sub(earlier.connects)?,
             redirects: self.redirects.checked_sub(earlier.redirects)?,
             resent: self.resent.checked_sub(earlier.resent)?,
+            unasked: self.unasked.checked_sub(earlier.unasked)?,
             checks: self.checks_since(&earlier.checks)?,
         })
     }
@@ -197,6 +201,7 @@ fn own_families(totals: &Totals, gauges: Gauges) -> Vec<Family<'_>> {
     let mut connects = counter(CONNECTS, "Connections that were opened.");
     let mut redirects = counter(REDIRECTS, "Redirects that were followed.");
     let mut resent = counter(RESENT, "Requests sent again because the server had not looked at them.");
+    let mut unasked = counter(UNASKED, "Idle connections given up for bytes that no request asked for.");
     let mut checks = counter(CHECKS, "Answers that failed a named check, by the check's index.");
     let mut lines = counter(LOG_LINES, "Lines written to the interval logs.");
     (received.unit, transmitted.unit) = ("bytes".into(), "bytes".into());
@@ -223,6 +228,9 @@ fn own_families(totals: &Totals, gauges: Gauges) -> Vec<Family<'_>> {
         if r.resent > 0 {
             resent.push(label(None), r.resent as f64);
         }
+        if r.unasked > 0 {
+            unasked.push(label(None), r.unasked as f64);
+        }
         // Zeros too: a page says which checks there are.
         for (i, n) in r.checks.iter().enumerate() {
             let mut labels = label(None);
@@ -244,6 +252,7 @@ fn own_families(totals: &Totals, gauges: Gauges) -> Vec<Family<'_>> {
         connects,
         redirects,
         resent,
+        unasked,
         checks,
         lines,
     ];
@@ -321,6 +330,10 @@ fn read_news(page: &Exposition<'_>, slugs: &[String], requests: &mut [RequestTot
     if let Some(family) = page.family(RESENT) {
         let resent = plain(family, "request", slugs)?;
         requests.iter_mut().zip(resent).for_each(|(r, n)| r.resent = n);
+    }
+    if let Some(family) = page.family(UNASKED) {
+        let unasked = plain(family, "request", slugs)?;
+        requests.iter_mut().zip(unasked).for_each(|(r, n)| r.unasked = n);
     }
     let Some(family) = page.family(CHECKS) else { return Ok(()) };
     each(family, "request", slugs, |i, sample, n| {

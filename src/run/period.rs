@@ -96,6 +96,9 @@ pub struct RequestPeriod {
     pub redirects: u64,
     /// Requests sent again because the server had not looked at them (HTTP/2), each time counted.
     pub resent: u64,
+    /// Idle connections given up because the server sent something that no request asked for; counted with the
+    /// next hit of the same user.
+    pub unasked: u64,
     /// Answers that failed each named check of the request, in its order; empty where it has none.
     pub checks: Vec<u64>,
 }
@@ -116,6 +119,7 @@ impl RequestPeriod {
             connects: 0,
             redirects: 0,
             resent: 0,
+            unasked: 0,
             checks: Vec::new(),
         }
     }
@@ -130,6 +134,7 @@ impl RequestPeriod {
         self.connects += more.connects;
         self.redirects += more.redirects;
         self.resent += more.resent;
+        self.unasked += more.unasked;
         if self.checks.len() < more.checks.len() {
             self.checks.resize(more.checks.len(), 0);
         }

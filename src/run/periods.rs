@@ -194,6 +194,7 @@ impl Entry {
             connects: r.connects,
             redirects: r.redirects,
             resent: r.resent,
+            unasked: r.unasked,
             checks: r.checks.clone(),
             ..RequestPeriod::new()
         });

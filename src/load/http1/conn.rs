@@ -12,6 +12,7 @@ use super::error::{Cutoff, ExchangeError, ProtocolError};
 use super::parser::Parser;
 use crate::load::attention::Watch;
 use crate::load::buffer::Buffer;
+use crate::load::connections::Stale;
 use crate::load::stream::Arrivals;
 use crate::time::{RunClock, RunTime};
 
@@ -33,6 +34,8 @@ pub(crate) struct Outgoing<'a> {
 /// What an exchange has come to; holds even when it is cut off half-way.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Progress {
+    /// Nothing of the request was written before this moment; zero if that is not known.
+    pub(crate) begun: RunTime,
     /// The last byte of the request was handed to the system.
     pub(crate) written: Option<RunTime>,
     /// The first byte of the answer came.
@@ -76,14 +79,10 @@ impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Connection<S> {
 
     /// Watches an idle connection: ready when the server closed it, broke it, or sent something that no
     /// request asked for. It must not be used then.
-    pub(crate) fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self.poll_fill(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(_) => {
-                self.reusable = false;
-                Poll::Ready(())
-            }
-        }
+    pub(crate) fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Stale> {
+        let read = ready!(self.poll_fill(cx));
+        self.reusable = false;
+        Poll::Ready(if matches!(read, Ok(1..)) { Stale::Unasked } else { Stale::Closed })
     }
 
     /// Sends a request and reads its answer; `progress` says how far it came, whatever happens.
@@ -143,8 +142,16 @@ impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Connection<S> {
             if got == 0 {
                 return Poll::Ready(self.ended(clock, progress, writing));
             }
+            let arrived = self.stream.arrived(clock);
+            if progress.first_byte.is_none()
+                && arrived < progress.begun
+                && self.stream.came_before(clock, progress.begun)
+            {
+                progress.bytes_in += got as u64;
+                return Poll::Ready(Err(ProtocolError::Unasked(got).into()));
+            }
             // Not before the request was on its way: an answer may come while it is still being written.
-            let arrived = self.stream.arrived(clock).max(progress.written.unwrap_or_default());
+            let arrived = arrived.max(progress.written.unwrap_or_default());
             progress.first_byte.get_or_insert(arrived);
             progress.bytes_in += got as u64;
             let done = self.parse(progress, body)?;

@@ -37,6 +37,8 @@ pub(crate) enum ProtocolError {
     Leftover(usize),
     #[error("the answer was whole before the request was sent")]
     Early,
+    #[error("{0} bytes had come before the request was sent")]
+    Unasked(usize),
 }
 
 /// Why an exchange of one request and its answer failed.

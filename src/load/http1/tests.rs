@@ -1,5 +1,6 @@
 //! The codec against bytes of every kind, whole, byte by byte and over a stream.
 
+use std::task::Poll;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -10,6 +11,9 @@ use super::conn::{Connection, Outgoing, Progress};
 use super::error::{ExchangeError, ProtocolError};
 use super::parser::Parser;
 use super::{BODY_LIMIT, HEAD_LIMIT, KEEP_LIMIT};
+use crate::load::connections::Stale;
+use crate::load::socket::Socket;
+use crate::load::stream::Stream;
 use crate::time::RunClock;
 
 /// What reading some bytes came to.
@@ -373,15 +377,17 @@ async fn a_body_that_lasts_until_the_end_of_the_stream_is_whole_then() {
 async fn an_idle_connection_shows_when_it_has_gone_stale() {
     let idle = |rig: &mut Rig| {
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-        rig.connection.poll_idle(&mut cx).is_ready()
+        rig.connection.poll_idle(&mut cx)
     };
     let mut rig = Rig::new(4096);
-    assert!(!idle(&mut rig) && rig.connection.reusable());
+    assert!(idle(&mut rig).is_pending() && rig.connection.reusable());
     rig.server.write_all(b"HTTP/1.1 408 Timeout\r\n\r\n").await.expect("fits");
-    assert!(idle(&mut rig) && !rig.connection.reusable(), "unasked bytes");
+    assert_eq!(idle(&mut rig), Poll::Ready(Stale::Unasked));
+    assert!(!rig.connection.reusable());
     let mut rig = Rig::new(4096);
     rig.server.shutdown().await.expect("open");
-    assert!(idle(&mut rig) && !rig.connection.reusable(), "closed");
+    assert_eq!(idle(&mut rig), Poll::Ready(Stale::Closed));
+    assert!(!rig.connection.reusable());
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -392,4 +398,34 @@ async fn an_exchange_that_is_dropped_leaves_the_connection_unusable() {
     assert!(tokio::time::timeout(Duration::from_millis(5), ask).await.is_err());
     assert!(!rig.connection.reusable());
     assert!(rig.progress.written.is_some() && rig.progress.first_byte.is_none());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_answer_that_had_come_before_its_request_fails() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let address = listener.local_addr().expect("bound");
+    let clock = RunClock::start();
+    for early in [true, false] {
+        let tcp = tokio::net::TcpStream::connect(address).await.expect("connects");
+        let (mut server, _) = listener.accept().expect("connected");
+        let mut connection = Connection::new(Stream::Plain(Socket::new(tcp).expect("registered")));
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        let later = std::thread::spawn(move || {
+            if !early {
+                std::thread::sleep(Duration::from_millis(60));
+            }
+            std::io::Write::write_all(&mut server, answer).expect("room");
+            server
+        });
+        // The thread is held up: nobody looks at the idle connection.
+        std::thread::sleep(Duration::from_millis(30));
+        let mut progress = Progress { begun: clock.now(), ..Progress::default() };
+        let result = connection.exchange(GET, &clock, &mut progress, &mut Body::default()).await;
+        match result {
+            Err(ExchangeError::Protocol(ProtocolError::Unasked(n))) => assert!(early && n == answer.len()),
+            other => assert!(!early && other.is_ok(), "{other:?}"),
+        }
+        assert_eq!((connection.reusable(), progress.bytes_in), (!early, answer.len() as u64));
+        drop(later.join());
+    }
 }

@@ -1,7 +1,7 @@
 //! Whole runs of the open model against a real server on loopback.
 
 use std::collections::HashSet;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -307,4 +307,27 @@ fn a_connect_that_hangs_is_a_timeout_at_its_age() {
     );
     let response = &ran.all[0].response;
     assert!(response.min() >= 199 * MILLISECOND && response.max() < 400 * MILLISECOND);
+}
+
+#[test]
+fn bytes_on_an_idle_connection_are_counted_and_it_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let url = format!("http://{}/", listener.local_addr().expect("bound"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            // The client gives it up: one request each.
+            let mut head = [0; 1024];
+            let _ = stream.read(&mut head);
+            let _ = stream.write_all(OK);
+            std::thread::sleep(Duration::from_millis(10));
+            let _ = stream.write_all(OK);
+        }
+    });
+    let mut scenario = scenario(constant(20.0, 1000));
+    scenario.load.max_connections = 1;
+    let ran = run(&scenario, &url);
+    assert_eq!((ran.passed(), ran.all[0].connects), (20, 20));
+    // The last has no hit after it to be counted with.
+    assert_eq!(ran.all[0].unasked, 19);
 }

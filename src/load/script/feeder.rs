@@ -75,6 +75,13 @@ impl Feeder {
         }
     }
 
+    /// How many records there are, if so many users cannot have one each and are to.
+    pub(crate) fn too_few(&self, users: u64) -> Option<u64> {
+        let records = u64::from(self.records.len());
+        let each_its_own = self.order == Order::Unique && self.at_end != AtEnd::Repeat;
+        (each_its_own && records < users).then_some(records)
+    }
+
     pub(crate) const fn name(&self) -> &Arc<str> {
         &self.name
     }
@@ -146,6 +153,9 @@ mod tests {
         assert_eq!(picks(&unique, Some(2)), [Some(2); 5]);
         assert_eq!(picks(&unique, Some(3)), [None; 5]);
         assert_eq!(picks(&three(Order::Unique, AtEnd::Repeat), Some(4)), [Some(1); 5]);
+        assert_eq!((unique.too_few(3), unique.too_few(4)), (None, Some(3)));
+        assert_eq!(three(Order::Unique, AtEnd::Repeat).too_few(4), None);
+        assert_eq!(shared.too_few(4), None);
     }
 
     #[test]

@@ -216,6 +216,12 @@ impl Script {
         Turns::new(if counted { self.shared.feeders.len() } else { 0 })
     }
 
+    /// A feeder of a journey that has fewer records than so many users need: its name and their number.
+    pub(crate) fn few_records(&self, users: u64) -> Option<(&str, u64)> {
+        let used = self.journeys.iter().flat_map(|j| &j.feeders).map(|f| &self.shared.feeders[*f]);
+        used.filter_map(|f| Some((&**f.name(), f.too_few(users)?))).next()
+    }
+
     /// Makes what setup extracted known to every user that begins from now on.
     pub(crate) fn keep_globals(&mut self, setup: &Values) {
         self.globals = Arc::new(setup.to_globals());

@@ -95,9 +95,16 @@ pub(super) fn connections(c: &ConnectionSummary) -> Option<String> {
             quantity::count(n)
         ),
     };
+    let unasked = match c.unasked {
+        0 => String::new(),
+        n => format!(
+            " {} idle connections were given up because the server sent something that no request had asked for.",
+            quantity::count(n)
+        ),
+    };
     Some(format!(
         "{}, over the whole run: {} connections opened, at most {} open at the same time{streams} (seen at the end \
-         of each period), {each} requests per connection.{resent}",
+         of each period), {each} requests per connection.{resent}{unasked}",
         c.protocol,
         quantity::count(c.opened),
         quantity::count(c.most_open),
@@ -124,6 +131,7 @@ mod tests {
                 most_streams: 1_200,
                 requests,
                 resent,
+                unasked: 0,
             };
             connections(&summary)
         };

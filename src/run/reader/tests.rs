@@ -91,13 +91,13 @@ prop_compose! {
         failed in prop::array::uniform13(any_count()),
         status in [(); 5].map(|()| any_count()),
         bytes in (any_count(), any_count(), any_count()),
-        more in (any_count(), any_count()),
+        more in (any_count(), any_count(), any_count()),
         checks in prop::collection::vec(any_count(), checks),
     ) -> RequestPeriod {
         let (bytes_in, bytes_out, connects) = bytes;
-        let (redirects, resent) = more;
+        let (redirects, resent, unasked) = more;
         let counted = RequestPeriod {
-            passed, failed, status, bytes_in, bytes_out, connects, redirects, resent, checks,
+            passed, failed, status, bytes_in, bytes_out, connects, redirects, resent, unasked, checks,
             ..RequestPeriod::new()
         };
         RequestPeriod { response, service, phases, ..counted }
