@@ -31,7 +31,8 @@ def find(tool: str) -> str | None:
 def install_missing() -> list[str]:
     """Says what could not be installed; those tools' rows stay empty."""
     failures = []
-    packages = [package for tool, package in PACKAGES.items() if find(tool) is None]
+    headers = [] if Path("/usr/include/liburing.h").exists() else ["liburing-dev"]
+    packages = headers + [package for tool, package in PACKAGES.items() if find(tool) is None]
     if packages:
         root = [] if os.geteuid() == 0 else ["sudo"]
         # A machine that never asked for the lists knows no package.
@@ -56,6 +57,18 @@ def install_module(tool: str, modules: list[str], folder: Path) -> list[str]:
         if not failures:
             break
     return failures
+
+
+def build_floor(root: Path) -> str | None:
+    """The smallest client there can be, in C; none where there is no compiler or no liburing."""
+    source, binary = root / "benches" / "peers.d" / "floor.c", cache() / "peers" / "bin" / "loadprof-floor"
+    if binary.exists() and binary.stat().st_mtime > source.stat().st_mtime:
+        return str(binary)
+    binary.parent.mkdir(parents=True, exist_ok=True)
+    failures = attempt(["cc", "-O2", "-o", str(binary), str(source), "-luring"])
+    for failure in failures:
+        print(f"not built: {failure}")
+    return None if failures else str(binary)
 
 
 def attempt(command: list[str], environment: dict[str, str] | None = None) -> list[str]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ours import Abilities, Goose, Loadprof
-from tools import H2load, Hey, K6, Load, Oha, Reference, Tool, Vegeta, Wrk, Wrk2
+from tools import Floor, H2load, Hey, K6, Load, Oha, Reference, Tool, Vegeta, Wrk, Wrk2
 
 
 @dataclass
@@ -19,6 +19,8 @@ def sections(seconds: int, abilities: Abilities) -> list[Section]:
     return [
         Section("closed", "closed, 64 connections, HTTP", Load(seconds),
                 [ours, Wrk(), Oha(), Hey(), Vegeta(), K6(), Goose(abilities)]),
+        Section("floor", "closed, 64 connections, HTTP: what the kernel alone costs", Load(seconds),
+                [ours, Wrk(), Floor("read"), Floor("recvmsg"), Floor("uring")]),
         Section("paced", "paced at 20,000/s, 64 connections, HTTP", Load(seconds, rate=20_000),
                 [ours, Reference(), Oha(), Vegeta(), Wrk2()]),
         Section("paced-https", "paced at 20,000/s, 64 connections, HTTPS", Load(seconds, rate=20_000, tls=True),

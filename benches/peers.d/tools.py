@@ -232,6 +232,29 @@ class Reference(Tool):
         return "benches/reference.rs"
 
 
+class Floor(Tool):
+    """What the kernel alone costs: a client that counts bytes and records nothing."""
+
+    def __init__(self, way: str):
+        self.way = way
+        self.name = f"floor {way}"
+
+    @property
+    def binary(self) -> str:
+        return "floor"
+
+    def command(self, place, load):
+        port = load.url(place.server).rstrip("/").rsplit(":", 1)[1]
+        return [place.binaries["floor"], self.way, port, str(load.seconds), str(load.connections)]
+
+    def read(self, output, place, load):
+        report = json.loads(output)
+        return Result(report["count"], report["rate"], remark="records nothing")
+
+    def version(self, binary):
+        return "benches/peers.d/floor.c"
+
+
 def asked(result: Result, load: Load) -> Result:
     if load.asked:
         result.sent_asked = result.requests / load.asked

@@ -5,9 +5,11 @@
 mod cause;
 pub mod quantity;
 mod summary;
+mod surroundings;
 
 pub use cause::*;
 pub use summary::*;
+pub use surroundings::*;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -56,6 +58,12 @@ pub struct Analysis {
     pub baseline: Option<BaselineComparison>,
     /// What `[expect]` asked for and whether it was found.
     pub expectation: Option<Expectation>,
+    /// What the machines of the services say, reference against judged part.
+    #[serde(default)]
+    pub readings: Vec<Reading>,
+    /// Log lines that are new, that surged, or that tell of trouble.
+    #[serde(default)]
+    pub logs: Vec<LogPattern>,
     /// Captures, slow requests and failures worth a look.
     pub exhibits: Vec<Exhibit>,
 }

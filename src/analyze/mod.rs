@@ -4,7 +4,9 @@ mod exhibits;
 mod facts;
 mod failing;
 mod health;
+mod host;
 mod load;
+mod logs;
 mod metrics;
 
 use std::path::Path;
@@ -102,6 +104,8 @@ pub fn analyze(dir: &Path, baseline: Option<&Path>) -> Result<Analyzed, AnalyzeE
         thresholds,
         baseline: comparison,
         expectation,
+        readings: host::readings(&run, &question),
+        logs: logs::patterns(&run, &question),
         exhibits: exhibits::exhibits(&run),
     };
     Ok(Analyzed { analysis, folded: found.folded })

@@ -68,7 +68,7 @@ impl Scrapes {
 
 /// The first multiple of the period after a moment: a scrape that took too long leaves some out, later ones
 /// stay aligned with the periods of the load.
-fn next_multiple(after: RunTime, period: Duration) -> RunTime {
+pub(super) fn next_multiple(after: RunTime, period: Duration) -> RunTime {
     let period = nanos(period).max(1);
     RunTime::from_nanos((after.as_nanos() / period + 1).saturating_mul(period))
 }

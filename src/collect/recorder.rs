@@ -43,7 +43,9 @@ impl fmt::Debug for Endpoint {
 pub(super) struct Recorder {
     out: RunWriter,
     stop: watch::Receiver<bool>,
-    endpoint: Endpoint,
+    service: String,
+    /// None where nothing is fetched.
+    fetcher: Option<Fetcher>,
     backoff: Backoff,
     faults: Faults,
 }
@@ -56,8 +58,19 @@ impl Recorder {
         endpoint: Endpoint,
         collector: String,
     ) -> Self {
-        let faults = Faults::new(collector);
-        Self { out, stop, endpoint, backoff: Backoff::default(), faults }
+        let Endpoint { service, fetcher, .. } = endpoint;
+        Self { fetcher: Some(fetcher), ..Self::on_host(out, stop, &service, collector) }
+    }
+
+    /// Of something on this machine, which is not fetched.
+    pub(super) fn on_host(
+        out: RunWriter,
+        stop: watch::Receiver<bool>,
+        service: &str,
+        collector: String,
+    ) -> Self {
+        let (service, backoff) = (service.to_owned(), Backoff::default());
+        Self { out, stop, service, fetcher: None, backoff, faults: Faults::new(collector) }
     }
 
     /// Whether recording is over: the load ended, or the disk is full.
@@ -116,7 +129,7 @@ impl Recorder {
         limits: Limits,
         finish_by: Instant,
     ) -> Option<Fetched> {
-        let fetcher = self.endpoint.fetcher.clone();
+        let fetcher = self.fetcher.clone()?;
         let mut fetch = std::pin::pin!(fetcher.fetch_data(url, limits));
         let outcome = tokio::select! {
             outcome = &mut fetch => Some(outcome),
@@ -127,7 +140,7 @@ impl Recorder {
 
     /// The last fetch, when the load has ended: short, and not given up because of that.
     pub(super) async fn fetch_last(&mut self, url: &Url, bytes: usize) -> Option<Fetched> {
-        let fetcher = self.endpoint.fetcher.clone();
+        let fetcher = self.fetcher.clone()?;
         let outcome = fetcher.fetch_data(url, Limits { bytes, time: LAST }).await;
         self.judge(outcome)
     }
@@ -169,7 +182,7 @@ impl Recorder {
     /// Tells a change of pace.
     pub(super) fn tell_pace(&self, change: Change) {
         self.out.event(EventKind::CollectorSlowed {
-            service: self.endpoint.service.clone(),
+            service: self.service.clone(),
             collector: self.faults.collector.clone(),
             interval_nanos: nanos(change.interval),
             why: change.why,
@@ -197,7 +210,7 @@ impl Recorder {
 
     fn tell_fault(&self, problem: String) {
         self.out.event(EventKind::CollectorFault {
-            service: self.endpoint.service.clone(),
+            service: self.service.clone(),
             collector: self.faults.collector.clone(),
             problem,
         });

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::http::{Fetcher, SetupError};
 use super::recorder::Endpoint;
-use super::{Collector, go_pprof, pprof, prometheus};
+use super::{Collector, go_pprof, logs, pprof, process, prometheus};
 use crate::run::manifest::SourceFacts;
 use crate::scenario::{EvidenceKind, EvidenceSource, Location, Scenario};
 
@@ -23,6 +23,12 @@ pub enum CollectError {
         path: String,
         /// What is wrong.
         problem: String,
+    },
+    /// Nothing is fetched for it.
+    #[error("evidence {name}: has no URL, it is looked at on this machine")]
+    NoUrl {
+        /// `service/kind`.
+        name: String,
     },
     /// Only HTTP is spoken here.
     #[error("evidence {name}: the URL begins with `{scheme}:`, but only http and https are spoken")]
@@ -60,6 +66,7 @@ pub fn resolve(source: &EvidenceSource, base: &Url) -> Result<Url, CollectError>
             path: path.clone(),
             problem: e.to_string(),
         })?,
+        Location::OnHost => return Err(CollectError::NoUrl { name: key(source) }),
     };
     match url.scheme() {
         "http" | "https" => Ok(url),
@@ -95,26 +102,47 @@ pub fn collectors_for(
 ) -> Result<Vec<Box<dyn Collector>>, CollectError> {
     let mut all = Vec::new();
     for (index, source) in scenario.evidence.iter().enumerate() {
+        if let Some(collector) = on_host(source, scenario.detect.period) {
+            all.push(collector);
+            continue;
+        }
         let endpoint = endpoint(source, base)?;
         let known = facts.get(&key(source)).filter(|f| f.reachable);
         let on = |kind: &str| known.is_none_or(|f| f.gives.iter().any(|g| g == kind));
-        match source.kind {
+        match &source.kind {
             EvidenceKind::GoPprof { snapshots_per_second, cpu_window, captures } => {
-                // Two sources must not be asked in step with each other either.
-                let seed = scenario.load.seed.wrapping_add(index as u64);
-                let settings =
-                    go_pprof::Settings { snapshots_per_second, cpu_window, captures, planned, seed };
+                let settings = go_pprof::Settings {
+                    snapshots_per_second: *snapshots_per_second,
+                    cpu_window: *cpu_window,
+                    captures: *captures,
+                    planned,
+                    // Two sources must not be asked in step with each other either.
+                    seed: scenario.load.seed.wrapping_add(index as u64),
+                };
                 all.extend(go_pprof::collectors(&endpoint, settings, on));
             }
             EvidenceKind::Pprof { cpu_window } => {
                 // Few services have it: only if it was seen.
                 let mutex = known.is_some() && on("mutex");
-                all.extend(pprof::collectors(&endpoint, cpu_window, mutex, planned));
+                all.extend(pprof::collectors(&endpoint, *cpu_window, mutex, planned));
             }
             EvidenceKind::Prometheus => {
                 all.push(Box::new(prometheus::Scrapes { endpoint, period: scenario.detect.period }));
             }
+            EvidenceKind::Process(_) | EvidenceKind::Logs { .. } => {}
         }
     }
     Ok(all)
+}
+
+/// The collector of a source that is looked at on this machine.
+fn on_host(source: &EvidenceSource, period: Duration) -> Option<Box<dyn Collector>> {
+    let service = source.service.clone();
+    match &source.kind {
+        EvidenceKind::Process(which) => {
+            Some(Box::new(process::ProcessLooks { service, which: which.clone(), period }))
+        }
+        EvidenceKind::Logs { files } => Some(Box::new(logs::LogFiles { service, files: files.clone() })),
+        EvidenceKind::GoPprof { .. } | EvidenceKind::Pprof { .. } | EvidenceKind::Prometheus => None,
+    }
 }

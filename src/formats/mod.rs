@@ -1,5 +1,7 @@
 //! Codecs: bytes to typed values and back. No I/O, bounded, fuzzed.
 
 pub mod hlog;
+pub mod kernel;
+pub mod logline;
 pub mod openmetrics;
 pub mod pprof;

@@ -17,7 +17,10 @@ const NASTY: [&str; 6] = [
     "{{ head }} {% include \"x\" %} $x$ \\| \\` \\\\",
 ];
 /// Keys whose text is free; all others are names of enum variants.
-const FREE: [&str; 31] = [
+const FREE: [&str; 34] = [
+    "pattern",
+    "level",
+    "example",
     "detail",
     "id",
     "scenario",

@@ -1,6 +1,6 @@
 //! Words for the enums of an analysis: one label and one plain definition each.
 
-use crate::analysis::{BaselineOutcome, CauseKind, Caveat, CheckOutcome, State, Verdict};
+use crate::analysis::{BaselineOutcome, CauseKind, Caveat, CheckOutcome, ReadingKind, State, Verdict};
 
 use super::quantity;
 
@@ -28,6 +28,25 @@ pub(crate) const fn state(state: State) -> &'static str {
         State::GarbageCollection => "garbage collection",
         State::OtherWait => "other wait",
         State::Unattributed => "unattributed",
+    }
+}
+
+/// Label of a reading of a service's machine.
+pub(crate) const fn reading(kind: ReadingKind) -> &'static str {
+    match kind {
+        ReadingKind::CoresUsed => "cores in use",
+        ReadingKind::TasksWaiting => "threads ready and waiting for a core, on average",
+        ReadingKind::CpuQuota => "cores that the control group may use",
+        ReadingKind::ThrottledPeriods => "share of the quota's periods in which it had to stop",
+        ReadingKind::CpuPressure => "share of the time in which a task of the group waited for a CPU",
+        ReadingKind::MemoryPressure => "share of the time in which a task of the group waited for memory",
+        ReadingKind::IoPressure => "share of the time in which a task of the group waited for a disk",
+        ReadingKind::ResidentMemory => "resident memory",
+        ReadingKind::Threads => "threads",
+        ReadingKind::OpenFds => "open descriptors",
+        ReadingKind::AcceptQueue => "connections waiting to be accepted",
+        ReadingKind::ListenOverflows => "connections lost because the accept queue was full",
+        ReadingKind::Retransmits => "TCP segments sent again",
     }
 }
 

@@ -72,6 +72,16 @@ pub(super) fn inside(dir: &Path, rel: &str) -> Option<PathBuf> {
     rel.components().all(|c| matches!(c, Component::Normal(_))).then(|| dir.join(rel))
 }
 
+/// Files of a folder whose names end so, sorted by name.
+pub(super) fn with_suffix(dir: &Path, suffix: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let whole = entries.filter(|e| e.file_type().is_ok_and(|t| t.is_file()));
+    let mut paths: Vec<_> = whole.map(|e| e.path()).collect();
+    paths.retain(|p| p.file_name().is_some_and(|n| n.to_string_lossy().ends_with(suffix)));
+    paths.sort();
+    paths
+}
+
 /// Calls `each` with every whole line of a log (without its line break) and the line's offset. A last line
 /// without a line break is left out and makes the answer `true`: its writer was killed. A line longer than
 /// `limit` is handed over cut to `limit + 1` bytes, so that its reader refuses it.

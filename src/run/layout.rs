@@ -35,6 +35,20 @@ pub fn scrape(service: &str, at: RunTime) -> String {
     format!("metrics/{service}/{}.om", stamp(at))
 }
 
+/// `host/<service>/<moment>.om`: a look at the processes of a service on this machine.
+#[must_use]
+pub fn host(service: &str, at: RunTime) -> String {
+    format!("host/{service}/{}.om", stamp(at))
+}
+
+/// `logs/<service>/<n>-<name>.jsonl`: lines of the service's log file number `n`.
+#[must_use]
+pub fn log(service: &str, n: usize, name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    let name: String = name.chars().map(plain).take(100).collect();
+    format!("logs/{service}/{n}-{name}.jsonl")
+}
+
 /// `profiles/<service>/<kind>/<moment>.pb.gz`: a snapshot profile.
 #[must_use]
 pub fn snapshot(service: &str, kind: &str, at: RunTime) -> String {

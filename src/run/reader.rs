@@ -16,7 +16,7 @@ use super::periods::{Index, Periods};
 use super::writer::RunError;
 use crate::formats::openmetrics::{Family, Sample};
 use crate::formats::pprof::{self, Profile};
-use crate::time::Window;
+use crate::time::{RunTime, Window};
 
 pub use super::files::TimedFile as ProfileFile;
 
@@ -26,6 +26,8 @@ const MAX_TEXT: u64 = 16 << 20;
 const MAX_EVENT: usize = 1 << 20;
 /// Most events kept.
 const MAX_EVENTS: usize = 1_000_000;
+/// Bytes of an entry of a service's log.
+const MAX_LOG_LINE: usize = 1 << 20;
 
 /// A run folder that was opened. Histograms, profiles and metrics are read when asked for.
 #[derive(Clone, Debug)]
@@ -83,7 +85,7 @@ impl Recording {
     /// # Errors
     /// [`RunError::Broken`] names the first window that is not so.
     pub fn check_valid(&self) -> Result<(), RunError> {
-        let mut last = crate::time::RunTime::ZERO;
+        let mut last = RunTime::ZERO;
         for window in self.windows() {
             if window.from < last || window.nanos() == 0 {
                 let problem = format!("the period {} to {} is out of order or empty", window.from, window.to);
@@ -116,7 +118,7 @@ impl Recording {
     /// Services with evidence, sorted; the generator itself ([`layout::GENERATOR`]) is none of them.
     #[must_use]
     pub fn services(&self) -> Vec<String> {
-        let tops = ["profiles", "metrics", "captures"];
+        let tops = ["profiles", "metrics", "captures", "host", "logs"];
         let names: BTreeSet<String> = tops.iter().flat_map(|t| files::folders(&self.dir.join(t))).collect();
         names.into_iter().filter(|n| n != layout::GENERATOR).collect()
     }
@@ -161,6 +163,44 @@ impl Recording {
         MetricHistory::read(&self.metrics(service), keep)
     }
 
+    /// Looks at the processes of a service on the generator's machine, in order of time.
+    #[must_use]
+    pub fn host(&self, service: &str) -> Vec<TimedFile> {
+        self.timed("host", &[service], ".om")
+    }
+
+    /// Loads what was read of a service's processes.
+    ///
+    /// # Errors
+    /// If the system refuses. Pages that are no metrics are told in [`MetricHistory::problems`].
+    pub fn host_series(&self, service: &str) -> Result<MetricHistory, RunError> {
+        MetricHistory::read(&self.host(service), |_, _| true)
+    }
+
+    /// Calls `each` with every kept line of a service's log files and the moment of the look that found it, file by
+    /// file; gives how many entries could not be read.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn log_lines(&self, service: &str, mut each: impl FnMut(RunTime, &str)) -> Result<u64, RunError> {
+        let Some(dir) = self.below("logs", &[service]) else { return Ok(0) };
+        let mut broken = 0;
+        for path in files::with_suffix(&dir, ".jsonl") {
+            let file = std::fs::File::open(&path).map_err(RunError::io(&path))?;
+            let read =
+                files::lines(
+                    &mut BufReader::new(file),
+                    MAX_LOG_LINE,
+                    |_, line| match serde_json::from_slice::<LogEntry>(line) {
+                        Ok(entry) => each(entry.t, &entry.line),
+                        Err(_) => broken += 1,
+                    },
+                );
+            read.map_err(RunError::io(&path))?;
+        }
+        Ok(broken)
+    }
+
     /// Captures in order of time.
     #[must_use]
     pub fn captures(&self) -> Vec<CaptureFile> {
@@ -190,6 +230,13 @@ impl Recording {
     fn below(&self, top: &str, names: &[&str]) -> Option<PathBuf> {
         names.iter().try_fold(self.dir.join(top), |dir, name| files::inside(&dir, name))
     }
+}
+
+/// An entry of a service's log.
+#[derive(Deserialize)]
+struct LogEntry {
+    t: RunTime,
+    line: String,
 }
 
 /// What is read of a manifest of any version.

@@ -7,6 +7,7 @@ mod arrivals;
 mod check;
 mod env;
 mod error;
+mod evidence;
 mod findings;
 mod local;
 mod overrides;
@@ -28,7 +29,7 @@ mod shipped;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use url::Url;
@@ -36,6 +37,7 @@ use url::Url;
 pub use arrivals::Arrivals;
 pub use env::EnvPolicy;
 pub use error::{MAX_PROBLEMS, Origin, Problem, ScenarioError};
+pub use evidence::{EvidenceKind, EvidenceSource, Location, TargetProcess};
 pub use local::is_local;
 pub use schema::schema;
 pub use script::{
@@ -494,64 +496,6 @@ pub enum Rule {
     Frozen,
     /// Moving average plus/minus sigma deviations of the last ten periods, as asked for first.
     Plain,
-}
-
-/// A place evidence comes from.
-#[derive(Clone, Debug)]
-pub struct EvidenceSource {
-    /// Name of the service the evidence speaks of.
-    pub service: String,
-    /// Kind and its settings.
-    pub kind: EvidenceKind,
-    /// Base URL; relative ones were joined to the target's.
-    pub location: Location,
-    /// Headers of every fetch (authentication), in the order written.
-    pub headers: Vec<(String, String)>,
-    /// PEM file of an own certificate authority.
-    pub ca: Option<PathBuf>,
-}
-
-/// A URL, or a path on the target (whose address may be known only once it runs).
-#[derive(Clone, Debug)]
-pub enum Location {
-    /// Absolute.
-    Url(Url),
-    /// Relative to the target's address, beginning with a slash.
-    OnTarget(String),
-}
-
-/// Kinds of evidence.
-#[derive(Clone, Debug)]
-pub enum EvidenceKind {
-    /// Go's `net/http/pprof`, URL of its index (`.../debug/pprof`).
-    GoPprof {
-        /// Goroutine snapshots per second.
-        snapshots_per_second: f64,
-        /// Length of a CPU profile window.
-        cpu_window: Duration,
-        /// Whether the live detector may take dumps and execution traces.
-        captures: bool,
-    },
-    /// Any service that answers `<url>/profile?seconds=N` with a pprof CPU profile, and perhaps
-    /// `<url>/mutex` with a contention profile.
-    Pprof {
-        /// Length of a CPU profile window.
-        cpu_window: Duration,
-    },
-    /// A page of Prometheus text or OpenMetrics, scraped each period.
-    Prometheus,
-}
-
-impl EvidenceKind {
-    /// The key in scenario files.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::GoPprof { .. } => "go-pprof",
-            Self::Pprof { .. } => "pprof",
-            Self::Prometheus => "prometheus",
-        }
-    }
 }
 
 /// What a demonstration must find; another cause fails the run.

@@ -19,7 +19,7 @@
 //! | `loadprof_tcp_retransmitted_segments_total`, `loadprof_tcp_listen_overflows_total`, `loadprof_tcp_listen_drops_total`, `loadprof_tcp_timeouts_total`, `loadprof_tcp_syn_retransmissions_total` | | counters of the network namespace |
 
 mod sockets;
-mod threads;
+pub(super) mod threads;
 
 use procfs::process::{LimitValue, Process};
 use procfs::{CpuTime, CurrentSI, KernelStats};
@@ -43,7 +43,12 @@ impl HealthSample {
         Self { name, labels: Vec::new(), value }
     }
 
-    fn labelled(name: &'static str, key: &'static str, label: impl Into<String>, value: f64) -> Self {
+    pub(super) fn labelled(
+        name: &'static str,
+        key: &'static str,
+        label: impl Into<String>,
+        value: f64,
+    ) -> Self {
         Self { name, labels: vec![(key, label.into())], value }
     }
 }
@@ -120,7 +125,7 @@ fn modes(cpu: &CpuTime) -> impl Iterator<Item = (&'static str, u64)> {
     .filter_map(|(mode, ticks)| Some((mode, ticks?)))
 }
 
-fn seconds(ticks: u64) -> f64 {
+pub(super) fn seconds(ticks: u64) -> f64 {
     ticks as f64 / procfs::ticks_per_second() as f64
 }
 

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Read;
 
 use super::HealthSample;
+use crate::formats::kernel::net_counters;
 
 /// At most this much of a socket table is read: about 400,000 sockets.
 const TABLE_BYTES: u64 = 64 << 20;
@@ -130,19 +131,10 @@ fn socket(line: &[u8]) -> Option<(u16, usize)> {
     (1..STATES.len()).contains(&state).then_some((u16::from_str_radix(port, 16).ok()?, state))
 }
 
-/// Both files are pairs of lines with the same prefix: names, then values.
 fn counters(text: &str, all: &mut Vec<HealthSample>) {
-    let lines: Vec<&str> = text.lines().collect();
-    for pair in lines.chunks_exact(2) {
-        let (Some((section, names)), Some((_, values))) = (pair[0].split_once(':'), pair[1].split_once(':'))
-        else {
-            continue;
-        };
-        for (name, value) in names.split_whitespace().zip(values.split_whitespace()) {
-            let wanted = COUNTERS.into_iter().find(|(s, n, _)| *s == section && *n == name);
-            if let (Some((_, _, metric)), Ok(value)) = (wanted, value.parse()) {
-                all.push(HealthSample::plain(metric, value));
-            }
+    for (section, name, value) in net_counters(text) {
+        if let Some((_, _, metric)) = COUNTERS.into_iter().find(|(s, n, _)| *s == section && *n == name) {
+            all.push(HealthSample::plain(metric, value));
         }
     }
 }

@@ -21,7 +21,7 @@ struct Used {
 /// `schedstat` of a process speaks of its main thread alone, so all tasks are summed; a thread that has
 /// ended takes its figures with it, so differences per thread are added up here and the sums never fall.
 #[derive(Debug, Default)]
-pub(super) struct Threads {
+pub(in crate::collect) struct Threads {
     seen: HashMap<i32, Used>,
     delay: u64,
     load: BTreeMap<String, Used>,
@@ -34,6 +34,18 @@ impl Threads {
         let now: Vec<_> = tasks.flatten().filter_map(|t| observe(&t)).collect();
         self.add(now);
         self.tell(all);
+    }
+
+    /// Looks at all threads of some processes; gives the time that they, and those that have ended meanwhile, were ready
+    /// but waited for a core since the first look, nanoseconds.
+    pub(in crate::collect) fn waited(&mut self, processes: &[Process]) -> u64 {
+        let first = self.seen.is_empty();
+        let tasks = processes.iter().filter_map(|p| p.tasks().ok()).flatten().flatten();
+        self.add(tasks.filter_map(|t| observe(&t)).collect());
+        if first {
+            self.delay = 0;
+        }
+        self.delay
     }
 
     fn add(&mut self, now: Vec<(i32, Option<String>, Used)>) {

@@ -2,6 +2,7 @@
 //! off, and the line that switches it on.
 
 mod go_pprof;
+mod host;
 mod pprof;
 mod prometheus;
 
@@ -51,7 +52,8 @@ impl SourceCheck {
 /// Asks one source what it gives. `base` is the target's address. Takes five seconds at the most; what goes
 /// wrong is in [`SourceFacts::problem`].
 pub async fn check(source: &EvidenceSource, base: &Url) -> SourceCheck {
-    let url = resolve(source, base).map(|u| masked(&u)).unwrap_or_else(|_| key(source));
+    let url = host::place(source)
+        .unwrap_or_else(|| resolve(source, base).map(|u| masked(&u)).unwrap_or_else(|_| key(source)));
     let mut check = SourceCheck {
         service: source.service.clone(),
         kind: source.kind.name(),
@@ -59,6 +61,10 @@ pub async fn check(source: &EvidenceSource, base: &Url) -> SourceCheck {
         facts: SourceFacts::default(),
         notes: Vec::new(),
     };
+    if host::place(source).is_some() {
+        host::ask(&source.kind, &mut check).await;
+        return check;
+    }
     match endpoint(source, base) {
         Ok(endpoint) => {
             let probe = Probe { endpoint, deadline: Instant::now() + BUDGET };
@@ -75,10 +81,12 @@ pub async fn check_all(sources: &[EvidenceSource], base: &Url) -> Vec<SourceChec
 }
 
 async fn ask(source: &EvidenceSource, probe: &Probe, check: &mut SourceCheck) {
-    let outcome = match source.kind {
+    let outcome = match &source.kind {
         EvidenceKind::GoPprof { .. } => go_pprof::ask(source, probe, check).await,
         EvidenceKind::Pprof { .. } => pprof::ask(probe, check).await,
         EvidenceKind::Prometheus => prometheus::ask(source, probe, check).await,
+        // Asked without a probe.
+        EvidenceKind::Process(_) | EvidenceKind::Logs { .. } => Ok(()),
     };
     match outcome {
         Ok(()) => check.facts.reachable = true,

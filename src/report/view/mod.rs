@@ -7,6 +7,7 @@ mod closing;
 mod gate;
 mod journeys;
 mod load;
+mod surroundings;
 
 use serde::Serialize;
 
@@ -31,6 +32,8 @@ pub(crate) struct ReportView {
     more_functions: usize,
     anomalies: Vec<causes::AnomalyView>,
     more_anomalies: usize,
+    readings: Vec<surroundings::ReadingView>,
+    logs: Vec<surroundings::LogView>,
     exhibits: Vec<closing::ExhibitView>,
     more_exhibits: usize,
     load: load::LoadView,
@@ -83,6 +86,8 @@ pub(crate) fn view(a: &Analysis, pictures: Pictures) -> ReportView {
         more_functions,
         anomalies,
         more_anomalies,
+        readings: surroundings::readings(a),
+        logs: surroundings::logs(a),
         exhibits,
         more_exhibits,
         load: load::load(a),

@@ -44,6 +44,12 @@ impl Check<'_, '_> {
             let common = Common { service: wire.service, url: wire.url, headers: wire.headers, ca: wire.ca };
             sources.push((self.source(common, EvidenceKind::Prometheus, &span), span));
         }
+        for (wire, span) in wire.process.into_iter().flatten().map(Placed::into_parts) {
+            sources.push((self.process(wire, &span), span));
+        }
+        for (wire, span) in wire.logs.into_iter().flatten().map(Placed::into_parts) {
+            sources.push((self.logs(wire, &span), span));
+        }
         sources.sort_by_key(|(_, span)| span.start);
         self.each_once(&sources);
         sources.into_iter().filter_map(|(source, _)| source).collect()
@@ -69,8 +75,7 @@ impl Check<'_, '_> {
 
     fn source(&mut self, wire: Common, kind: EvidenceKind, span: &Span) -> Option<EvidenceSource> {
         if wire.service.is_none() {
-            self.findings
-                .place(span, "`service` is missing: write the name of the service, e.g. service = \"shop\"");
+            self.no_service(span);
         }
         if wire.url.is_none() {
             self.findings.place(
@@ -85,8 +90,13 @@ impl Check<'_, '_> {
         Some(EvidenceSource { service: service?, kind, location: location?, headers, ca })
     }
 
+    pub(super) fn no_service(&mut self, span: &Span) {
+        self.findings
+            .place(span, "`service` is missing: write the name of the service, e.g. service = \"shop\"");
+    }
+
     /// A name that is also a folder of the run: letters, digits, dots, dashes, underscores.
-    fn service(&mut self, service: Option<Checked<String>>) -> Option<String> {
+    pub(super) fn service(&mut self, service: Option<Checked<String>>) -> Option<String> {
         let (service, span) = self.name(service)?;
         let plain = service.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         let own = service == crate::scenario::GENERATOR_SERVICE;

@@ -4,6 +4,7 @@ mod answer;
 mod auth;
 mod evidence;
 mod feeder;
+mod host;
 mod load;
 mod request;
 mod script;

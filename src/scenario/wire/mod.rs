@@ -3,6 +3,7 @@
 //! Tables are tagged by their key and never flattened, untagged or internally tagged: serde buffers those
 //! and loses the place of every error inside (toml-rs/toml#589).
 
+mod host;
 mod load;
 mod one_or_many;
 mod request;
@@ -18,6 +19,7 @@ use super::Rate;
 use super::scalar::{Checked, Placed};
 use super::units::{Count, Number, Share, Time};
 
+pub(super) use host::{Logs, Process};
 pub(super) use load::{
     ConstantArrivalRate, ConstantConnections, ConstantVus, Load, RampingArrivalRate, RampingVus,
 };
@@ -126,6 +128,10 @@ pub(super) struct Evidence {
     pub(super) pprof: Option<Vec<Placed<Pprof>>>,
     /// Pages of Prometheus text or OpenMetrics, scraped each period.
     pub(super) prometheus: Option<Vec<Placed<Prometheus>>>,
+    /// Services that run on this machine: process, control group, network counters.
+    pub(super) process: Option<Vec<Placed<Process>>>,
+    /// Log files of services on this machine.
+    pub(super) logs: Option<Vec<Placed<Logs>>>,
 }
 
 /// A Go service with `net/http/pprof`.

@@ -1,0 +1,86 @@
+//! `[[evidence.*]]`: where evidence is recorded from, checked.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+/// A place evidence comes from.
+#[derive(Clone, Debug)]
+pub struct EvidenceSource {
+    /// Name of the service the evidence speaks of.
+    pub service: String,
+    /// Kind and its settings.
+    pub kind: EvidenceKind,
+    /// Base URL; relative ones were joined to the target's.
+    pub location: Location,
+    /// Headers of every fetch (authentication), in the order written.
+    pub headers: Vec<(String, String)>,
+    /// PEM file of an own certificate authority.
+    pub ca: Option<PathBuf>,
+}
+
+/// A URL, or a path on the target (whose address may be known only once it runs).
+#[derive(Clone, Debug)]
+pub enum Location {
+    /// Absolute.
+    Url(Url),
+    /// Relative to the target's address, beginning with a slash.
+    OnTarget(String),
+    /// On this machine; the kind says what.
+    OnHost,
+}
+
+/// Kinds of evidence.
+#[derive(Clone, Debug)]
+pub enum EvidenceKind {
+    /// Go's `net/http/pprof`, URL of its index (`.../debug/pprof`).
+    GoPprof {
+        /// Goroutine snapshots per second.
+        snapshots_per_second: f64,
+        /// Length of a CPU profile window.
+        cpu_window: Duration,
+        /// Whether the live detector may take dumps and execution traces.
+        captures: bool,
+    },
+    /// Any service that answers `<url>/profile?seconds=N` with a pprof CPU profile, and perhaps
+    /// `<url>/mutex` with a contention profile.
+    Pprof {
+        /// Length of a CPU profile window.
+        cpu_window: Duration,
+    },
+    /// A page of Prometheus text or OpenMetrics, scraped each period.
+    Prometheus,
+    /// The service's process, its control group and this machine, each period.
+    Process(TargetProcess),
+    /// What the service writes into its log files.
+    Logs {
+        /// Paths, followed from their end on.
+        files: Vec<PathBuf>,
+    },
+}
+
+/// Which process of this machine a service is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetProcess {
+    /// Process id.
+    Pid(u32),
+    /// Whoever listens on this TCP port.
+    Port(u16),
+    /// All of a systemd unit, e.g. `shop.service`.
+    Unit(String),
+}
+
+impl EvidenceKind {
+    /// The key in scenario files.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::GoPprof { .. } => "go-pprof",
+            Self::Pprof { .. } => "pprof",
+            Self::Prometheus => "prometheus",
+            Self::Process(_) => "process",
+            Self::Logs { .. } => "logs",
+        }
+    }
+}
