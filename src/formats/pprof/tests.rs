@@ -73,15 +73,14 @@ fn hostile_sizes_are_refused_before_they_cost_memory() {
     // 10,000 stacks of 100 locations of 100 inlined calls: 150 KB packed, 100 million frames unfolded.
     let stacks = message(&[function(), location(100), sample(100, 1).repeat(10_000)]);
     assert_eq!(Profile::decode(&stacks), Err(PprofError::Invalid("its stacks take too much memory")));
-    // One long name under many lines, each a frame of its own.
+    // One long name of many functions, a copy for each.
     let name = "x".repeat(1 << 20);
-    let lines: Vec<u8> = (1..400).flat_map(|n| field(4, &[number(1, 1), number(2, n)].concat())).collect();
-    let long = [
-        field(6, name.as_bytes()),
-        field(5, &[number(1, 1), number(2, 4)].concat()),
-        field(4, &[number(1, 1), lines].concat()),
-    ];
+    let functions: Vec<u8> = (1..400).flat_map(|n| field(5, &[number(1, n), number(2, 4)].concat())).collect();
+    let long = [field(6, name.as_bytes()), functions];
     assert_eq!(Profile::decode(&message(&long)), Err(PprofError::Invalid("its names take too much memory")));
+    // A label of two bytes has forty in memory.
+    let labels = message(&[field(2, &[0x1a, 0].repeat(16_000_001))]);
+    assert_eq!(Profile::decode(&labels), Err(PprofError::Invalid("its samples have too many fields")));
     assert_eq!(Profile::decode(&vec![1; MAX_BYTES as usize + 1]), Err(PprofError::TooLarge));
 }
 
@@ -99,7 +98,8 @@ fn sums_of_extreme_values_do_not_overflow() {
 fn recursion_counts_once_and_inlined_calls_are_frames() {
     let bytes = message(&[function(), location(2), sample(3, 10)]);
     let profile = Profile::decode(&bytes).expect("valid");
-    assert_eq!(profile.samples[0].stack, [0; 6]);
+    assert_eq!(profile.samples[0].stack, [0; 3]);
+    assert_eq!(profile.functions(&profile.samples[0]).collect::<Vec<_>>(), ["main"; 6]);
     assert_eq!(profile.top(0), [Top { function: "main".to_owned(), flat: 10, cum: 10 }]);
 }
 
@@ -110,5 +110,5 @@ fn folded_names_hold_no_separators() {
     builder.add([frame("<T as Trait>::run"), frame("a;b\n"), frame("")], &[3]);
     builder.add([frame("zero")], &[0]);
     let folded = builder.finish(0, 0).fold(0, |_| true);
-    assert_eq!(folded, [("_;a:b_;<T_as_Trait>::run".to_owned(), 3)]);
+    assert_eq!(folded, [("<unknown>;a:b_;<T_as_Trait>::run".to_owned(), 3)]);
 }
