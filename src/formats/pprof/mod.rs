@@ -81,7 +81,9 @@ pub enum PprofError {
     #[error("profiles of different values cannot be combined: {0:?} and {1:?}")]
     Incompatible(Vec<String>, Vec<String>),
     /// A filter that `go tool pprof` does not have.
-    #[error("{0:?} is no filter: use focus, ignore, hide, show, show_from, prune_from, tagfocus, tagignore, tagshow or taghide")]
+    #[error(
+        "{0:?} is no filter: use focus, ignore, hide, show, show_from, prune_from, tagfocus, tagignore, tagshow or taghide"
+    )]
     UnknownFilter(String),
     /// A filter's text that is no regular expression, or too large a one.
     #[error("{option} = {text:?}: {problem}")]

@@ -92,7 +92,8 @@ fn short_cpp(name: &str) -> Option<&str> {
     let word_end = |from: usize| {
         let rest = &name[from..];
         let first = rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        let length = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_').len();
+        let length =
+            rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_').len();
         first.then_some(from + length)
     };
     // Each word that "::" follows, and the end of the method after it.

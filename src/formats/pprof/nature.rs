@@ -24,9 +24,9 @@ impl ValueType {
     #[must_use]
     pub fn nature(&self) -> Nature {
         match (self.kind.as_str(), self.unit.as_str()) {
-            ("alloc_objects" | "contentions", "count") | ("alloc_space", "bytes") | ("delay", "nanoseconds") => {
-                Nature::Cumulative
-            }
+            ("alloc_objects" | "contentions", "count")
+            | ("alloc_space", "bytes")
+            | ("delay", "nanoseconds") => Nature::Cumulative,
             ("samples", "count") | ("cpu" | "wall", _) => Nature::Window,
             _ => Nature::Snapshot,
         }

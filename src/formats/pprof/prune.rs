@@ -30,15 +30,19 @@ impl Profile {
         }
         let whole = |option, text: &str| pattern(option, &format!("^({text})$"));
         let drop = whole("drop_frames", &self.drop_frames)?;
-        let keep = if self.keep_frames.is_empty() { None } else { Some(whole("keep_frames", &self.keep_frames)?) };
-        let dropped = self.matching(|name| drop.is_match(name) && !keep.as_ref().is_some_and(|k| k.is_match(name)));
+        let keep =
+            if self.keep_frames.is_empty() { None } else { Some(whole("keep_frames", &self.keep_frames)?) };
+        let dropped =
+            self.matching(|name| drop.is_match(name) && !keep.as_ref().is_some_and(|k| k.is_match(name)));
         let mut pruned = self.clone();
         let cuts: Vec<Cut> = pruned.locations.iter_mut().map(|l| cut_below(&mut l.lines, &dropped)).collect();
         for sample in &mut pruned.samples {
             let of_user = |i: &u32| cuts[*i as usize] == Cut::Keep;
             let Some(user) = sample.stack.iter().rposition(of_user) else { continue };
             match sample.stack[..user].iter().rposition(|i| !of_user(i)) {
-                Some(at) if cuts[sample.stack[at] as usize] == Cut::Whole => drop_leaves(&mut sample.stack, at + 1),
+                Some(at) if cuts[sample.stack[at] as usize] == Cut::Whole => {
+                    drop_leaves(&mut sample.stack, at + 1)
+                }
                 Some(at) => drop_leaves(&mut sample.stack, at),
                 None => {}
             }

@@ -1,8 +1,8 @@
 //! The table of functions, as `go tool pprof -top` counts it.
 
+use super::Profile;
 use super::combine::BASE_LABEL;
 use super::nodes::Nodes;
-use super::Profile;
 
 /// A function's share of a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]

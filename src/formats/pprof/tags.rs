@@ -9,9 +9,6 @@ use super::filter::pattern;
 use super::units::scale;
 use super::{PprofError, Profile, Sample};
 
-/// Unit of each key of numeric labels.
-pub(super) type NumberUnits = HashMap<String, String>;
-
 /// Which labels of a sample match.
 #[derive(Clone, Debug)]
 pub(super) struct TagFilter {
@@ -45,12 +42,16 @@ impl TagFilter {
         Ok(Self { key, wanted })
     }
 
-    pub(super) fn matches(&self, sample: &Sample, units: &NumberUnits) -> bool {
+    pub(super) fn matches(&self, sample: &Sample, units: &HashMap<String, String>) -> bool {
         match &self.wanted {
-            Wanted::Range { low, high, unit } => sample.numbers.iter().filter(|n| self.is_key(&n.key)).any(|n| {
-                let (value, own) = scale(n.value, units.get(&n.key).map_or("", String::as_str), unit);
-                own == *unit && low.is_none_or(|low| value >= low) && high.is_none_or(|high| value <= high)
-            }),
+            Wanted::Range { low, high, unit } => {
+                sample.numbers.iter().filter(|n| self.is_key(&n.key)).any(|n| {
+                    let (value, own) = scale(n.value, units.get(&n.key).map_or("", String::as_str), unit);
+                    own == *unit
+                        && low.is_none_or(|low| value >= low)
+                        && high.is_none_or(|high| value <= high)
+                })
+            }
             Wanted::Texts(texts) if self.key.is_some() => {
                 let values = sample.labels.iter().filter(|(k, _)| self.is_key(k)).map(|(_, v)| v);
                 values.into_iter().any(|v| texts.iter().any(|t| t.is_match(v)))
@@ -99,8 +100,9 @@ fn range(option: &str, text: &str) -> Result<Option<Wanted>, PprofError> {
 
 impl Profile {
     /// The unit of each key of numeric labels: the first that is given, else what the key stands for.
-    pub(super) fn number_units(&self) -> NumberUnits {
-        let mut units: NumberUnits = HashMap::new();
+    #[must_use]
+    pub fn number_units(&self) -> HashMap<String, String> {
+        let mut units = HashMap::<String, String>::new();
         for number in self.samples.iter().flat_map(|s| &s.numbers) {
             match units.get_mut(&number.key) {
                 Some(unit) if unit.is_empty() => unit.clone_from(&number.unit),

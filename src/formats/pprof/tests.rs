@@ -75,7 +75,8 @@ fn hostile_sizes_are_refused_before_they_cost_memory() {
     assert_eq!(Profile::decode(&stacks), Err(PprofError::Invalid("its stacks take too much memory")));
     // One long name of many functions, a copy for each.
     let name = "x".repeat(1 << 20);
-    let functions: Vec<u8> = (1..400).flat_map(|n| field(5, &[number(1, n), number(2, 4)].concat())).collect();
+    let functions: Vec<u8> =
+        (1..400).flat_map(|n| field(5, &[number(1, n), number(2, 4)].concat())).collect();
     let long = [field(6, name.as_bytes()), functions];
     assert_eq!(Profile::decode(&message(&long)), Err(PprofError::Invalid("its names take too much memory")));
     // A label of two bytes has forty in memory.

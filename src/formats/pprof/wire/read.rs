@@ -26,8 +26,11 @@ impl TryFrom<Profile> for model::Profile {
         let (symbols, symbol_ids) = reader.symbols()?;
         let (locations, location_ids) = reader.locations(&mapping_ids, &symbol_ids)?;
         let lengths: Vec<usize> = locations.iter().map(|l| l.lines.len().max(1)).collect();
-        let samples =
-            wire.sample.iter().map(|s| reader.sample(s, &location_ids, &lengths)).collect::<Result<_, _>>()?;
+        let samples = wire
+            .sample
+            .iter()
+            .map(|s| reader.sample(s, &location_ids, &lengths))
+            .collect::<Result<_, _>>()?;
         Ok(Self {
             sample_types: wire.sample_type.iter().map(|t| reader.value_type(t)).collect::<Result<_, _>>()?,
             default_sample_type: reader.text(wire.default_sample_type)?,
