@@ -9,6 +9,8 @@ use super::{PprofError, Profile};
 
 /// Largest compiled expression, in bytes: expressions come from scenarios and from files.
 const MAX_PATTERN: usize = 1 << 20;
+/// Longest expression as text.
+const MAX_TEXT: usize = 1 << 16;
 
 /// Which samples, frames and labels of a profile stay. An unset filter lets everything pass.
 #[derive(Clone, Debug, Default)]
@@ -114,10 +116,20 @@ impl Profile {
 
 /// Compiles an expression of bounded size.
 pub(super) fn pattern(option: &str, text: &str) -> Result<Regex, PprofError> {
-    let compiled = RegexBuilder::new(text).size_limit(MAX_PATTERN).dfa_size_limit(MAX_PATTERN).build();
-    compiled.map_err(|e| PprofError::Pattern {
+    pattern_within(option, text, MAX_PATTERN)
+}
+
+/// Compiles an expression that takes at most `size` bytes.
+pub(super) fn pattern_within(option: &str, text: &str, size: usize) -> Result<Regex, PprofError> {
+    // Even to read it takes a hundred times its length.
+    let compiled = if text.len() > MAX_TEXT {
+        Err(format!("it is longer than {MAX_TEXT} bytes"))
+    } else {
+        RegexBuilder::new(text).size_limit(size).dfa_size_limit(size).build().map_err(|e| e.to_string())
+    };
+    compiled.map_err(|problem| PprofError::Pattern {
         option: option.to_owned(),
-        text: text.to_owned(),
-        problem: e.to_string(),
+        text: text.chars().take(100).collect(),
+        problem,
     })
 }

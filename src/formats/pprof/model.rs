@@ -45,6 +45,13 @@ pub struct Mapping {
     pub(super) shown: String,
 }
 
+impl Mapping {
+    /// Name of places in it that have no function: its file's in brackets.
+    pub(super) fn shown(&self) -> &str {
+        if self.file.is_empty() { UNKNOWN } else { &self.shown }
+    }
+}
+
 /// A function as named in a profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Symbol {
@@ -152,7 +159,7 @@ pub struct Profile {
 }
 
 /// Name of a place of which neither the function nor the binary is known.
-const UNKNOWN: &str = "<unknown>";
+pub(super) const UNKNOWN: &str = "<unknown>";
 
 impl Profile {
     /// Index of the value of type `kind`; none if there is none.
@@ -206,7 +213,6 @@ impl Profile {
     }
 
     fn unnamed(&self, at: &Location) -> &str {
-        let mapping = at.mapping.map(|i| &self.mappings[i as usize]);
-        mapping.filter(|m| !m.file.is_empty()).map_or(UNKNOWN, |m| &m.shown)
+        at.mapping.map_or(UNKNOWN, |i| self.mappings[i as usize].shown())
     }
 }

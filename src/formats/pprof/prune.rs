@@ -1,10 +1,18 @@
 //! Frames that are not worth showing.
 
+use std::collections::HashMap;
+
 use regex::Regex;
 
-use super::filter::pattern;
+use super::filter::pattern_within;
 use super::names::without_arguments;
 use super::{PprofError, Profile};
+
+/// Largest compiled expression that a profile brings along.
+const MAX_PATTERN: usize = 1 << 18;
+/// Most bytes of different names that it is matched with: both come from the file, and the time that an
+/// expression takes grows with their product.
+const MAX_NAMES: usize = 8 << 20;
 
 /// What a match did to a location.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,12 +36,17 @@ impl Profile {
         if self.drop_frames.is_empty() {
             return Ok(self.clone());
         }
-        let whole = |option, text: &str| pattern(option, &format!("^({text})$"));
+        let whole = |option, text: &str| pattern_within(option, &format!("^({text})$"), MAX_PATTERN);
         let drop = whole("drop_frames", &self.drop_frames)?;
-        let keep =
-            if self.keep_frames.is_empty() { None } else { Some(whole("keep_frames", &self.keep_frames)?) };
-        let dropped =
-            self.matching(|name| drop.is_match(name) && !keep.as_ref().is_some_and(|k| k.is_match(name)));
+        let keep = Some(&self.keep_frames).filter(|t| !t.is_empty());
+        let keep = keep.map(|text| whole("keep_frames", text)).transpose()?;
+        let kept = |name: &str| keep.as_ref().is_some_and(|k| k.is_match(name));
+        let dropped = self.matching(MAX_NAMES, |name| drop.is_match(name) && !kept(name));
+        let dropped = dropped.ok_or_else(|| PprofError::Pattern {
+            option: "drop_frames".to_owned(),
+            text: self.drop_frames.chars().take(100).collect(),
+            problem: format!("the profile has more than {MAX_NAMES} bytes of names"),
+        })?;
         let mut pruned = self.clone();
         let cuts: Vec<Cut> = pruned.locations.iter_mut().map(|l| cut_below(&mut l.lines, &dropped)).collect();
         for sample in &mut pruned.samples {
@@ -52,7 +65,7 @@ impl Profile {
 
     /// Drops what the lowest matching frame called, but not the frame itself.
     pub(super) fn prune_from(&mut self, from: &Regex) {
-        let matches = self.matching(|name| from.is_match(name));
+        let matches = self.matching(usize::MAX, |name| from.is_match(name)).unwrap_or_default();
         let mut found = vec![false; self.locations.len()];
         for (location, found) in self.locations.iter_mut().zip(&mut found) {
             if let Some(at) = location.lines.iter().position(|l| matches[l.symbol as usize]) {
@@ -67,9 +80,24 @@ impl Profile {
         }
     }
 
-    /// Which symbols have a name that matches without its arguments.
-    fn matching(&self, matches: impl Fn(&str) -> bool) -> Vec<bool> {
-        self.symbols.iter().map(|s| !s.name.is_empty() && matches(without_arguments(&s.name))).collect()
+    /// Which symbols have a name that matches without its arguments; none if their names are too long.
+    fn matching(&self, mut text_left: usize, matches: impl Fn(&str) -> bool) -> Option<Vec<bool>> {
+        let mut known: HashMap<&str, bool> = HashMap::new();
+        let mut matching = Vec::with_capacity(self.symbols.len());
+        for symbol in &self.symbols {
+            let name = symbol.name.as_str();
+            let matched = match known.get(name) {
+                Some(&matched) => matched,
+                None => {
+                    text_left = text_left.checked_sub(name.len())?;
+                    let matched = !name.is_empty() && matches(without_arguments(name));
+                    known.insert(name, matched);
+                    matched
+                }
+            };
+            matching.push(matched);
+        }
+        Some(matching)
     }
 }
 

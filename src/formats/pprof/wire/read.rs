@@ -8,6 +8,8 @@ use super::{Location, Profile, Sample, ValueType};
 
 /// Most frames of all stacks together, with inlined calls: what a view walks.
 const MAX_STACK_FRAMES: usize = 32_000_000;
+/// Most bytes of names of those frames: what a view writes that prints every stack.
+const MAX_STACK_TEXT: usize = 2 << 30;
 /// Most bytes of text that names of functions and labels may take.
 const MAX_TEXT: usize = 256 << 20;
 
@@ -25,12 +27,9 @@ impl TryFrom<Profile> for model::Profile {
         let (mappings, mapping_ids) = reader.mappings()?;
         let (symbols, symbol_ids) = reader.symbols()?;
         let (locations, location_ids) = reader.locations(&mapping_ids, &symbol_ids)?;
-        let lengths: Vec<usize> = locations.iter().map(|l| l.lines.len().max(1)).collect();
-        let samples = wire
-            .sample
-            .iter()
-            .map(|s| reader.sample(s, &location_ids, &lengths))
-            .collect::<Result<_, _>>()?;
+        let costs: Vec<Cost> = locations.iter().map(|l| Cost::of(l, &symbols)).collect();
+        let samples =
+            wire.sample.iter().map(|s| reader.sample(s, &location_ids, &costs)).collect::<Result<_, _>>()?;
         Ok(Self {
             sample_types: wire.sample_type.iter().map(|t| reader.value_type(t)).collect::<Result<_, _>>()?,
             default_sample_type: reader.text(wire.default_sample_type)?,
@@ -53,16 +52,39 @@ impl TryFrom<Profile> for model::Profile {
 /// A table with the index of each id.
 type Table<T> = (Vec<T>, HashMap<u64, u32>);
 
+/// What a location adds to a stack that is printed.
+#[derive(Clone, Copy)]
+struct Cost {
+    frames: usize,
+    text: usize,
+}
+
+impl Cost {
+    fn of(location: &model::Location, symbols: &[Symbol]) -> Self {
+        let names = location.lines.iter().map(|l| symbols[l.symbol as usize].name.len());
+        Self { frames: location.lines.len().max(1), text: names.fold(0, usize::saturating_add) }
+    }
+
+    fn less(self, used: Self) -> Option<Self> {
+        let frames = self.frames.checked_sub(used.frames)?;
+        Some(Self { frames, text: self.text.checked_sub(used.text)? })
+    }
+}
+
 /// Turns the wire's indices into values, within the limits.
 struct Reader<'a> {
     wire: &'a Profile,
     text_left: usize,
-    stack_left: usize,
+    stacks_left: Cost,
 }
 
 impl<'a> Reader<'a> {
     fn new(wire: &'a Profile) -> Self {
-        Self { wire, text_left: MAX_TEXT, stack_left: MAX_STACK_FRAMES }
+        Self {
+            wire,
+            text_left: MAX_TEXT,
+            stacks_left: Cost { frames: MAX_STACK_FRAMES, text: MAX_STACK_TEXT },
+        }
     }
 
     fn mappings(&mut self) -> Result<Table<model::Mapping>, PprofError> {
@@ -114,7 +136,7 @@ impl<'a> Reader<'a> {
         &mut self,
         sample: &Sample,
         locations: &HashMap<u64, u32>,
-        lengths: &[usize],
+        costs: &[Cost],
     ) -> Result<model::Sample, PprofError> {
         if sample.value.len() != self.wire.sample_type.len() {
             return Err(PprofError::Invalid("a sample has not one value per sample type"));
@@ -122,8 +144,8 @@ impl<'a> Reader<'a> {
         let mut stack = Vec::with_capacity(sample.location_id.len());
         for id in &sample.location_id {
             let &i = locations.get(id).ok_or(PprofError::Invalid("a sample names an unknown location"))?;
-            let left = self.stack_left.checked_sub(lengths[i as usize]);
-            self.stack_left = left.ok_or(PprofError::Invalid("its stacks take too much memory"))?;
+            let left = self.stacks_left.less(costs[i as usize]);
+            self.stacks_left = left.ok_or(PprofError::Invalid("its stacks take too much memory"))?;
             stack.push(i);
         }
         let (mut labels, mut numbers) = (Vec::new(), Vec::new());
