@@ -86,12 +86,14 @@ fn pruned(lines: &[&str], drop: &str, keep: &str) -> Vec<String> {
 
 #[test]
 fn pruning_drops_a_frame_and_what_it_called() {
-    let lines = ["main;malloc(int);sys = 1", "malloc;main;work = 2", "main; malloc;sys = 4"];
-    let expected = ["main = 1", "malloc;main;work = 2", "main = 4"];
+    let lines = ["main;malloc(int);sys = 1", "malloc;main;work = 2", "main;go; malloc;sys = 4"];
+    let expected = ["main = 1", "malloc;main;work = 2", "main;go = 4"];
     assert_eq!(pruned(&lines, "malloc", ""), expected);
     assert_eq!(pruned(&["main;tc_new;x = 1"], "tc_.*", "tc_new"), ["main;tc_new;x = 1"]);
     assert_eq!(pruned(&["main;malloc_slow = 1"], "malloc", ""), ["main;malloc_slow = 1"], "whole names");
     assert_eq!(pruned(&["malloc;malloc = 1"], "malloc", ""), ["malloc;malloc = 1"], "never to nothing");
+    // The tool's rule: a place that loses a call is no frame to stop at, so what it called stays at the root.
+    assert_eq!(pruned(&["go; malloc;sys = 1"], "malloc", ""), ["go;sys = 1"]);
     let broken = Profile { drop_frames: "(".to_owned(), ..stacks(&lines) };
     assert!(matches!(broken.pruned(), Err(PprofError::Pattern { .. })));
 }
