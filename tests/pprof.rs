@@ -44,10 +44,13 @@ fn profile(name: &str) -> Profile {
     Profile::decode(&std::fs::read(path(name)).expect("it was written")).expect("a profile")
 }
 
-/// What `go tool pprof` starts; started without `go`, it takes half the time.
+/// What `go tool pprof` starts; started without `go`, it takes a tenth of the time.
 fn tool_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
+        // `-n` only tells where the tool would be: another call has to build it first.
+        let help = Command::new("go").args(["tool", "pprof", "-help"]).env("GOTOOLCHAIN", "local").output();
+        help.expect("go is on PATH");
         let mut go = Command::new("go");
         let output =
             go.args(["tool", "-n", "pprof"]).env("GOTOOLCHAIN", "local").output().expect("go is on PATH");

@@ -15,6 +15,11 @@
 //! | `-top`, `-traces`, `-peek`, `-tags` | [`Profile::table`], [`Profile::traces`], [`Profile::peek`], [`Profile::by_label`] |
 //!
 //! The tool prunes first, takes the total, filters and then counts; so does who calls these in that order.
+//! Views are by function, its default granularity.
+//!
+//! What it does beyond: it adds up the types that files have in common where [`merge`] asks for equal ones,
+//! reads symbols from binaries, undoes and shortens mangled names (`-symbolize=none` leaves them), and joins
+//! mappings that lie side by side.
 
 mod combine;
 mod filter;

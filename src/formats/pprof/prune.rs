@@ -1,6 +1,6 @@
 //! Frames that are not worth showing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use regex::Regex;
 
@@ -8,11 +8,11 @@ use super::filter::pattern_within;
 use super::names::without_arguments;
 use super::{PprofError, Profile};
 
-/// Largest compiled expression that a profile brings along.
+/// Largest compiled expression that a profile brings along, in bytes.
 const MAX_PATTERN: usize = 1 << 18;
-/// Most bytes of different names that it is matched with: both come from the file, and the time that an
-/// expression takes grows with their product.
-const MAX_NAMES: usize = 8 << 20;
+/// Most bytes of compiled expression times bytes of names. Both come from the file, and the time that an
+/// expression takes may grow with the product.
+const MAX_WORK: usize = 1 << 37;
 
 /// What a match did to a location.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,8 @@ enum Cut {
 impl Profile {
     /// The profile without the frames that match its `drop_frames`, and those they called, except where a
     /// function matches its `keep_frames`; `go tool pprof` shows no profile without it. Frames at the root
-    /// that match stay until the first that does not: a stack never vanishes.
+    /// that match stay until the first that does not: a stack never vanishes. For this rule a place that
+    /// loses an inlined call matches.
     ///
     /// # Errors
     /// [`PprofError::Pattern`] if an expression cannot be used. The tool then leaves all frames.
@@ -36,17 +37,13 @@ impl Profile {
         if self.drop_frames.is_empty() {
             return Ok(self.clone());
         }
-        let whole = |option, text: &str| pattern_within(option, &format!("^({text})$"), MAX_PATTERN);
+        let size = (MAX_WORK / self.name_bytes().max(1)).min(MAX_PATTERN);
+        let whole = |option, text: &str| pattern_within(option, &format!("^({text})$"), size);
         let drop = whole("drop_frames", &self.drop_frames)?;
         let keep = Some(&self.keep_frames).filter(|t| !t.is_empty());
         let keep = keep.map(|text| whole("keep_frames", text)).transpose()?;
         let kept = |name: &str| keep.as_ref().is_some_and(|k| k.is_match(name));
-        let dropped = self.matching(MAX_NAMES, |name| drop.is_match(name) && !kept(name));
-        let dropped = dropped.ok_or_else(|| PprofError::Pattern {
-            option: "drop_frames".to_owned(),
-            text: self.drop_frames.chars().take(100).collect(),
-            problem: format!("the profile has more than {MAX_NAMES} bytes of names"),
-        })?;
+        let dropped = self.matching(|name| drop.is_match(name) && !kept(name));
         let mut pruned = self.clone();
         let cuts: Vec<Cut> = pruned.locations.iter_mut().map(|l| cut_below(&mut l.lines, &dropped)).collect();
         for sample in &mut pruned.samples {
@@ -65,7 +62,7 @@ impl Profile {
 
     /// Drops what the lowest matching frame called, but not the frame itself.
     pub(super) fn prune_from(&mut self, from: &Regex) {
-        let matches = self.matching(usize::MAX, |name| from.is_match(name)).unwrap_or_default();
+        let matches = self.matching(|name| from.is_match(name));
         let mut found = vec![false; self.locations.len()];
         for (location, found) in self.locations.iter_mut().zip(&mut found) {
             if let Some(at) = location.lines.iter().position(|l| matches[l.symbol as usize]) {
@@ -80,24 +77,16 @@ impl Profile {
         }
     }
 
-    /// Which symbols have a name that matches without its arguments; none if their names are too long.
-    fn matching(&self, mut text_left: usize, matches: impl Fn(&str) -> bool) -> Option<Vec<bool>> {
+    /// Which symbols have a name that matches without its arguments. Each name is looked at once.
+    fn matching(&self, matches: impl Fn(&str) -> bool) -> Vec<bool> {
         let mut known: HashMap<&str, bool> = HashMap::new();
-        let mut matching = Vec::with_capacity(self.symbols.len());
-        for symbol in &self.symbols {
-            let name = symbol.name.as_str();
-            let matched = match known.get(name) {
-                Some(&matched) => matched,
-                None => {
-                    text_left = text_left.checked_sub(name.len())?;
-                    let matched = !name.is_empty() && matches(without_arguments(name));
-                    known.insert(name, matched);
-                    matched
-                }
-            };
-            matching.push(matched);
-        }
-        Some(matching)
+        let matched = |name| !str::is_empty(name) && matches(without_arguments(name));
+        self.symbols.iter().map(|s| *known.entry(&s.name).or_insert_with_key(|name| matched(name))).collect()
+    }
+
+    /// Length of all different names.
+    fn name_bytes(&self) -> usize {
+        self.symbols.iter().map(|s| s.name.as_str()).collect::<HashSet<_>>().iter().map(|n| n.len()).sum()
     }
 }
 

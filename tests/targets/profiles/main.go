@@ -90,11 +90,12 @@ func (s *store) serve(endpoint string, n int) {
 	})
 }
 
+// load serves for a while, and on a busy machine for longer: a CPU profile needs work, not time.
 func (s *store) load(length time.Duration) {
 	var all sync.WaitGroup
 	for _, endpoint := range []string{"/fib", "/squares", "/reload", "/reload"} {
 		all.Go(func() {
-			for n, end := 0, time.Now().Add(length); time.Now().Before(end); n++ {
+			for n, end := 0, time.Now().Add(length); n < 300 || time.Now().Before(end); n++ {
 				s.serve(endpoint, n)
 			}
 		})
