@@ -48,21 +48,23 @@ impl Profile {
         let mut own = Top { function: function.to_owned(), flat: 0, cum: 0 };
         for (number, sample) in self.samples.iter().enumerate().filter(|(_, s)| s.values[index] != 0) {
             let value = sample.values[index];
-            let mut called: Option<(u32, bool)> = None;
+            let mut caller = None;
             let mut inside = false;
-            for (node, inlined) in nodes.frames(sample) {
+            for (node, inlined) in nodes.frames(sample).rev() {
                 inside |= node == asked;
-                match called {
-                    None if node == asked => own.flat = own.flat.saturating_add(value),
-                    Some((callee, inlined)) if node == asked && callee != asked => {
-                        callees.add(callee, number, value, inlined);
+                match caller {
+                    Some(caller) if node == asked && caller != asked => {
+                        callers.add(caller, number, value, inlined)
                     }
-                    Some((callee, inlined)) if callee == asked && node != asked => {
-                        callers.add(node, number, value, inlined);
+                    Some(caller) if caller == asked && node != asked => {
+                        callees.add(node, number, value, inlined)
                     }
                     _ => {}
                 }
-                called = Some((node, inlined));
+                caller = Some(node);
+            }
+            if caller == Some(asked) {
+                own.flat = own.flat.saturating_add(value);
             }
             if inside {
                 own.cum = own.cum.saturating_add(value);
@@ -76,10 +78,10 @@ impl Profile {
 impl Edges {
     fn add(&mut self, other: u32, number: usize, value: i64, inlined: bool) {
         let edge = self.0.entry(other).or_insert(Edge { value: 0, inlined: true, counted: usize::MAX });
-        // The tool looks at a call only once a sample, its root side first; for the kind of call any will do.
-        edge.inlined &= inlined;
+        // A call counts once a sample, from the root the first: its kind is the one that counts.
         if std::mem::replace(&mut edge.counted, number) != number {
             edge.value = edge.value.saturating_add(value);
+            edge.inlined &= inlined;
         }
     }
 
