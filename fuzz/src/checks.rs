@@ -1,6 +1,7 @@
 //! What must hold for any bytes. Used by the fuzz targets and, on mutated real files, by `tests/fuzz_smoke.rs`.
 
 use std::io::Write as _;
+use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,25 +10,72 @@ use flate2::write::ZlibEncoder;
 
 use crate::formats::{hlog, openmetrics, pprof};
 
-/// A profile that decodes keeps its meaning through the encoder, and its views agree with its total.
+/// A profile that decodes keeps everything through the encoder; its views agree with its total and with each
+/// other; filters and pruning only take away.
 pub fn pprof(bytes: &[u8]) {
     let Ok(profile) = pprof::Profile::decode(bytes) else { return };
     let again = pprof::Profile::decode(&profile.encode()).expect("an encoded profile decodes");
-    let without_unused = |p: &pprof::Profile| {
-        let named = |s: &pprof::Sample| p.functions(s).map(str::to_owned).collect::<Vec<_>>();
-        p.samples.iter().map(|s| (named(s), s.values.clone(), s.labels.clone())).collect::<Vec<_>>()
-    };
-    assert_eq!(without_unused(&again), without_unused(&profile));
+    assert_eq!(again, profile);
+    let values = || profile.samples.iter().flat_map(|s| &s.values);
+    // Sums of larger ones may saturate, and then depend on their order.
+    let exact = values().all(|v| v.unsigned_abs() < 1 << 40);
     for index in 0..profile.sample_types.len() {
-        let folded = profile.fold(index, |_| true);
-        assert!(folded.iter().all(|(stack, _)| !stack.contains([' ', '\n'])));
-        drop(profile.top(index));
+        pprof_views(&profile, index, exact);
     }
+    let merged = pprof::merge([&profile]).expect("of one kind");
     let difference = pprof::delta(&profile, &profile).expect("of one kind");
-    let extreme = |v: &i64| *v == i64::MIN;
-    if !profile.samples.iter().flat_map(|s| &s.values).any(extreme) {
-        let saturates = profile.samples.iter().flat_map(|s| &s.values).any(|v| v.unsigned_abs() > 1 << 48);
-        assert!(saturates || difference.samples.is_empty(), "nothing lies between a profile and itself");
+    drop(pprof::diff(&profile, &merged, pprof::Base::Compared, true).expect("of one kind"));
+    if exact {
+        let totals = |p: &pprof::Profile| (0..p.sample_types.len()).map(|i| p.total(i)).collect::<Vec<_>>();
+        assert_eq!(totals(&merged), totals(&profile));
+        assert!(difference.samples.is_empty(), "nothing lies between a profile and itself");
+    }
+    pprof_cuts(&profile);
+}
+
+fn pprof_views(profile: &pprof::Profile, index: usize, exact: bool) {
+    let folded = profile.fold(index, |_| true);
+    assert!(folded.iter().all(|(stack, _)| !stack.contains([' ', '\n'])));
+    let with_frames = profile.samples.iter().filter(|s| !s.stack.is_empty());
+    assert_eq!(profile.traces(index).count(), with_frames.clone().count());
+    let total = profile.reference_total(index);
+    let top = profile.top(index);
+    let table = profile.table(index, total, &pprof::Layout::default());
+    assert_eq!(table.rows.len() + table.dropped, top.len());
+    if exact {
+        let flat: i64 = top.iter().map(|t| t.flat).sum();
+        assert_eq!(flat, with_frames.map(|s| s.values[index]).sum::<i64>());
+        if let Some(first) = top.first() {
+            assert_eq!(profile.peek(index, &first.function).map(|p| p.own).as_ref(), Some(first));
+        }
+    }
+    for row in &table.rows {
+        assert!(!pprof::percentage(row.flat, total).is_empty());
+        assert!(!pprof::label(row.cum, &profile.sample_types[index].unit, "auto").is_empty());
+        assert!(pprof::short_name(&row.function).len() <= row.function.len());
+    }
+}
+
+fn pprof_cuts(profile: &pprof::Profile) {
+    static FILTER: LazyLock<pprof::Filter> = LazyLock::new(|| {
+        let options =
+            [("focus", "a"), ("ignore", "zz"), ("hide", "^r"), ("show", "[a-z]"), ("show_from", "m")];
+        let more = [("prune_from", "n$"), ("tagfocus", "bytes=:1gb"), ("taghide", "k"), ("tagignore", "q")];
+        pprof::Filter::of(options.into_iter().chain(more)).expect("a filter")
+    });
+    let filtered = profile.filtered(&FILTER);
+    assert!(filtered.samples.len() <= profile.samples.len());
+    assert!(filtered.samples.iter().all(|s| !s.stack.is_empty()));
+    pprof::Profile::decode(&filtered.encode()).expect("a filtered profile is one");
+    if let Ok(pruned) = profile.pruned() {
+        let empty = |p: &pprof::Profile| p.samples.iter().map(|s| s.stack.is_empty()).collect::<Vec<_>>();
+        assert_eq!(empty(&pruned), empty(profile), "a stack never vanishes");
+    }
+    let key = profile.samples.iter().flat_map(|s| &s.labels).map(|(key, _)| key.as_str()).next();
+    let parts = profile.by_label(key.unwrap_or("endpoint"));
+    assert!(parts.values().map(Vec::len).sum::<usize>() >= profile.samples.len());
+    for samples in parts.values() {
+        assert!(profile.part(samples).samples.len() <= samples.len());
     }
 }
 

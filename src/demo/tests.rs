@@ -146,7 +146,7 @@ fn a_cpu_profile_names_what_was_switched_on_and_only_one_runs() {
         profile.samples.iter().filter(holds).map(|s| s.values[cpu]).sum()
     };
     let total = profile.total(cpu);
-    let names: std::collections::BTreeSet<_> = profile.frames.iter().map(|f| &f.function).collect();
+    let names: std::collections::BTreeSet<_> = profile.symbols.iter().map(|s| &s.name).collect();
     assert!(within("demo::pricing::reprice") > total / 5, "of {total}: {names:?}");
     assert_eq!(within("perf_signal_handler"), 0, "the profiler's own frames are cut off");
     let flat: i64 = profile

@@ -1,48 +1,48 @@
 //! Sums and differences of profiles.
 
-use std::collections::HashMap;
+mod sum;
 
-use super::{Frame, PprofError, Profile, Sample};
+use super::headers::{check_compatible, combined};
+use super::{PprofError, Profile};
+pub(super) use sum::Sum;
+
+/// Label by which the samples of a compared base are told.
+pub(super) const BASE_LABEL: (&str, &str) = ("pprof::base", "true");
+
+/// How a base is set against a profile; the values are the same, the total that percentages refer to is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// `-base`: for an earlier snapshot of the same process. The total is of what is left.
+    Subtracted,
+    /// `-diff_base`: for another run. The total is the base's, told by the label `pprof::base`.
+    Compared,
+}
 
 /// Adds profiles up, as `go tool pprof a b` does: samples of equal stacks and labels become one, lengths
 /// add up, the earliest start and the longest period stay, samples that are all zero go.
 ///
+/// Stacks are equal if their places are, also when another run has the binary at another address. Unlike the
+/// tool, which adds up the types that all profiles have, this asks for equal types.
+///
 /// # Errors
 /// [`PprofError::Empty`] without profiles, [`PprofError::Incompatible`] if they do not count the same.
 pub fn merge<'a>(profiles: impl IntoIterator<Item = &'a Profile>) -> Result<Profile, PprofError> {
-    let mut profiles = profiles.into_iter();
-    let first = profiles.next().ok_or(PprofError::Empty)?;
-    let mut sum = Sum::new(first);
-    sum.add(first, 1)?;
-    let (mut start, mut length, mut period) = (first.time_nanos, first.duration_nanos, first.period);
-    for profile in profiles {
-        sum.add(profile, 1)?;
-        // 0 stands for "not given".
-        start = match (start, profile.time_nanos) {
-            (0, t) | (t, 0) => t,
-            (a, b) => a.min(b),
-        };
-        length = length.saturating_add(profile.duration_nanos);
-        period = period.max(profile.period);
-    }
-    let mut merged = sum.finish();
-    (merged.time_nanos, merged.duration_nanos, merged.period) = (start, length, period);
-    Ok(merged)
+    let profiles: Vec<&Profile> = profiles.into_iter().collect();
+    let mut sum = Sum::new(combined(&profiles)?);
+    profiles.iter().for_each(|p| sum.add(p, 1));
+    Ok(sum.finish())
 }
 
 /// What came on top of `earlier` until `later`, two snapshots of a cumulative profile (Go's mutex, block and
 /// the `alloc_*` values of heap) of the *same* process: values of equal stacks and labels are subtracted.
 ///
-/// The result starts at the earlier snapshot and is as long as the time between both. A negative value of a
-/// cumulative type tells that the process started again in between; `inuse_*` values may well fall.
+/// The result starts at the earlier snapshot and is as long as the time between both. [`super::went_back`]
+/// tells whether the process started again in between; `inuse_*` values may well fall.
 ///
 /// # Errors
 /// [`PprofError::Incompatible`] if they do not count the same.
 pub fn delta(later: &Profile, earlier: &Profile) -> Result<Profile, PprofError> {
-    let mut sum = Sum::new(later);
-    sum.add(later, 1)?;
-    sum.add(earlier, -1)?;
-    let mut delta = sum.finish();
+    let mut delta = diff(later, earlier, Base::Subtracted, false)?;
     let both_timed = later.time_nanos > 0 && earlier.time_nanos > 0;
     delta.time_nanos = earlier.time_nanos;
     delta.duration_nanos =
@@ -50,68 +50,58 @@ pub fn delta(later: &Profile, earlier: &Profile) -> Result<Profile, PprofError> 
     Ok(delta)
 }
 
-/// What makes samples of several profiles the same one.
-type Key = (Vec<u32>, Vec<(String, String)>);
-
-struct Sum {
-    profile: Profile,
-    frames: HashMap<Frame, u32>,
-    samples: HashMap<Key, usize>,
+/// `profile` less `base`, as `go tool pprof -base` and `-diff_base` do it. With `normalize` the profile is
+/// first scaled so that each of its totals is the base's, and what is left is a change of shares.
+///
+/// Lengths add up, as the tool has it: the length of the result is no wall time.
+///
+/// # Errors
+/// [`PprofError::Incompatible`] if they do not count the same.
+pub fn diff(profile: &Profile, base: &Profile, how: Base, normalize: bool) -> Result<Profile, PprofError> {
+    let mut sum = Sum::new(combined(&[profile, base])?);
+    if normalize {
+        sum.add(&normalized(profile, base)?, 1);
+    } else {
+        sum.add(profile, 1);
+    }
+    match how {
+        Base::Subtracted => sum.add(base, -1),
+        Base::Compared => sum.add(&labelled(base), -1),
+    }
+    Ok(sum.finish())
 }
 
-impl Sum {
-    /// An empty sum that counts what `like` counts.
-    fn new(like: &Profile) -> Self {
-        let profile = Profile {
-            sample_types: like.sample_types.clone(),
-            default_sample_type: like.default_sample_type.clone(),
-            period_type: like.period_type.clone(),
-            period: like.period,
-            frames: Vec::new(),
-            samples: Vec::new(),
-            time_nanos: 0,
-            duration_nanos: 0,
-        };
-        Self { profile, frames: HashMap::new(), samples: HashMap::new() }
+/// The samples of `profile` with each value scaled to the base's total of its type.
+fn normalized(profile: &Profile, base: &Profile) -> Result<Profile, PprofError> {
+    check_compatible(profile, base)?;
+    let ratio = |i| match profile.total(i) {
+        0 => 0.0,
+        own => base.total(i) as f64 / own as f64,
+    };
+    let ratios: Vec<f64> = (0..profile.sample_types.len()).map(ratio).collect();
+    let mut scaled = profile.clone();
+    if ratios.iter().all(|&r| r == 1.0) {
+        return Ok(scaled);
     }
-
-    fn add(&mut self, other: &Profile, factor: i64) -> Result<(), PprofError> {
-        if other.sample_types != self.profile.sample_types || other.period_type != self.profile.period_type {
-            let kinds = |p: &Profile| p.sample_types.iter().map(|t| t.kind.clone()).collect::<Vec<_>>();
-            return Err(PprofError::Incompatible(kinds(&self.profile), kinds(other)));
+    // The tool keeps a sample only for a value that it scaled, even if one that stays is not zero.
+    scaled.samples.retain_mut(|sample| {
+        let mut keep = false;
+        for (value, &ratio) in sample.values.iter_mut().zip(&ratios).filter(|(_, r)| **r != 1.0) {
+            *value = (*value as f64 * ratio).round() as i64;
+            keep |= *value != 0;
         }
-        let frames: Vec<u32> = other.frames.iter().map(|f| self.intern(f)).collect();
-        for sample in &other.samples {
-            let stack: Vec<u32> = sample.stack.iter().map(|&i| frames[i as usize]).collect();
-            let mut labels = sample.labels.clone();
-            labels.sort();
-            let next = self.profile.samples.len();
-            let i = *self.samples.entry((stack, labels)).or_insert_with_key(|(stack, _)| {
-                let values = vec![0; sample.values.len()];
-                let labels = sample.labels.clone();
-                self.profile.samples.push(Sample { stack: stack.clone(), values, labels });
-                next
-            });
-            let sums = &mut self.profile.samples[i].values;
-            for (sum, value) in sums.iter_mut().zip(&sample.values) {
-                *sum = sum.saturating_add(value.saturating_mul(factor));
-            }
-        }
-        Ok(())
-    }
+        keep
+    });
+    Ok(scaled)
+}
 
-    fn intern(&mut self, frame: &Frame) -> u32 {
-        if let Some(&i) = self.frames.get(frame) {
-            return i;
-        }
-        let i = u32::try_from(self.profile.frames.len()).expect("profiles in memory have fewer frames");
-        self.frames.insert(frame.clone(), i);
-        self.profile.frames.push(frame.clone());
-        i
+/// A copy whose samples carry the label of a base.
+fn labelled(base: &Profile) -> Profile {
+    let mut base = base.clone();
+    let (key, value) = BASE_LABEL;
+    for sample in &mut base.samples {
+        sample.labels.retain(|(k, _)| k != key);
+        sample.labels.push((key.to_owned(), value.to_owned()));
     }
-
-    fn finish(mut self) -> Profile {
-        self.profile.samples.retain(|s| s.values.iter().any(|&v| v != 0));
-        self.profile
-    }
+    base
 }

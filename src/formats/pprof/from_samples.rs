@@ -2,13 +2,16 @@
 
 use std::collections::HashMap;
 
-use super::{Frame, Profile, Sample, ValueType};
+use super::{Frame, Line, Location, Profile, Sample, Symbol, ValueType};
 
 /// Collects stacks and their values into a [`Profile`]; equal stacks are added up.
 #[derive(Debug)]
 pub struct ProfileBuilder {
     profile: Profile,
-    frame_index: HashMap<Frame, u32>,
+    /// By name and file.
+    symbol_index: HashMap<(String, String), u32>,
+    /// By symbol and line.
+    location_index: HashMap<(u32, i64), u32>,
     stack_index: HashMap<Vec<u32>, usize>,
 }
 
@@ -22,29 +25,22 @@ impl ProfileBuilder {
             .map(|(kind, unit)| ValueType { kind: (*kind).to_owned(), unit: (*unit).to_owned() })
             .collect();
         let period_type = sample_types.last().cloned().expect("at least one sample type");
-        let profile = Profile {
-            sample_types,
-            default_sample_type: String::new(),
-            frames: Vec::new(),
-            samples: Vec::new(),
-            time_nanos: 0,
-            duration_nanos: 0,
-            period_type,
-            period,
-        };
-        Self { profile, frame_index: HashMap::new(), stack_index: HashMap::new() }
+        let profile = Profile { sample_types, period_type, period, ..Profile::default() };
+        let (symbol_index, location_index) = (HashMap::new(), HashMap::new());
+        Self { profile, symbol_index, location_index, stack_index: HashMap::new() }
     }
 
     /// Adds `values` to the stack, leaf first.
     pub fn add(&mut self, stack: impl IntoIterator<Item = Frame>, values: &[i64]) {
-        let stack: Vec<u32> = stack.into_iter().map(|f| self.intern(f)).collect();
+        let stack: Vec<u32> = stack.into_iter().map(|f| self.location(f)).collect();
         if let Some(&i) = self.stack_index.get(&stack) {
             let sample = &mut self.profile.samples[i];
             sample.values.iter_mut().zip(values).for_each(|(a, b)| *a = a.saturating_add(*b));
             return;
         }
         self.stack_index.insert(stack.clone(), self.profile.samples.len());
-        self.profile.samples.push(Sample { stack, values: values.to_vec(), labels: Vec::new() });
+        let (labels, numbers) = (Vec::new(), Vec::new());
+        self.profile.samples.push(Sample { stack, values: values.to_vec(), labels, numbers });
     }
 
     /// The profile, with the wall clock of its start and its length.
@@ -55,10 +51,22 @@ impl ProfileBuilder {
         self.profile
     }
 
-    fn intern(&mut self, frame: Frame) -> u32 {
-        let next = u32::try_from(self.profile.frames.len()).expect("fewer frames than u32");
-        *self.frame_index.entry(frame).or_insert_with_key(|f| {
-            self.profile.frames.push(f.clone());
+    fn location(&mut self, frame: Frame) -> u32 {
+        let line = frame.line;
+        let symbol = self.symbol(frame);
+        let next = u32::try_from(self.profile.locations.len()).expect("fewer places than u32");
+        *self.location_index.entry((symbol, line)).or_insert_with(|| {
+            let lines = vec![Line { symbol, line, column: 0 }];
+            self.profile.locations.push(Location { lines, ..Location::default() });
+            next
+        })
+    }
+
+    fn symbol(&mut self, frame: Frame) -> u32 {
+        let next = u32::try_from(self.profile.symbols.len()).expect("fewer functions than u32");
+        *self.symbol_index.entry((frame.function, frame.file)).or_insert_with_key(|(name, file)| {
+            let (name, system_name) = (name.clone(), name.clone());
+            self.profile.symbols.push(Symbol { name, system_name, file: file.clone(), start_line: 0 });
             next
         })
     }

@@ -1,10 +1,41 @@
-//! pprof profiles (`profile.proto`, gzip or plain).
+//! pprof profiles (`profile.proto`, gzip or plain), and what `go tool pprof` computes from them.
 //!
-//! [`Profile`] is the checked domain value: stacks as indices into interned frames, leaf first, inlined
-//! calls unfolded. The wire messages stay private to this module.
+//! [`Profile`] is the checked domain value. It keeps the places of the file (binaries, addresses, inlined
+//! calls), because the tool tells stacks apart by them: a file that was read and written shows the same there.
+//! The wire messages stay private to this module.
+//!
+//! | of the tool | here |
+//! |---|---|
+//! | several files | [`merge`] |
+//! | `-base`, `-diff_base`, `-normalize` | [`diff`] |
+//! | two snapshots of one process | [`delta`], [`went_back`] |
+//! | `drop_frames`, `keep_frames` of the file | [`Profile::pruned`] |
+//! | `-focus`, `-ignore`, `-hide`, `-show`, `-tagfocus` ... | [`Filter`], [`Profile::filtered`] |
+//! | `-sample_index` | [`Profile::sample_index`] |
+//! | `-top`, `-traces`, `-peek`, `-tags` | [`Profile::table`], [`Profile::traces`], [`Profile::peek`], [`Profile::by_label`] |
+//!
+//! The tool prunes first, takes the total, filters and then counts; so does who calls these in that order.
+//! Views are by function, its default granularity.
+//!
+//! What it does beyond: it adds up the types that files have in common where [`merge`] asks for equal ones,
+//! reads symbols from binaries, undoes and shortens mangled names (`-symbolize=none` leaves them), and joins
+//! mappings that lie side by side.
 
 mod combine;
+mod filter;
 mod from_samples;
+mod headers;
+mod model;
+mod names;
+mod nature;
+mod nodes;
+mod peek;
+mod prune;
+mod split;
+mod table;
+mod tags;
+mod traces;
+mod units;
 mod view;
 mod wire;
 
@@ -15,15 +46,22 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use prost::Message;
 
-pub use combine::{delta, merge};
+pub use combine::{Base, delta, diff, merge};
+pub use filter::Filter;
 pub use from_samples::ProfileBuilder;
-pub use view::Top;
+pub use model::{Frame, Line, Location, Mapping, Number, Profile, Sample, Symbol, ValueType};
+pub use names::short_name;
+pub use nature::{CUMULATIVE_PROFILES, Nature, went_back};
+pub use peek::{Call, Peek};
+pub use table::{Layout, Order, Table, Top};
+pub use traces::{Trace, TraceFrame};
+pub use units::{label, percentage};
 
 /// Largest profile accepted after decompression. Real ones have a few MB; a profile in memory may take ten
 /// times its bytes.
 pub const MAX_BYTES: u64 = 64 << 20;
 
-/// Why bytes are not a profile.
+/// Why bytes are not a profile, or not the one that was asked for.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PprofError {
     /// Nothing there.
@@ -47,58 +85,21 @@ pub enum PprofError {
     /// Profiles that cannot be added or subtracted.
     #[error("profiles of different values cannot be combined: {0:?} and {1:?}")]
     Incompatible(Vec<String>, Vec<String>),
-}
-
-/// What a value of a sample counts, e.g. `cpu`/`nanoseconds`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ValueType {
-    /// What is counted.
-    pub kind: String,
-    /// In which unit.
-    pub unit: String,
-}
-
-/// A function as named in a profile.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Frame {
-    /// Full name.
-    pub function: String,
-    /// Source file; may be empty.
-    pub file: String,
-    /// Line that was being executed; 0 if not known.
-    pub line: i64,
-}
-
-/// One stack with its values and labels.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sample {
-    /// Indices into [`Profile::frames`], leaf first.
-    pub stack: Vec<u32>,
-    /// One value per [`Profile::sample_types`].
-    pub values: Vec<i64>,
-    /// String labels (`pprof.Do`), in the order of the file.
-    pub labels: Vec<(String, String)>,
-}
-
-/// A decoded, checked profile.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Profile {
-    /// What the values of each sample count.
-    pub sample_types: Vec<ValueType>,
-    /// The type shown when none is asked for; empty means the last.
-    pub default_sample_type: String,
-    /// Interned frames.
-    pub frames: Vec<Frame>,
-    /// Stacks.
-    pub samples: Vec<Sample>,
-    /// Wall clock of the collection, nanoseconds since 1970 UTC; 0 if not given.
-    pub time_nanos: i64,
-    /// Length of the collection; 0 if not given.
-    pub duration_nanos: i64,
-    /// What the period counts.
-    pub period_type: ValueType,
-    /// Events between two samples.
-    pub period: i64,
+    /// A filter that `go tool pprof` does not have.
+    #[error(
+        "{0:?} is no filter: use focus, ignore, hide, show, show_from, prune_from, tagfocus, tagignore, tagshow or taghide"
+    )]
+    UnknownFilter(String),
+    /// A filter's text that is no regular expression, or too large a one.
+    #[error("{option} = {text:?}: {problem}")]
+    Pattern {
+        /// Name of the filter, or of the profile's own list.
+        option: String,
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        problem: String,
+    },
 }
 
 impl Profile {
@@ -120,29 +121,6 @@ impl Profile {
         // Writing to a Vec cannot fail.
         std::io::Write::write_all(&mut gz, &message).expect("memory accepts bytes");
         gz.finish().expect("memory accepts bytes")
-    }
-
-    /// Index of the value of type `kind`; none if there is none.
-    #[must_use]
-    pub fn value_index(&self, kind: &str) -> Option<usize> {
-        self.sample_types.iter().position(|t| t.kind == kind)
-    }
-
-    /// Index of the value shown by default, as `go tool pprof` chooses it.
-    #[must_use]
-    pub fn default_index(&self) -> usize {
-        self.value_index(&self.default_sample_type).unwrap_or(self.sample_types.len().saturating_sub(1))
-    }
-
-    /// Function names of a sample, leaf first.
-    pub fn functions<'a>(&'a self, sample: &'a Sample) -> impl DoubleEndedIterator<Item = &'a str> {
-        sample.stack.iter().map(|&i| self.frames[i as usize].function.as_str())
-    }
-
-    /// Sum of the values at `index` over all samples.
-    #[must_use]
-    pub fn total(&self, index: usize) -> i64 {
-        self.samples.iter().fold(0, |sum: i64, s| sum.saturating_add(s.values[index]))
     }
 }
 

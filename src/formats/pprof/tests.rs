@@ -1,3 +1,7 @@
+mod differences;
+mod filters;
+mod views;
+
 use prost::encoding::{encode_key, encode_varint};
 
 use super::*;
@@ -52,6 +56,9 @@ fn messages_that_break_the_rules_are_named() {
             vec![field(2, &[number(2, 1), number(2, 2)].concat())],
             "a sample has not one value per sample type",
         ),
+        (vec![location(0), location(0)], "a location has no id of its own"),
+        (vec![function(), function()], "a function has no id of its own"),
+        (vec![field(3, &number(5, 3))], "a mapping has no id of its own"),
         (vec![number(14, 9)], "a string index is outside the table"),
         (vec![number(14, u64::MAX)], "a string index is outside the table"),
         (
@@ -73,15 +80,20 @@ fn hostile_sizes_are_refused_before_they_cost_memory() {
     // 10,000 stacks of 100 locations of 100 inlined calls: 150 KB packed, 100 million frames unfolded.
     let stacks = message(&[function(), location(100), sample(100, 1).repeat(10_000)]);
     assert_eq!(Profile::decode(&stacks), Err(PprofError::Invalid("its stacks take too much memory")));
-    // One long name under many lines, each a frame of its own.
+    // One long name of many functions, a copy for each.
     let name = "x".repeat(1 << 20);
-    let lines: Vec<u8> = (1..400).flat_map(|n| field(4, &[number(1, 1), number(2, n)].concat())).collect();
-    let long = [
-        field(6, name.as_bytes()),
-        field(5, &[number(1, 1), number(2, 4)].concat()),
-        field(4, &[number(1, 1), lines].concat()),
-    ];
+    let functions: Vec<u8> =
+        (1..400).flat_map(|n| field(5, &[number(1, n), number(2, 4)].concat())).collect();
+    let long = [field(6, name.as_bytes()), functions];
     assert_eq!(Profile::decode(&message(&long)), Err(PprofError::Invalid("its names take too much memory")));
+    // A name of a megabyte in each of three thousand frames.
+    let mut strings = message(&[field(6, name.as_bytes())]);
+    strings.extend(field(5, &[number(1, 1), number(2, 4)].concat()));
+    strings.extend([location(100), sample(30, 1)].concat());
+    assert_eq!(Profile::decode(&strings), Err(PprofError::Invalid("its stacks take too much memory")));
+    // A label of two bytes has forty in memory.
+    let labels = message(&[field(2, &[0x1a, 0].repeat(16_000_001))]);
+    assert_eq!(Profile::decode(&labels), Err(PprofError::Invalid("its samples have too many fields")));
     assert_eq!(Profile::decode(&vec![1; MAX_BYTES as usize + 1]), Err(PprofError::TooLarge));
 }
 
@@ -99,8 +111,58 @@ fn sums_of_extreme_values_do_not_overflow() {
 fn recursion_counts_once_and_inlined_calls_are_frames() {
     let bytes = message(&[function(), location(2), sample(3, 10)]);
     let profile = Profile::decode(&bytes).expect("valid");
-    assert_eq!(profile.samples[0].stack, [0; 6]);
+    assert_eq!(profile.samples[0].stack, [0; 3]);
+    assert_eq!(profile.functions(&profile.samples[0]).collect::<Vec<_>>(), ["main"; 6]);
     assert_eq!(profile.top(0), [Top { function: "main".to_owned(), flat: 10, cum: 10 }]);
+}
+
+/// A profile of one value from stacks as `root;leaf = 5`, with labels `root;leaf = 5 key=value`. A name with a
+/// blank before it is inlined into the one before: `root; leaf`.
+fn stacks(lines: &[&str]) -> Profile {
+    let kind = |kind: &str, unit: &str| ValueType { kind: kind.to_owned(), unit: unit.to_owned() };
+    let mut profile = Profile { sample_types: vec![kind("cpu", "nanoseconds")], ..Profile::default() };
+    for line in lines {
+        let (stack, rest) = line.rsplit_once(" = ").expect("a stack and a value");
+        let mut words = rest.split(' ');
+        let value = words.next().and_then(|v| v.parse().ok()).expect("a value");
+        let label = |w: &str| w.split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let mut places: Vec<Vec<&str>> = Vec::new();
+        for name in stack.split(';') {
+            match (name.strip_prefix(' '), places.last_mut()) {
+                (Some(inlined), Some(place)) => place.insert(0, inlined),
+                _ => places.push(vec![name]),
+            }
+        }
+        let stack = places.iter().rev().map(|names| place(&mut profile, names)).collect();
+        let labels = words.filter_map(label).collect();
+        profile.samples.push(Sample { stack, values: vec![value], labels, numbers: Vec::new() });
+    }
+    profile
+}
+
+/// Index of the location with these calls, innermost first.
+fn place(profile: &mut Profile, names: &[&str]) -> u32 {
+    let mut lines = Vec::new();
+    for name in names {
+        let known = profile.symbols.iter().position(|s| s.name == *name);
+        let symbol = known.unwrap_or_else(|| {
+            profile.symbols.push(Symbol { name: (*name).to_owned(), ..Symbol::default() });
+            profile.symbols.len() - 1
+        });
+        lines.push(Line { symbol: symbol as u32, line: 1, column: 0 });
+    }
+    let location = Location { lines, ..Location::default() };
+    let known = profile.locations.iter().position(|l| *l == location);
+    known.unwrap_or_else(|| {
+        profile.locations.push(location);
+        profile.locations.len() - 1
+    }) as u32
+}
+
+/// Stacks of a profile as `root;leaf = 5`.
+fn shown(profile: &Profile) -> Vec<String> {
+    let names = |s: &Sample| profile.functions(s).rev().collect::<Vec<_>>().join(";");
+    profile.samples.iter().map(|s| format!("{} = {}", names(s), s.values[0])).collect()
 }
 
 #[test]
@@ -110,5 +172,5 @@ fn folded_names_hold_no_separators() {
     builder.add([frame("<T as Trait>::run"), frame("a;b\n"), frame("")], &[3]);
     builder.add([frame("zero")], &[0]);
     let folded = builder.finish(0, 0).fold(0, |_| true);
-    assert_eq!(folded, [("_;a:b_;<T_as_Trait>::run".to_owned(), 3)]);
+    assert_eq!(folded, [("<unknown>;a:b_;<T_as_Trait>::run".to_owned(), 3)]);
 }

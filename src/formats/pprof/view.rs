@@ -1,20 +1,10 @@
-//! Folded stacks and the table of functions.
+//! Folded stacks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::nodes::Nodes;
 use super::{Profile, Sample};
-
-/// A function's share of a profile.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Top {
-    /// Full name.
-    pub function: String,
-    /// Sum of the samples whose leaf it is.
-    pub flat: i64,
-    /// Sum of the samples it is in, each counted once, however deep it recurses.
-    pub cum: i64,
-}
 
 impl Profile {
     /// Stacks as text, root first, names joined by `;`, with their values at `index`; equal stacks are added
@@ -24,15 +14,16 @@ impl Profile {
     /// split there.
     #[must_use]
     pub fn fold(&self, index: usize, filter: impl Fn(&Sample) -> bool) -> Vec<(String, i64)> {
-        let names: Vec<String> = self.frames.iter().map(|f| folded_name(&f.function)).collect();
+        let nodes = Nodes::of(self);
+        let names: Vec<String> = nodes.names.iter().map(|name| folded_name(name)).collect();
         let mut folded: BTreeMap<String, i64> = BTreeMap::new();
         let mut stack = String::new();
         for sample in self.samples.iter().filter(|s| filter(s)) {
             stack.clear();
-            for (depth, &frame) in sample.stack.iter().rev().enumerate() {
+            for (depth, (node, _)) in nodes.frames(sample).rev().enumerate() {
                 let separator = if depth == 0 { "" } else { ";" };
                 // Writing to a String cannot fail.
-                let _ = write!(stack, "{separator}{}", names[frame as usize]);
+                let _ = write!(stack, "{separator}{}", names[node as usize]);
             }
             let value = sample.values[index];
             match folded.get_mut(&stack) {
@@ -41,44 +32,6 @@ impl Profile {
             }
         }
         folded.into_iter().filter(|(_, value)| *value != 0).collect()
-    }
-
-    /// Functions by their values at `index`, as `go tool pprof -top` counts them; largest flat value first,
-    /// then largest cumulative one, then by name. Functions with nothing are left out.
-    #[must_use]
-    pub fn top(&self, index: usize) -> Vec<Top> {
-        let mut by_name: HashMap<&str, usize> = HashMap::new();
-        let mut rows: Vec<Top> = Vec::new();
-        let row_of_frame: Vec<usize> = self
-            .frames
-            .iter()
-            .map(|f| {
-                *by_name.entry(&f.function).or_insert_with(|| {
-                    rows.push(Top { function: f.function.clone(), flat: 0, cum: 0 });
-                    rows.len() - 1
-                })
-            })
-            .collect();
-        // The last sample that counted towards a row: a function that recurses is counted once.
-        let mut counted = vec![usize::MAX; rows.len()];
-        for (number, sample) in self.samples.iter().enumerate() {
-            let value = sample.values[index];
-            for (depth, &frame) in sample.stack.iter().enumerate() {
-                let row = row_of_frame[frame as usize];
-                if depth == 0 {
-                    rows[row].flat = rows[row].flat.saturating_add(value);
-                }
-                if std::mem::replace(&mut counted[row], number) != number {
-                    rows[row].cum = rows[row].cum.saturating_add(value);
-                }
-            }
-        }
-        rows.retain(|r| r.flat != 0 || r.cum != 0);
-        rows.sort_by(|a, b| {
-            let key = |r: &Top| (r.flat.unsigned_abs(), r.cum.unsigned_abs());
-            key(b).cmp(&key(a)).then_with(|| a.function.cmp(&b.function))
-        });
-        rows
     }
 }
 
