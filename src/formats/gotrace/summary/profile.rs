@@ -9,9 +9,9 @@ use crate::formats::pprof;
 /// Which waits a profile is about.
 ///
 /// A profile counts what ended within the trace, by the stack of the event that began it, and leaves out
-/// what was before a goroutine's first run. That is what `go tool trace` of Go 1.26 and later shows. Older
-/// ones run on to the next event that has a stack, so their figures are larger: not for `Net` and `Sync`
-/// where wakes have stacks, but much for `Syscall` and `Sched`.
+/// what was before a goroutine's first run. That is what `go tool trace` of Go 1.26 and later shows, for the
+/// files of every version. Older tools pass over changes that have no stack: they run on to the next one that
+/// has, which makes system calls and waits for a processor longer, and miss waits that begin without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitKind {
     /// Waits for the network (`-pprof=net`).
