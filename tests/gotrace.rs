@@ -193,7 +193,8 @@ impl Visitor for OldRule {
             } else if !same_state && let Some((begin, stack)) = self.open.remove(&(i, id)) {
                 let begin = begin.max(self.first_run.get(&id).copied().unwrap_or(0));
                 if event.nanos > begin {
-                    let frame = |function: &str| Frame { function: function.into(), file: "".into(), line: 0 };
+                    let frame =
+                        |function: &str| Frame { function: function.into(), file: "".into(), line: 0 };
                     let frames = tables.frames(stack).map(|f| frame(f.function));
                     self.profiles[i].add(frames, &[1, (event.nanos - begin) as i64]);
                 }
@@ -255,7 +256,8 @@ fn states<'a>(
 fn who_waits_for_a_lock_waits_for_its_holder() {
     for traced in traces() {
         let summary = &traced.summary;
-        let waits: Vec<_> = edges(summary, "main.wantLock").filter(|e| summary.text(e.reason) == "sync").collect();
+        let waits: Vec<_> =
+            edges(summary, "main.wantLock").filter(|e| summary.text(e.reason) == "sync").collect();
         let by_holder = waits.iter().filter(|e| goes_through(summary, e.waker_stack, "main.holdLock"));
         let (count, nanos) = sum(by_holder.clone().map(|e| &e.total));
         let (_, all) = sum(waits.iter().map(|e| &e.total));
@@ -266,8 +268,7 @@ fn who_waits_for_a_lock_waits_for_its_holder() {
             assert_eq!(summary.text(edge.waiter), "main.work.func1");
         }
         // The program's clock also runs while a goroutine that was woken waits for a processor.
-        let (_, woken) =
-            sum(states(summary, GoState::Runnable, "main.holdLock").map(|s| &s.total));
+        let (_, woken) = sum(states(summary, GoState::Runnable, "main.holdLock").map(|s| &s.total));
         let known = truth(traced, "lock_wait_nanos");
         assert!(nanos <= known, "Go {}: {nanos} ns, the program knows of {known}", traced.release);
         assert!((nanos + woken) * 100 >= known * 98, "Go {}: {nanos} + {woken} of {known}", traced.release);
@@ -318,7 +319,8 @@ fn ranges_tasks_and_samples_are_all_there() {
     for traced in traces() {
         let summary = &traced.summary;
         let release = traced.release;
-        let stops = summary.stopped_world_totals().iter().find(|(kind, _)| summary.text(*kind) == "read mem stats");
+        let stops =
+            summary.stopped_world_totals().iter().find(|(kind, _)| summary.text(*kind) == "read mem stats");
         assert_eq!(stops.map(|(_, t)| t.count), Some(truth(traced, "stops")), "Go {release}");
         assert!(summary.gc_total().count > 3, "Go {release}: {:?}", summary.gc_total());
         assert_eq!(summary.gc().len() as u64, summary.gc_total().count);

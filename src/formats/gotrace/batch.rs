@@ -73,8 +73,15 @@ pub(super) struct Splitter<'a> {
 }
 
 enum Record {
-    Batch { generation: u64, thread: u64, batch: Batch, experimental: bool },
+    Batch {
+        generation: u64,
+        thread: u64,
+        batch: Batch,
+        experimental: bool,
+    },
     EndOfGeneration,
+    /// The file ends within a batch, of this generation if that much is there.
+    Partial(Option<u64>),
 }
 
 impl<'a> Splitter<'a> {
@@ -87,54 +94,66 @@ impl<'a> Splitter<'a> {
         let mut found = Batches { at: self.at, first_ticks: u64::MAX, ..Batches::default() };
         let mut threads = HashMap::new();
         while self.at < self.file.len() {
-            let Some((record, after)) = self.record(found.number)? else { return Ok(Next::Cut(self.at)) };
+            let (record, after) = self.record(found.number)?;
             let closes = match &record {
                 Record::EndOfGeneration => {
                     self.at = after;
                     true
                 }
                 // The batch that shows the end is read again as the next generation's first.
-                Record::Batch { generation, .. } => {
+                Record::Batch { generation, .. } | Record::Partial(Some(generation)) => {
                     !self.version.marks_ends()
                         && found.number != 0
                         && *generation == found.number.wrapping_add(1)
                 }
+                Record::Partial(None) => false,
             };
             if closes {
                 found.closed = true;
                 return Ok(Next::Generation(found));
+            }
+            if let Record::Partial(generation) = record {
+                let may_be_whole = generation.is_none() && self.may_be_whole(&found);
+                return Ok(if may_be_whole { Next::Generation(found) } else { Next::Cut(self.at) });
             }
             self.add(&mut found, &mut threads, record)?;
             self.at = after;
         }
         Ok(match found.number {
             0 => Next::End,
-            _ if self.version.marks_ends() || found.sync.is_empty() => Next::Cut(self.at),
-            _ => Next::Generation(found),
+            _ if self.may_be_whole(&found) => Next::Generation(found),
+            _ => Next::Cut(self.at),
         })
     }
 
-    /// The record at the current offset and the offset behind it; none if the file ends within.
-    fn record(&self, generation: u64) -> Result<Option<(Record, usize)>, GoTraceError> {
+    /// Whether a generation that shows no end may still have all its batches.
+    fn may_be_whole(&self, found: &Batches) -> bool {
+        !self.version.marks_ends() && !found.sync.is_empty()
+    }
+
+    /// The record at the current offset and the offset behind it.
+    fn record(&self, generation: u64) -> Result<(Record, usize), GoTraceError> {
         let broken = |what| GoTraceError::Broken { at: self.at, generation, what };
         let mut bytes = Bytes::new(self.file, self.at, self.file.len());
         let experimental = match bytes.byte() {
             Some(EVENT_BATCH) => false,
             Some(EXPERIMENTAL_BATCH) if self.version.0 >= 23 => true,
             Some(END_OF_GENERATION) if self.version.marks_ends() => {
-                return Ok(Some((Record::EndOfGeneration, bytes.at())));
+                return Ok((Record::EndOfGeneration, bytes.at()));
             }
             _ => return Err(broken("not the start of a batch")),
         };
         if experimental && bytes.byte().is_none() {
-            return Ok(None);
+            return Ok((Record::Partial(None), bytes.at()));
         }
         let mut head = [0; 4];
-        for field in &mut head {
+        for i in 0..head.len() {
             let before = bytes.at();
             match bytes.varint() {
-                Some(value) => *field = value,
-                None if bytes.at() - before < 10 && bytes.is_empty() => return Ok(None),
+                Some(value) => head[i] = value,
+                None if bytes.at() - before < 10 && bytes.is_empty() => {
+                    return Ok((Record::Partial((i > 0).then_some(head[0])), bytes.at()));
+                }
                 None => return Err(broken("a number in a batch's head is too long")),
             }
         }
@@ -143,9 +162,11 @@ impl<'a> Splitter<'a> {
             return Err(broken("a batch is larger than the format allows"));
         }
         let begin = bytes.at();
-        let Some(_) = bytes.take(size as usize) else { return Ok(None) };
+        if bytes.take(size as usize).is_none() {
+            return Ok((Record::Partial(Some(generation)), bytes.at()));
+        }
         let batch = Batch { begin, end: bytes.at(), ticks };
-        Ok(Some((Record::Batch { generation, thread, batch, experimental }, bytes.at())))
+        Ok((Record::Batch { generation, thread, batch, experimental }, bytes.at()))
     }
 
     fn add(

@@ -31,7 +31,9 @@ pub enum GoTraceError {
         what: &'static str,
     },
     /// Events that wait for each other.
-    #[error("generation {generation}: {threads} threads wait for events that never come, the first at byte {at}")]
+    #[error(
+        "generation {generation}: {threads} threads wait for events that never come, the first at byte {at}"
+    )]
     Stuck {
         /// Offset of the earliest event that waits.
         at: usize,

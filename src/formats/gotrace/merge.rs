@@ -205,6 +205,10 @@ impl<'a, 't> Merge<'a, 't> {
         let (raw, delta) = Raw::read(&mut bytes, self.version, self.tables).map_err(broken)?;
         cursor.ticks =
             cursor.ticks.checked_add(delta).ok_or_else(|| broken("a time that does not fit 64 bits"))?;
+        // The rest of 64 bits is room to move events behind each other.
+        if self.tables.nanos(cursor.ticks) > i64::MAX as u64 {
+            return Err(broken("a time that does not fit 63 bits"));
+        }
         cursor.at = bytes.at();
         cursor.next = raw;
         Ok(true)

@@ -13,6 +13,7 @@
 mod batch;
 mod error;
 mod event;
+mod hash;
 mod merge;
 mod order;
 mod reader;

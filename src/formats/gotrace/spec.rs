@@ -90,8 +90,13 @@ const fn specs() -> [Option<Spec>; 256] {
     let mut kind = 0;
     while kind < all.len() {
         all[kind] = match kind as u8 {
-            PROC_STOP | GO_DESTROY | GO_DESTROY_SYSCALL | GO_SYSCALL_END | GO_SYSCALL_END_BLOCKED
-            | STW_END | ASSIST_END => spec(0, 0, 0),
+            PROC_STOP
+            | GO_DESTROY
+            | GO_DESTROY_SYSCALL
+            | GO_SYSCALL_END
+            | GO_SYSCALL_END_BLOCKED
+            | STW_END
+            | ASSIST_END => spec(0, 0, 0),
             GO_CREATE_SYSCALL | GC_ACTIVE | GC_END | SWEEP_ACTIVE | ASSIST_ACTIVE | HEAP_ALLOC
             | HEAP_GOAL => spec(1, 0, 0),
             SWEEP_BEGIN | ASSIST_BEGIN => spec(1, 0b1, 0),

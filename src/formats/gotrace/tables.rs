@@ -5,9 +5,7 @@ use std::collections::HashMap;
 
 use super::batch::{Batch, Batches};
 use super::event::{StackIndex, TextIndex};
-use super::spec::{
-    CLOCK_SNAPSHOT, CPU_SAMPLE, FREQUENCY, MAX_STRING, STACK, STRING, SYNC, Version,
-};
+use super::spec::{CLOCK_SNAPSHOT, CPU_SAMPLE, FREQUENCY, MAX_STRING, STACK, STRING, SYNC, Version};
 use super::wire::Bytes;
 use super::{GoTraceError, MAX_FRAMES};
 
@@ -102,9 +100,11 @@ impl<'t> Generation<'t> {
             samples: Vec::new(),
         };
         generation.begin_nanos = generation.nanos(batches.first_ticks);
-        generation.clock = sync
-            .snapshot
-            .map(|(ticks, mono, unix)| Clock { trace_nanos: generation.nanos(ticks), mono_nanos: mono, unix_nanos: unix });
+        generation.clock = sync.snapshot.map(|(ticks, mono, unix)| Clock {
+            trace_nanos: generation.nanos(ticks),
+            mono_nanos: mono,
+            unix_nanos: unix,
+        });
         generation.read_texts(&batches.strings)?;
         generation.read_stacks(&batches.stacks)?;
         generation.read_samples(&batches.samples)?;
@@ -266,7 +266,7 @@ impl<'t> Generation<'t> {
             return None;
         }
         Some(Sample {
-            ticks: bytes.varint()?,
+            ticks: bytes.varint().filter(|&t| self.nanos(t) <= i64::MAX as u64)?,
             thread: bytes.varint()?,
             proc: bytes.varint()?,
             goroutine: bytes.varint().map(|g| (g != NO_GOROUTINE).then_some(g))?,

@@ -77,9 +77,7 @@ impl Order {
             TASK_END => (raw.stack(1), What::TaskEnd { id: first }),
             REGION_BEGIN => (raw.stack(2), What::RegionBegin { task: first, name: raw.text(1) }),
             REGION_END => (raw.stack(2), What::RegionEnd { task: first, name: raw.text(1) }),
-            USER_LOG => {
-                (raw.stack(3), What::Log { task: first, key: raw.text(1), value: raw.text(2) })
-            }
+            USER_LOG => (raw.stack(3), What::Log { task: first, key: raw.text(1), value: raw.text(2) }),
             // The allocation experiment.
             _ => return,
         };

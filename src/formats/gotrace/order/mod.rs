@@ -10,10 +10,9 @@ mod goroutines;
 mod procs;
 mod raw;
 
-use std::collections::HashMap;
-
 pub(super) use raw::Raw;
 
+use super::hash::Table;
 use super::spec::*;
 use super::{Event, GoState, GoTraceError, Id, ProcState, StackIndex, TextIndex, What};
 
@@ -114,11 +113,11 @@ pub(super) struct Order {
     first_generation: Option<u64>,
     goroutines: Vec<Goroutine>,
     free: Vec<u32>,
-    goroutine_slots: HashMap<Id, u32>,
+    goroutine_slots: Table<Id, u32>,
     procs: Vec<Proc>,
-    proc_slots: HashMap<Id, u32>,
+    proc_slots: Table<Id, u32>,
     threads: Vec<Thread>,
-    thread_slots: HashMap<Id, u32>,
+    thread_slots: Table<Id, u32>,
     gc: GcState,
     gc_seq: u64,
     /// What the event that was just done gives out, in order; times are set by the caller.

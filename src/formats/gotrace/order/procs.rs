@@ -65,8 +65,8 @@ impl Order {
             Some(&slot) => {
                 let known = self.procs[slot as usize].state;
                 // `Syscall` says more than `SyscallAbandoned`: nothing is lost here.
-                let agrees = known == state
-                    || (state == ProcState::SyscallAbandoned && known == ProcState::Syscall);
+                let agrees =
+                    known == state || (state == ProcState::SyscallAbandoned && known == ProcState::Syscall);
                 if !agrees {
                     return Err(Fault::Rule("a processor is not in the state that it is said to be in"));
                 }

@@ -1,8 +1,9 @@
 //! Adds up the events of a trace as they come.
 
-use std::collections::HashMap;
-
-use super::super::{Event, Generation, GoState, GoTraceError, Id, Reading, StackIndex, TextIndex, Visitor, What};
+use super::super::hash::Table;
+use super::super::{
+    Event, Generation, GoState, GoTraceError, Id, Reading, StackIndex, TextIndex, Visitor, What,
+};
 use super::intern::Interner;
 use super::ranges::Ranges;
 use super::totals::{EdgeKey, Rows, StateKey};
@@ -37,8 +38,11 @@ pub(super) struct Collector {
     names: Interner,
     goroutines: Vec<Goroutine>,
     /// Index of what stands for all goroutines of a start function that are not kept.
-    rest: HashMap<Name, u32>,
-    live: HashMap<Id, Live>,
+    rest: Table<Name, u32>,
+    slots: Table<Id, u32>,
+    /// By slot; those of goroutines that ended are used again.
+    live: Vec<Live>,
+    free: Vec<u32>,
     rows: Rows,
     ranges: Ranges,
     procs: u64,
@@ -67,7 +71,7 @@ impl Visitor for Collector {
             }
             What::Begin { range, owner, kind, already } => {
                 let kind = self.names.name(generation, kind);
-                let begin = if already { self.generation_begin } else { event.nanos };
+                let begin = if already { self.generation_begin.min(event.nanos) } else { event.nanos };
                 self.ranges.begin(range, owner, kind, begin);
             }
             What::End { range, owner } => {
@@ -79,7 +83,7 @@ impl Visitor for Collector {
             What::HeapAlloc(bytes) => self.heap_peak = self.heap_peak.max(bytes),
             What::CpuSample => {
                 let stack = self.names.stack(generation, event.stack);
-                let goroutine = event.goroutine.and_then(|id| self.live.get(&id)).map(|l| l.index);
+                let goroutine = event.goroutine.and_then(|id| self.live(id)).map(|l| l.index);
                 self.rows.cpu(goroutine, stack);
             }
             What::Proc { .. } | What::HeapGoal(_) | What::Label(_) => {}
@@ -90,6 +94,19 @@ impl Visitor for Collector {
 }
 
 impl Collector {
+    fn live(&self, id: Id) -> Option<&Live> {
+        self.slots.get(&id).map(|&slot| &self.live[slot as usize])
+    }
+
+    fn born(&mut self, id: Id, live: Live) {
+        let slot = self.free.pop().unwrap_or(self.live.len() as u32);
+        match self.live.get_mut(slot as usize) {
+            Some(free) => *free = live,
+            None => self.live.push(live),
+        }
+        self.slots.insert(id, slot);
+    }
+
     /// A goroutine is created, or is first seen.
     fn appear(&mut self, event: &Event, generation: &Generation<'_>, change: Change, known: bool) {
         let Some(state) = change.to else { return };
@@ -120,7 +137,7 @@ impl Collector {
             seen: event.nanos,
             has_run: state == GoState::Running,
         };
-        self.live.insert(change.id, live);
+        self.born(change.id, live);
     }
 
     /// Index of a new goroutine, or of what stands for those like it.
@@ -143,7 +160,8 @@ impl Collector {
     /// A later generation shows a goroutine in the state it is in; what it lacked may be filled in.
     fn confirm(&mut self, generation: &Generation<'_>, change: Change) {
         let own_stack = self.names.stack(generation, change.own_stack);
-        let Some(live) = self.live.get_mut(&change.id) else { return };
+        let Some(&slot) = self.slots.get(&change.id) else { return };
+        let live = &mut self.live[slot as usize];
         if live.stack == Stack::default() {
             live.stack = own_stack;
         }
@@ -167,7 +185,8 @@ impl Collector {
     }
 
     fn change(&mut self, event: &Event, generation: &Generation<'_>, change: Change) {
-        let Some(mut live) = self.live.get(&change.id).copied() else { return };
+        let Some(&slot) = self.slots.get(&change.id) else { return };
+        let live = self.live[slot as usize];
         let own_stack = self.names.stack(generation, change.own_stack);
         self.learn(live.index, own_stack);
         let stack = self.names.stack(generation, event.stack);
@@ -176,13 +195,14 @@ impl Collector {
         }
         self.close(&live, event.nanos, true);
         let Some(state) = change.to else {
-            self.live.remove(&change.id);
+            self.slots.remove(&change.id);
+            self.free.push(slot);
             self.ranges.forget(change.id);
             let goroutine = &mut self.goroutines[live.index as usize];
             goroutine.end_nanos = goroutine.id.map(|_| event.nanos);
             return;
         };
-        live = Live {
+        self.live[slot as usize] = Live {
             state,
             reason: self.names.name(generation, change.reason),
             stack,
@@ -191,35 +211,38 @@ impl Collector {
             has_run: live.has_run || state == GoState::Running,
             ..live
         };
-        self.live.insert(change.id, live);
     }
 
     /// Adds the state that ends, or is cut off by the trace's end.
     fn close(&mut self, live: &Live, nanos: u64, ended: bool) {
-        let key = StateKey {
-            goroutine: live.index,
-            state: live.state,
-            reason: live.reason,
-            stack: live.stack,
-        };
+        let key =
+            StateKey { goroutine: live.index, state: live.state, reason: live.reason, stack: live.stack };
         let profiled = (ended && live.has_run).then(|| nanos.saturating_sub(live.seen));
         self.rows.state(key, nanos.saturating_sub(live.since), profiled);
     }
 
     fn woken(&mut self, event: &Event, id: Id, live: &Live, waker_stack: Stack) {
         let start = |index: u32| self.goroutines[index as usize].start;
-        let waker = event.goroutine.map(|w| self.live.get(&w).map_or(Name::default(), |l| start(l.index)));
+        let waker = event.goroutine.map(|w| self.live(w).map_or(Name::default(), |l| start(l.index)));
         let (reason, waiter_stack) = (live.reason, live.stack);
         let key = EdgeKey { waiter: start(live.index), waiter_stack, reason, waker, waker_stack };
         self.rows.edge(key, event.nanos.saturating_sub(live.since));
         if let Some(waker) = event.goroutine {
             let (begin_nanos, end_nanos) = (live.since.min(event.nanos), event.nanos);
-            self.rows.wait(Wait { waiter: id, waker, reason, waiter_stack, waker_stack, begin_nanos, end_nanos });
+            self.rows.wait(Wait {
+                waiter: id,
+                waker,
+                reason,
+                waiter_stack,
+                waker_stack,
+                begin_nanos,
+                end_nanos,
+            });
         }
     }
 
     fn assisted(&mut self, goroutine: Option<Id>, nanos: u64) {
-        if let Some(live) = goroutine.and_then(|id| self.live.get(&id)) {
+        if let Some(live) = goroutine.and_then(|id| self.live(id)).copied() {
             self.goroutines[live.index as usize].mark_assist.add(nanos);
         }
     }
@@ -237,7 +260,7 @@ impl Collector {
             }
             What::RegionEnd { name, .. } => {
                 let name = self.names.name(generation, name);
-                let live = event.goroutine.and_then(|id| self.live.get(&id));
+                let live = event.goroutine.and_then(|id| self.live(id));
                 let function = live.map_or(Name::default(), |l| self.goroutines[l.index as usize].start);
                 self.ranges.end_region(event.goroutine, function, name, event.nanos);
             }
@@ -252,11 +275,12 @@ impl Collector {
 
     /// Ends everything at the trace's end.
     pub(super) fn finish(mut self, reading: Reading) -> Summary {
-        for live in self.live.values().copied().collect::<Vec<_>>() {
+        let slots = std::mem::take(&mut self.slots);
+        for &slot in slots.values() {
+            let live = self.live[slot as usize];
             self.close(&live, reading.end_nanos, false);
         }
-        let live = std::mem::take(&mut self.live);
-        let owner = |id| live.get(&id).map(|l| l.index);
+        let owner = |id| slots.get(&id).map(|&slot| self.live[slot as usize].index);
         self.ranges.finish(reading.end_nanos, &mut self.goroutines, owner);
         self.names.finish();
         let Self { names, goroutines, mut rows, mut ranges, procs, heap_peak, .. } = self;

@@ -64,15 +64,15 @@ impl Summary {
     #[must_use]
     pub fn profile_of(&self, kind: WaitKind, wanted: impl Fn(&StateTotal) -> bool) -> pprof::Profile {
         let mut stacks: BTreeMap<Stack, [i64; 2]> = BTreeMap::new();
-        let counted = |s: &&StateTotal| {
-            s.profiled_count > 0 && kind.counts(s.state, self.text(s.reason)) && wanted(s)
-        };
+        let counted =
+            |s: &&StateTotal| s.profiled_count > 0 && kind.counts(s.state, self.text(s.reason)) && wanted(s);
         for row in self.states.iter().filter(counted) {
             let [count, nanos] = stacks.entry(row.stack).or_default();
             *count = count.saturating_add_unsigned(row.profiled_count);
             *nanos = nanos.saturating_add_unsigned(row.profiled_nanos);
         }
-        let mut builder = pprof::ProfileBuilder::new(&[("contentions", "count"), ("delay", "nanoseconds")], 1);
+        let mut builder =
+            pprof::ProfileBuilder::new(&[("contentions", "count"), ("delay", "nanoseconds")], 1);
         for (stack, values) in stacks {
             let frame = |f: super::super::Frame<'_>| pprof::Frame {
                 function: f.function.to_owned(),

@@ -119,7 +119,12 @@ impl Ranges {
     }
 
     /// Ends at the trace's end what matters to others: the collector, the stopped world, mark assists.
-    pub(super) fn finish(&mut self, nanos: u64, goroutines: &mut [Goroutine], owner: impl Fn(Id) -> Option<u32>) {
+    pub(super) fn finish(
+        &mut self,
+        nanos: u64,
+        goroutines: &mut [Goroutine],
+        owner: impl Fn(Id) -> Option<u32>,
+    ) {
         self.end_gc(nanos);
         for (goroutine, open) in std::mem::take(&mut self.stw_open) {
             self.end_stw(open, goroutine, nanos);

@@ -1,8 +1,9 @@
 //! Rows that are added up, and never more of them than fit.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 
+use super::super::hash::Table;
 use super::{CpuTotal, Edge, GoState, MAX_ROWS, MAX_WAITS, Name, Stack, StateTotal, Total, Wait};
 
 impl Total {
@@ -45,9 +46,9 @@ type WaitOrder = Reverse<(u64, u64, u64)>;
 /// All rows of a trace.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    states: HashMap<StateKey, StateRow>,
-    edges: HashMap<EdgeKey, Total>,
-    cpu: HashMap<(Option<u32>, Stack), u64>,
+    states: Table<StateKey, StateRow>,
+    edges: Table<EdgeKey, Total>,
+    cpu: Table<(Option<u32>, Stack), u64>,
     waits: BinaryHeap<(WaitOrder, WaitRow)>,
     pub(super) omitted_nanos: u64,
 }
@@ -75,7 +76,7 @@ impl Ord for WaitRow {
 
 /// The row of a key, or of the coarser one if there are too many already.
 fn row<K: Copy + Eq + std::hash::Hash, V: Default>(
-    rows: &mut HashMap<K, V>,
+    rows: &mut Table<K, V>,
     key: K,
     coarser: K,
 ) -> Option<&mut V> {
