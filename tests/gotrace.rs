@@ -13,6 +13,9 @@ use loadprof::formats::gotrace::{
 };
 use loadprof::formats::pprof::{Frame, Profile, ProfileBuilder};
 
+#[path = "common/gotrace_text.rs"]
+mod text;
+
 /// Go releases that write and read every version of the format.
 const RELEASES: [&str; 5] = ["1.22", "1.23", "1.25", "1.26", "1.27"];
 /// Whose `go tool trace` reads all of them and counts waits to their ends.
@@ -309,7 +312,9 @@ fn states_fill_the_life_of_every_goroutine() {
         let holders = summary.workers().filter(|g| start(g) == "main.holdLock").count() as u64;
         assert_eq!(holders, truth(traced, "lock_waits"), "Go {}", traced.release);
         assert!(summary.workers().any(|g| start(g) == "runtime.main" || start(g) == "main.main"));
-        assert!(summary.workers().all(|g| !start(g).starts_with("runtime.gc")));
+        let not_ours = |g: &_| start(g).starts_with("runtime") && start(g) != "runtime.main";
+        let foreign = summary.workers().find(|g| not_ours(g));
+        assert_eq!(foreign.map(start), None, "Go {}", traced.release);
         assert!(summary.goroutines().iter().any(|g| summary.is_system(g)), "Go {}", traced.release);
     }
 }
@@ -364,6 +369,26 @@ fn a_file_that_was_cut_keeps_its_whole_generations() {
         assert_eq!(cut.reading().generations, whole.generations - 1, "Go {}", traced.release);
         assert_eq!(Summary::read(&traced.bytes[..4000]).err(), Some(GoTraceError::NoGeneration));
     }
+}
+
+/// The cases that the Go sources keep for their own reader: broken clocks, stolen processors, threads that come
+/// back under the same number.
+#[test]
+fn hard_cases_of_the_go_sources_are_read_alike() {
+    let root = run("go env", go_command(NEWEST).args(["env", "GOROOT"]), RUN_TIME);
+    let root = String::from_utf8(root).expect("a path");
+    let cases = Path::new(root.trim()).join("src/internal/trace/testdata/tests");
+    let mut read = 0;
+    for entry in std::fs::read_dir(&cases).unwrap_or_else(|e| panic!("{}: {e}", cases.display())) {
+        let path = entry.expect("an entry").path();
+        let case = std::fs::read_to_string(&path).expect("text");
+        let (expected, trace) = case.split_once("-- trace --").expect("two parts");
+        let result = Summary::read(&text::assemble(trace));
+        let whole = result.as_ref().is_ok_and(|s| s.reading().ending == Ending::Whole);
+        assert_eq!(whole, expected.contains("SUCCESS"), "{}: {:?}", path.display(), result.err());
+        read += 1;
+    }
+    assert!(read >= 20, "only {read} cases in {}", cases.display());
 }
 
 /// Reads a trace of 100 MB and more. Takes a minute, so it is done only if `LOADPROF_GOTRACE_LARGE` is set.

@@ -15,6 +15,7 @@ const MAX_ENTRIES: usize = 1 << 20;
 const MAX_SAMPLES: usize = 1 << 21;
 /// Goroutine number that stands for none.
 const NO_GOROUTINE: u64 = 0;
+const SECOND: u64 = 1_000_000_000;
 
 /// One moment on the trace's clock and on two others. Since Go 1.25 every generation has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,8 @@ pub struct Generation<'t> {
     begin_nanos: u64,
     clock: Option<Clock>,
     ticks_per_second: u64,
+    /// 0 if a tick is not a whole number of nanoseconds.
+    nanos_per_tick: u64,
     text_ids: Lookup,
     texts: Vec<Cow<'t, str>>,
     stack_ids: Lookup,
@@ -93,6 +96,11 @@ impl<'t> Generation<'t> {
             begin_nanos: 0,
             clock: None,
             ticks_per_second,
+            nanos_per_tick: if SECOND.is_multiple_of(ticks_per_second) {
+                SECOND / ticks_per_second
+            } else {
+                0
+            },
             text_ids: Lookup::default(),
             texts: Vec::new(),
             stack_ids: Lookup::default(),
@@ -164,9 +172,8 @@ impl<'t> Generation<'t> {
     /// Ticks as nanoseconds; saturates.
     #[inline]
     pub(super) fn nanos(&self, ticks: u64) -> u64 {
-        const SECOND: u64 = 1_000_000_000;
-        if SECOND.is_multiple_of(self.ticks_per_second) {
-            return ticks.saturating_mul(SECOND / self.ticks_per_second);
+        if self.nanos_per_tick != 0 {
+            return ticks.saturating_mul(self.nanos_per_tick);
         }
         let nanos = u128::from(ticks) * u128::from(SECOND) / u128::from(self.ticks_per_second);
         u64::try_from(nanos).unwrap_or(u64::MAX)
@@ -366,7 +373,7 @@ impl Sync {
                 let ticks = base.checked_add(bytes.varint()?)?;
                 let mono = bytes.varint()?;
                 let seconds = bytes.varint()?;
-                let unix = seconds.checked_mul(1_000_000_000)?.checked_add(bytes.varint()?)?;
+                let unix = seconds.checked_mul(SECOND)?.checked_add(bytes.varint()?)?;
                 self.snapshot = Some((ticks, mono, unix));
             }
             _ => return None,

@@ -140,6 +140,16 @@ impl Interner {
         self.keep_stack(&frames)
     }
 
+    /// A handler of `net/http/pprof`, or a goroutine that a profiler or the tracer started. Calls of
+    /// `runtime/trace` further in are the program's own, e.g. its regions.
+    fn looks_at_the_program(&self, frames: &[u32]) -> bool {
+        let name = |&frame: &u32| self.text(self.frames[frame as usize].0);
+        let started = frames.last().map_or("", name);
+        started.starts_with("runtime/trace.")
+            || started.starts_with("runtime/pprof.")
+            || frames.iter().map(name).any(|n| n.starts_with("net/http/pprof."))
+    }
+
     fn keep_text(&mut self, text: &str) -> Name {
         if let Some(&id) = self.text_ids.get(text) {
             return Name(id);
@@ -176,13 +186,9 @@ impl Interner {
         }
         let (id, kept) = (self.stacks.len() as u32, Arc::<[u32]>::from(frames));
         let function = |&frame: &u32| self.frames[frame as usize].0;
-        let looks = |name| {
-            let name = self.text(name);
-            name.starts_with("net/http/pprof.") || name.starts_with("runtime/trace.Start")
-        };
         let stack = KeptStack {
             root: frames.last().map_or_else(Name::default, function),
-            observer: frames.iter().map(function).any(looks),
+            observer: self.looks_at_the_program(frames),
             frames: Arc::clone(&kept),
         };
         self.stacks.push(stack);

@@ -33,13 +33,18 @@ pub(super) struct Ranges {
 }
 
 impl Ranges {
-    /// A range begins, or began at `nanos` before it was seen.
+    /// A range begins, or began at `nanos` before it was seen. One that is open already goes on: every
+    /// generation says which are.
     pub(super) fn begin(&mut self, range: Range, owner: Option<Id>, kind: Name, nanos: u64) {
         match range {
             Range::Gc => _ = self.gc_open.get_or_insert(nanos),
-            Range::Sweep => _ = room(&mut self.sweep_open, owner, nanos),
-            Range::StopTheWorld => _ = room(&mut self.stw_open, owner, Open { begin_nanos: nanos, kind }),
-            Range::MarkAssist => _ = owner.and_then(|id| room(&mut self.assist_open, id, nanos)),
+            Range::Sweep => open(&mut self.sweep_open, owner, nanos),
+            Range::StopTheWorld => open(&mut self.stw_open, owner, Open { begin_nanos: nanos, kind }),
+            Range::MarkAssist => {
+                if let Some(id) = owner {
+                    open(&mut self.assist_open, id, nanos);
+                }
+            }
         }
     }
 
@@ -79,7 +84,7 @@ impl Ranges {
     }
 
     pub(super) fn begin_task(&mut self, id: Id, name: Name, nanos: u64) {
-        room(&mut self.tasks_open, id, Open { begin_nanos: nanos, kind: name });
+        open(&mut self.tasks_open, id, Open { begin_nanos: nanos, kind: name });
     }
 
     /// Ends may come twice or lack a begin: those say nothing.
@@ -152,13 +157,11 @@ impl Ranges {
     }
 }
 
-/// Puts something in a table if it is there already or there is room.
-fn room<K: Eq + std::hash::Hash, V>(table: &mut HashMap<K, V>, key: K, value: V) -> Option<()> {
-    if table.len() >= MAX_ROWS && !table.contains_key(&key) {
-        return None;
+/// Opens something that is not open yet, if there is room.
+fn open<K: Eq + std::hash::Hash, V>(table: &mut HashMap<K, V>, key: K, value: V) {
+    if table.len() < MAX_ROWS {
+        table.entry(key).or_insert(value);
     }
-    table.insert(key, value);
-    Some(())
 }
 
 fn add(table: &mut HashMap<(Name, Name), Total>, key: (Name, Name), nanos: u64) {

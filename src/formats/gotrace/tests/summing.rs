@@ -185,6 +185,40 @@ fn what_spans_generations_is_one() {
 }
 
 #[test]
+fn an_open_range_goes_on_in_the_next_generation() {
+    let first = Gen::new(26, 1).thread(
+        1,
+        100,
+        &[(PROC_STATUS, &[0, 0, 1]), (GO_STATUS, &[0, 1, 1, 2]), (ASSIST_BEGIN, &[50, 0])],
+    );
+    let status: &[(u8, &[u64])] = &[(PROC_STATUS, &[0, 0, 1]), (GO_STATUS, &[0, 1, 1, 2])];
+    let second = [status, &[(ASSIST_ACTIVE, &[0, 1]), (ASSIST_END, &[70])]].concat();
+    let known = summary(&[first.clone(), Gen::new(26, 2).thread(1, 200, &second)]);
+    assert_eq!(known.goroutines()[0].mark_assist.nanos, (200 + 70 - 150) * TICK);
+    let before_the_trace = summary(&[Gen::new(26, 1).thread(1, 200, &second)]);
+    assert_eq!(before_the_trace.goroutines()[0].mark_assist.nanos, (200 + 70 - 100) * TICK);
+    let to_the_end = summary(&[first, Gen::new(26, 2).thread(1, 200, status)]);
+    assert_eq!(to_the_end.goroutines()[0].mark_assist.nanos, 50 * TICK + 1);
+}
+
+#[test]
+fn regions_of_a_program_do_not_make_it_an_observer() {
+    let names = ["runtime/trace.StartRegion", "main.work", "runtime/pprof.profileWriter"];
+    let gen1 = names.iter().zip(1..).fold(Gen::new(26, 1), |g, (name, id)| g.string(id, name));
+    let gen1 = gen1.stack(1, &[1, 2]).stack(2, &[3]).thread(
+        1,
+        100,
+        &[
+            (PROC_STATUS, &[0, 0, 1]),
+            (GO_STATUS_STACK, &[0, 1, 1, 2, 1]),
+            (GO_STATUS_STACK, &[0, 2, u64::MAX, 4, 2]),
+        ],
+    );
+    let summary = summary(&[gen1]);
+    assert_eq!(summary.workers().filter_map(|g| g.id).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
 fn goroutines_beyond_the_limit_are_added_up_by_function() {
     const MANY: u64 = 100_500;
     let mut generation = Gen::new(26, 1).string(1, "main.short").stack(1, &[1]);
