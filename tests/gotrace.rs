@@ -391,7 +391,7 @@ fn hard_cases_of_the_go_sources_are_read_alike() {
     assert!(read >= 20, "only {read} cases in {}", cases.display());
 }
 
-/// Reads a trace of 100 MB and more. Takes a minute, so it is done only if `LOADPROF_GOTRACE_LARGE` is set.
+/// Reads a trace of 100 MB and more. Takes a minute and half a gigabyte, so it is done only if `LOADPROF_GOTRACE_LARGE` is set.
 #[test]
 fn a_large_trace_is_read_in_seconds_and_little_memory() {
     if std::env::var_os("LOADPROF_GOTRACE_LARGE").is_none() {
@@ -415,19 +415,26 @@ fn peak_of_a_reader(file: &Path) -> String {
     String::from_utf8_lossy(&said).lines().find(|l| l.starts_with("read ")).expect("a line").to_owned()
 }
 
+/// Time that this thread has run.
+fn thread_cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    Duration::from_nanos(stat.split(' ').next().and_then(|n| n.parse().ok()).expect("a figure"))
+}
+
 /// Not a test of its own: reads the file that `LOADPROF_GOTRACE_FILE` names and says what it took.
 #[test]
 fn read_a_file() {
     let Some(file) = std::env::var_os("LOADPROF_GOTRACE_FILE") else { return };
     let bytes = std::fs::read(file).expect("the file is there");
-    let begin = Instant::now();
+    let (begin, cpu) = (Instant::now(), thread_cpu());
     let summary = Summary::read(&bytes).expect("a trace");
-    let took = begin.elapsed();
+    let (took, cpu) = (begin.elapsed(), thread_cpu() - cpu);
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or("unknown").trim();
     let events = summary.reading().events;
-    println!("read {} bytes, {events} events in {took:?}, peak {peak}", bytes.len());
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    println!("read {} bytes, {events} events in {took:?} ({cpu:?} on a core), peak {peak}", bytes.len());
+    // A neighbour on the machine makes the reading longer, not dearer.
+    assert!(cpu < Duration::from_secs(5), "{cpu:?}");
     let kib = peak.trim_end_matches("kB").trim().parse::<u64>().expect("a figure");
     assert!(kib < 500 << 10, "{peak}");
 }

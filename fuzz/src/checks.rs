@@ -92,7 +92,10 @@ pub fn gotrace(bytes: &[u8]) {
     }
     let again = gotrace::Summary::read(bytes).expect("it was just read");
     assert_eq!((again.states(), again.edges()), (summary.states(), summary.edges()));
-    assert_eq!((again.longest_waits(), again.stopped_world()), (summary.longest_waits(), summary.stopped_world()));
+    assert_eq!(
+        (again.longest_waits(), again.stopped_world()),
+        (summary.longest_waits(), summary.stopped_world())
+    );
 }
 
 /// Checks each event by itself.

@@ -26,8 +26,8 @@ pub use error::GoTraceError;
 pub use event::{Event, GoState, Id, ProcState, Range, StackIndex, TextIndex, What};
 pub use reader::{Ending, Reader, Reading, Visitor};
 pub use summary::{
-    CpuTotal, Edge, Goroutine, Interval, LogLine, Name, Region, Stack, StateTotal, Summary, Total, Wait,
-    WaitKind,
+    CpuTotal, Edge, Goroutine, Interval, LogLine, Name, Region, Stack, StateSum, StateTotal, Summary, Total,
+    Wait, WaitKind,
 };
 pub use tables::{Clock, Frame, Generation};
 

@@ -7,6 +7,9 @@ use super::spec::Version;
 use super::tables::{Clock, Generation};
 use super::{Event, GoTraceError, MAX_BYTES};
 
+/// Most generations; they are made once a second, or when a snapshot is taken.
+const MAX_GENERATIONS: u64 = 100_000;
+
 /// Takes the events of a trace.
 pub trait Visitor {
     /// A generation begins.
@@ -100,7 +103,13 @@ impl<'a> Reader<'a> {
                     match self.generation(&batches, &mut order, visitor, &mut progress, &mut reading) {
                         Ok(()) => {
                             reading.generations += 1;
-                            continue;
+                            if reading.generations < MAX_GENERATIONS {
+                                continue;
+                            }
+                            Ending::Broken(GoTraceError::TooMany {
+                                what: "generations",
+                                limit: MAX_GENERATIONS as usize,
+                            })
                         }
                         Err(Fault::Visitor(error)) => return Err(error),
                         // The tables are written last, so what lacks them was cut off before.

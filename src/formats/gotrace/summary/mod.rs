@@ -6,6 +6,7 @@
 mod collect;
 mod intern;
 mod profile;
+mod query;
 mod ranges;
 mod totals;
 
@@ -87,6 +88,19 @@ pub struct StateTotal {
     pub profiled_count: u64,
     /// As `profiled_count`, nanoseconds.
     pub profiled_nanos: u64,
+}
+
+/// Time that several goroutines spent in one state, for one reason, entered at one stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateSum {
+    /// The state.
+    pub state: GoState,
+    /// As in [`StateTotal`].
+    pub reason: Name,
+    /// As in [`StateTotal`].
+    pub stack: Stack,
+    /// All goroutines together.
+    pub total: Total,
 }
 
 /// Waits that began at one stack and were ended at another: who waited for whom.
@@ -257,30 +271,10 @@ impl Summary {
         &self.goroutines
     }
 
-    /// Goroutines that do the program's work: not the runtime's own, and not there to look at the program.
-    pub fn workers(&self) -> impl Iterator<Item = &Goroutine> {
-        self.goroutines.iter().filter(|g| !g.observer && !self.is_system(g))
-    }
-
-    /// Whether a goroutine is the runtime's own.
-    #[must_use]
-    pub fn is_system(&self, goroutine: &Goroutine) -> bool {
-        let start = self.text(goroutine.start);
-        start.starts_with("runtime.") && start != "runtime.main"
-    }
-
     /// Totals of all states, by goroutine.
     #[must_use]
     pub fn states(&self) -> &[StateTotal] {
         &self.states
-    }
-
-    /// Totals of the states of one goroutine.
-    #[must_use]
-    pub fn states_of(&self, goroutine: &Goroutine) -> &[StateTotal] {
-        let begin = self.states.partition_point(|s| s.goroutine < goroutine.index);
-        let end = self.states.partition_point(|s| s.goroutine <= goroutine.index);
-        &self.states[begin..end]
     }
 
     /// Who waited for whom, the most time first.

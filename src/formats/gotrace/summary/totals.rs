@@ -12,6 +12,12 @@ impl Total {
         self.nanos = self.nanos.saturating_add(nanos);
         self.longest_nanos = self.longest_nanos.max(nanos);
     }
+
+    pub(super) fn add_all(&mut self, other: Self) {
+        self.count += other.count;
+        self.nanos = self.nanos.saturating_add(other.nanos);
+        self.longest_nanos = self.longest_nanos.max(other.longest_nanos);
+    }
 }
 
 /// What a row of states is about.

@@ -190,3 +190,14 @@ fn errors_of_the_visitor_are_its_own() {
     let result = Reader::new(&bytes).expect("a header").read(&mut Picky);
     assert_eq!(result, Err(GoTraceError::TooMany { what: "events", limit: 0 }));
 }
+
+#[test]
+fn generations_without_end() {
+    let mut generation = trace(&[Gen::new(26, 1)]);
+    let one = generation.split_off(HEADER);
+    let mut bytes = generation;
+    (0..100_001).for_each(|_| bytes.extend(&one));
+    let reading = read(&bytes).0.expect("many are whole");
+    let expected = GoTraceError::TooMany { what: "generations", limit: 100_000 };
+    assert_eq!((reading.ending, reading.generations), (Ending::Broken(expected), 100_000));
+}

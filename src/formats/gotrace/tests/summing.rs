@@ -58,7 +58,7 @@ fn busy() -> Gen {
 
 fn nanos(summary: &Summary, id: Id, state: GoState) -> u64 {
     let goroutine = summary.goroutines().iter().find(|g| g.id == Some(id)).expect("known");
-    summary.states_of(goroutine).iter().filter(|s| s.state == state).map(|s| s.total.nanos).sum()
+    summary.nanos_in(goroutine, state)
 }
 
 #[test]
@@ -87,6 +87,20 @@ fn states_edges_and_ranges() {
     assert_eq!(stop.end_nanos - stop.begin_nanos, 7 * TICK);
     assert_eq!(summary.goroutines()[0].mark_assist.nanos, 3 * TICK);
     assert_eq!((summary.sweep().nanos, summary.procs(), summary.heap_peak()), (2 * TICK, 4, 77));
+}
+
+#[test]
+fn sums_over_goroutines() {
+    let summary = summary(&[busy()]);
+    let waiters: Vec<_> = summary.started_with("main.waiter").collect();
+    assert_eq!(waiters.iter().map(|g| g.id).collect::<Vec<_>>(), [Some(2)]);
+    let sums = summary.sum_states(summary.workers());
+    let nanos: u64 = sums.iter().map(|s| s.total.nanos).sum();
+    let life = |g: &Goroutine| g.end_nanos.unwrap_or(summary.reading().end_nanos) - g.begin_nanos;
+    assert_eq!(nanos, summary.workers().map(life).sum::<u64>());
+    assert!(sums.is_sorted_by(|a, b| a.total.nanos >= b.total.nanos));
+    let on_the_lock = sums.iter().find(|s| s.state == GoState::Waiting && summary.text(s.reason) == "sync");
+    assert_eq!(on_the_lock.map(|s| s.total.nanos), Some(30 * TICK));
 }
 
 #[test]
