@@ -1,7 +1,10 @@
 //! Traces of real Go programs, made by Go 1.22 to 1.27, against `go tool trace` and against what the traced
 //! program knows of itself (`tests/targets/tracer`). Installs the Go toolchains that are missing.
+#![expect(clippy::print_stderr, reason = "the figures belong in the log")]
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -141,7 +144,7 @@ fn by_stack(profile: &Profile) -> BTreeMap<String, [i64; 2]> {
 fn assert_agree(what: &str, ours: &Profile, theirs: &Profile) {
     for (index, unit) in ["times", "ns"].iter().enumerate() {
         let (a, b) = (ours.total(index), theirs.total(index));
-        println!("{what}: {a} {unit}, reference {b}");
+        eprintln!("{what}: {a} {unit}, reference {b}");
         assert!(a.abs_diff(b) * 100 <= b.unsigned_abs(), "{what}: {a} {unit}, reference {b}");
     }
     let (ours, mut rest) = (by_stack(ours), by_stack(theirs));
@@ -189,18 +192,18 @@ impl Visitor for OldRule {
                 WaitKind::Syscall => to == Some(GoState::Syscall),
                 WaitKind::Sched => to == Some(GoState::Runnable),
             };
-            if !self.open.contains_key(&(i, id)) {
-                if to.is_some_and(wanted) {
-                    self.open.insert((i, id), (event.nanos, stack));
+            match self.open.entry((i, id)) {
+                Entry::Vacant(free) if to.is_some_and(wanted) => _ = free.insert((event.nanos, stack)),
+                Entry::Occupied(open) if !same_state => {
+                    let (begin, stack) = open.remove();
+                    let begin = begin.max(self.first_run.get(&id).copied().unwrap_or(0));
+                    if event.nanos > begin {
+                        let names = tables.frames(stack).map(|f| f.function.to_owned());
+                        let frames = names.map(|function| Frame { function, file: String::new(), line: 0 });
+                        self.profiles[i].add(frames, &[1, (event.nanos - begin) as i64]);
+                    }
                 }
-            } else if !same_state && let Some((begin, stack)) = self.open.remove(&(i, id)) {
-                let begin = begin.max(self.first_run.get(&id).copied().unwrap_or(0));
-                if event.nanos > begin {
-                    let frame =
-                        |function: &str| Frame { function: function.into(), file: "".into(), line: 0 };
-                    let frames = tables.frames(stack).map(|f| frame(f.function));
-                    self.profiles[i].add(frames, &[1, (event.nanos - begin) as i64]);
-                }
+                _ => {}
             }
         }
         Ok(())
@@ -220,11 +223,11 @@ fn tools_before_go_1_26_see_changes_with_a_stack_only() {
             // They may be larger than ours (runs on to the next stack) or smaller (began without one).
             for index in 0..2 {
                 let (a, b) = (a.total(index), b.total(index));
-                println!("{what}: by its rule {a}, reference {b}");
+                eprintln!("{what}: by its rule {a}, reference {b}");
                 assert!(a.abs_diff(b) * 100 <= b.unsigned_abs(), "{what}: {a}, reference {b}");
             }
             let ended = traced.summary.profile(kind).total(1);
-            println!("{what}: {ended} ns if no change is passed over");
+            eprintln!("{what}: {ended} ns if no change is passed over");
         }
     }
 }
@@ -264,7 +267,7 @@ fn who_waits_for_a_lock_waits_for_its_holder() {
         let by_holder = waits.iter().filter(|e| goes_through(summary, e.waker_stack, "main.holdLock"));
         let (count, nanos) = sum(by_holder.clone().map(|e| &e.total));
         let (_, all) = sum(waits.iter().map(|e| &e.total));
-        println!("Go {}: {count} waits of {nanos} ns for the holder, {all} in all", traced.release);
+        eprintln!("Go {}: {count} waits of {nanos} ns for the holder, {all} in all", traced.release);
         assert!(nanos * 100 >= all * 99, "Go {}: {nanos} of {all}", traced.release);
         for edge in by_holder {
             assert_eq!(edge.waker.map(|w| summary.text(w)), Some("main.holdLock"));
@@ -291,7 +294,7 @@ fn waits_are_as_long_as_the_program_says() {
         for (name, state, function) in kinds {
             let (_, nanos) = sum(states(&traced.summary, state, function).map(|s| &s.total));
             let known = truth(traced, name);
-            println!("Go {}: {function} {nanos} ns, the program knows of {known}", traced.release);
+            eprintln!("Go {}: {function} {nanos} ns, the program knows of {known}", traced.release);
             // What is missing was spent runnable, and is more the busier the machine is.
             assert!(nanos * 100 <= known * 101, "Go {}: {name} {nanos} of {known}", traced.release);
             assert!(nanos * 100 >= known * 60, "Go {}: {name} {nanos} of {known}", traced.release);
@@ -395,7 +398,7 @@ fn hard_cases_of_the_go_sources_are_read_alike() {
 #[test]
 fn a_large_trace_is_read_in_seconds_and_little_memory() {
     if std::env::var_os("LOADPROF_GOTRACE_LARGE").is_none() {
-        println!("skipped: LOADPROF_GOTRACE_LARGE is not set");
+        eprintln!("skipped: LOADPROF_GOTRACE_LARGE is not set");
         return;
     }
     let dir = tempfile::tempdir().expect("a scratch folder");
@@ -404,7 +407,7 @@ fn a_large_trace_is_read_in_seconds_and_little_memory() {
     drop(made);
     assert!(bytes >= 100 << 20, "only {bytes} bytes");
     let peak = peak_of_a_reader(&file);
-    println!("{bytes} bytes: {peak:?}");
+    eprintln!("{bytes} bytes: {peak:?}");
 }
 
 /// Seconds and peak resident bytes of a process of its own that reads `file`: this same test, asked to.
@@ -432,7 +435,9 @@ fn read_a_file() {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or("unknown").trim();
     let events = summary.reading().events;
-    println!("read {} bytes, {events} events in {took:?} ({cpu:?} on a core), peak {peak}", bytes.len());
+    let said =
+        format!("read {} bytes, {events} events in {took:?} ({cpu:?} on a core), peak {peak}", bytes.len());
+    writeln!(std::io::stdout(), "{said}").expect("the test that asked listens");
     // A neighbour on the machine makes the reading longer, not dearer.
     assert!(cpu < Duration::from_secs(5), "{cpu:?}");
     let kib = peak.trim_end_matches("kB").trim().parse::<u64>().expect("a figure");

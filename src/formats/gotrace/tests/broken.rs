@@ -81,8 +81,8 @@ fn tables() {
 
 #[test]
 fn events() {
-    let start: &[(u8, &[u64])] = &[(PROC_STATUS, &[0, 0, 1]), (GO_STATUS, &[0, 1, 1, 2])];
-    let cases: &[(&[(u8, &[u64])], &str)] = &[
+    let start: &[Timed<'_>] = &[(PROC_STATUS, &[0, 0, 1]), (GO_STATUS, &[0, 1, 1, 2])];
+    let cases: &[(&[Timed<'_>], &str)] = &[
         (&[(200, &[])], "not an event of this version"),
         (&[(STACKS + 1, &[])], "not an event of this version"),
         (&[(GO_STOP, &[0, 0])], "an event is cut off by the end of its batch"),
@@ -123,7 +123,7 @@ fn faults_name_their_byte() {
 
 #[test]
 fn events_that_wait_for_ever() {
-    let lost: &[(u8, &[u64])] = &[(PROC_STATUS, &[0, 0, 1]), (GO_START, &[0, 5, 1])];
+    let lost: &[Timed<'_>] = &[(PROC_STATUS, &[0, 0, 1]), (GO_START, &[0, 5, 1])];
     match error(&trace(&[Gen::new(26, 3).thread(1, 100, lost)])) {
         GoTraceError::Stuck { generation: 3, threads: 1, .. } => {}
         other => panic!("{other:?}"),

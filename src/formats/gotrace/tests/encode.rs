@@ -6,6 +6,9 @@ use super::super::spec::*;
 pub(super) const TICK: u64 = 64;
 const FREQUENCY_OF_TICKS: u64 = 1_000_000_000 / TICK;
 
+/// A timed event: its kind and its numbers, the first being the ticks since the one before.
+pub(super) type Timed<'a> = (u8, &'a [u64]);
+
 /// Bytes of records.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bytes(pub(super) Vec<u8>);
@@ -74,9 +77,8 @@ impl Gen {
         }
     }
 
-    /// Events of a thread, each its kind and its numbers, the first being the ticks since the one before;
-    /// those of the first count from `ticks`.
-    pub(super) fn thread(self, thread: u64, ticks: u64, events: &[(u8, &[u64])]) -> Self {
+    /// Events of a thread; the ticks of the first count from `ticks`.
+    pub(super) fn thread(self, thread: u64, ticks: u64, events: &[Timed<'_>]) -> Self {
         let bytes = events.iter().fold(Bytes::default(), |b, (kind, numbers)| b.record(*kind, numbers));
         self.raw(thread, ticks, bytes)
     }

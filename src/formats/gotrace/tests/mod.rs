@@ -6,7 +6,7 @@ mod ordering;
 mod summing;
 
 use super::*;
-use encode::{Bytes, Gen, TICK, trace};
+use encode::{Bytes, Gen, TICK, Timed, trace};
 
 /// What a trace gives out, and how the reading went.
 #[derive(Debug, Default)]

@@ -132,7 +132,7 @@ fn a_system_call_may_end_at_once() {
 
 #[test]
 fn a_switch_is_three_changes() {
-    let events: &[(u8, &[u64])] = &[
+    let events: &[Timed<'_>] = &[
         (PROC_STATUS, &[0, 0, 1]),
         (GO_STATUS, &[0, 1, 1, 2]),
         (GO_CREATE_BLOCKED, &[0, 2, 0, 0]),
@@ -211,10 +211,10 @@ fn later_generations_confirm_what_is_known() {
 
 #[test]
 fn the_collector_ends_what_it_began() {
-    let holder: &[(u8, &[u64])] =
+    let holder: &[Timed<'_>] =
         &[(PROC_STATUS, &[0, 0, 1]), (GO_STATUS, &[0, 1, 1, 2]), (GC_BEGIN, &[9, 40, 0])];
     // Ends on another thread with an earlier time, and begins again there.
-    let other: &[(u8, &[u64])] = &[(GC_END, &[0, 41]), (GC_BEGIN, &[0, 42, 0])];
+    let other: &[Timed<'_>] = &[(GC_END, &[0, 41]), (GC_BEGIN, &[0, 42, 0])];
     let second = Gen::new(26, 2).thread(2, 300, &[(GC_ACTIVE, &[0, 43]), (GC_END, &[5, 44])]);
     let (reading, seen) =
         read(&trace(&[Gen::new(26, 1).thread(1, 100, holder).thread(2, 50, other), second]));

@@ -205,7 +205,7 @@ fn an_open_range_goes_on_in_the_next_generation() {
         100,
         &[(PROC_STATUS, &[0, 0, 1]), (GO_STATUS, &[0, 1, 1, 2]), (ASSIST_BEGIN, &[50, 0])],
     );
-    let status: &[(u8, &[u64])] = &[(PROC_STATUS, &[0, 0, 1]), (GO_STATUS, &[0, 1, 1, 2])];
+    let status: &[Timed<'_>] = &[(PROC_STATUS, &[0, 0, 1]), (GO_STATUS, &[0, 1, 1, 2])];
     let second = [status, &[(ASSIST_ACTIVE, &[0, 1]), (ASSIST_END, &[70])]].concat();
     let known = summary(&[first.clone(), Gen::new(26, 2).thread(1, 200, &second)]);
     assert_eq!(known.goroutines()[0].mark_assist.nanos, (200 + 70 - 150) * TICK);
