@@ -10,8 +10,8 @@ use crate::formats::pprof;
 ///
 /// A profile counts what ended within the trace, by the stack of the event that began it, and leaves out
 /// what was before a goroutine's first run. That is what `go tool trace` of Go 1.26 and later shows, for the
-/// files of every version. Older tools pass over changes that have no stack: they run on to the next one that
-/// has, which makes system calls and waits for a processor longer, and miss waits that begin without one.
+/// files of every version. Older tools pass over changes that have no stack, so that waits of theirs run into
+/// each other and into what follows, and waits that begin without a stack are missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitKind {
     /// Waits for the network (`-pprof=net`).
