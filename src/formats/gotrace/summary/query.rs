@@ -35,7 +35,8 @@ impl Summary {
     /// Nanoseconds that a goroutine spent in a state.
     #[must_use]
     pub fn nanos_in(&self, goroutine: &Goroutine, state: GoState) -> u64 {
-        self.states_of(goroutine).iter().filter(|s| s.state == state).map(|s| s.total.nanos).sum()
+        let in_state = self.states_of(goroutine).iter().filter(|s| s.state == state);
+        in_state.fold(0, |sum, s| sum.saturating_add(s.total.nanos))
     }
 
     /// States of several goroutines added up by state, reason and stack; the most time first.
