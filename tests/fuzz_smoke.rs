@@ -88,6 +88,12 @@ proptest! {
     fn hlog(edits in edits()) {
         checks::hlog(&apply(data("run-v1/load/latency.hlog"), &edits));
     }
+
+    #[test]
+    fn gotrace(edits in edits(), old in any::<bool>(), quiet in any::<bool>()) {
+        let (release, kind) = (if old { "1.22" } else { "1.26" }, if quiet { "quiet" } else { "busy" });
+        checks::gotrace(&apply(data(&format!("gotrace/go{release}-{kind}.trace")), &edits));
+    }
 }
 
 proptest! {
@@ -116,4 +122,12 @@ fn the_checks_see_whole_files() {
     checks::pprof(&data("pprof/cpu-1.pb.gz"));
     checks::openmetrics(&data("run-v1/metrics/shop/000000100000000.om"));
     checks::hlog(&data("run-v1/load/latency.hlog"));
+    for release in ["1.22", "1.26"] {
+        for (kind, generations) in [("quiet", 2), ("busy", 1)] {
+            let bytes = data(&format!("gotrace/go{release}-{kind}.trace"));
+            checks::gotrace(&bytes);
+            let reading = formats::gotrace::Summary::read(&bytes).expect("a trace").reading().clone();
+            assert_eq!((reading.generations, reading.ending), (generations, formats::gotrace::Ending::Whole));
+        }
+    }
 }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
-use crate::formats::{hlog, openmetrics, pprof};
+use crate::formats::{gotrace, hlog, openmetrics, pprof};
 
 /// A profile that decodes keeps everything through the encoder; its views agree with its total and with each
 /// other; filters and pruning only take away.
@@ -110,6 +110,62 @@ fn hlog_text(bytes: &[u8]) {
         let back = hlog::read(line.as_bytes()).expect("a written line is read");
         assert_eq!(back.intervals[0].window(), interval.window());
         assert_eq!(back.intervals[0].histogram::<u64>().expect("unpacks"), histogram);
+    }
+}
+
+/// Times only grow; states fill the life of every goroutine; profiles survive their codec; and the same bytes
+/// give the same sums.
+pub fn gotrace(bytes: &[u8]) {
+    let mut order = Order::default();
+    let Ok(reading) = gotrace::Reader::new(bytes).and_then(|r| r.read(&mut order)) else { return };
+    assert_eq!(reading.events, order.events);
+    let summary = gotrace::Summary::read(bytes).expect("it was just read");
+    assert_eq!(*summary.reading(), reading);
+    let mut rows = 0;
+    for goroutine in summary.goroutines() {
+        let states = summary.states_of(goroutine);
+        rows += states.len();
+        let nanos: u64 = states.iter().map(|s| s.total.nanos).sum();
+        let end = goroutine.end_nanos.unwrap_or(reading.end_nanos);
+        assert_eq!(nanos, end - goroutine.begin_nanos, "{goroutine:?}");
+    }
+    assert_eq!(rows, summary.states().len());
+    let intervals = || summary.gc().iter().chain(summary.stopped_world());
+    assert!(intervals().all(|i| i.begin_nanos <= i.end_nanos));
+    assert!(summary.longest_waits().iter().all(|w| w.begin_nanos < w.end_nanos));
+    for kind in gotrace::WaitKind::ALL {
+        let profile = summary.profile(kind);
+        let again = pprof::Profile::decode(&profile.encode()).expect("a profile that was built decodes");
+        assert_eq!(again.total(1), profile.total(1));
+    }
+    let again = gotrace::Summary::read(bytes).expect("it was just read");
+    assert_eq!((again.states(), again.edges()), (summary.states(), summary.edges()));
+    assert_eq!(
+        (again.longest_waits(), again.stopped_world()),
+        (summary.longest_waits(), summary.stopped_world())
+    );
+}
+
+/// Checks each event by itself.
+#[derive(Default)]
+struct Order {
+    events: u64,
+    nanos: u64,
+}
+
+impl gotrace::Visitor for Order {
+    fn event(
+        &mut self,
+        event: &gotrace::Event,
+        generation: &gotrace::Generation<'_>,
+    ) -> Result<(), gotrace::GoTraceError> {
+        assert!(event.nanos > self.nanos || self.events == 0, "{event:?} is not after {}", self.nanos);
+        (self.events, self.nanos) = (self.events + 1, event.nanos);
+        if let Some(stack) = event.stack {
+            assert!(stack.index() < generation.stacks());
+            assert!(generation.frames(stack).count() <= gotrace::MAX_FRAMES);
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Bytes to typed values and back.
 
+#[path = "../../src/formats/gotrace/mod.rs"]
+pub mod gotrace;
 #[path = "../../src/formats/hlog/mod.rs"]
 pub mod hlog;
 #[path = "../../src/formats/openmetrics/mod.rs"]

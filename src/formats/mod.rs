@@ -1,5 +1,6 @@
 //! Codecs: bytes to typed values and back. No I/O, bounded, fuzzed.
 
+pub mod gotrace;
 pub mod hlog;
 pub mod kernel;
 pub mod logline;
