@@ -58,6 +58,9 @@ pub struct Analysis {
     pub baseline: Option<BaselineComparison>,
     /// What `[expect]` asked for and whether it was found.
     pub expectation: Option<Expectation>,
+    /// What execution traces say of the goroutines that serve requests, in the order they were taken.
+    #[serde(default)]
+    pub traces: Vec<TraceFacts>,
     /// What the machines of the services say, reference against judged part.
     #[serde(default)]
     pub readings: Vec<Reading>,

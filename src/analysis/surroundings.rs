@@ -1,9 +1,11 @@
-//! What stood beside the requests: the machine of a service, and what the service wrote into its logs.
+//! What stood beside the requests: the machine of a service, its scheduler while a trace was taken, and what it wrote
+//! into its logs.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Unit;
+use super::{State, Unit};
+use crate::time::RunTime;
 
 /// A reading of a service's processes or their machine: the judged part, and the reference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -71,4 +73,55 @@ pub struct LogPattern {
     pub of_slow: u64,
     /// One of the lines, its message cut.
     pub example: String,
+}
+
+/// What an execution trace says of the goroutines that serve requests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TraceFacts {
+    /// Service.
+    pub service: String,
+    /// Why it was taken: `healthy` or `anomaly`.
+    pub why: String,
+    /// When it was asked for.
+    pub at: RunTime,
+    /// Length of the trace.
+    pub nanos: u64,
+    /// Path in the run folder.
+    pub path: String,
+    /// Requests that ended while it was taken; what follows is per such request.
+    pub requests: u64,
+    /// Time of the goroutines that serve requests, by what they did; waiting for a next request is left out.
+    pub states: Vec<StateTime>,
+    /// Waits of requests by who ended them, the longest in all first.
+    pub handoffs: Vec<Handoff>,
+    /// Time in which a collection was marking, as a share of the trace.
+    pub marking: f64,
+    /// Time in which the program was stopped as a whole, as a share of the trace.
+    pub stopped: f64,
+    /// Why a part of the file could not be read; none if it was read to its end.
+    pub problem: Option<String>,
+}
+
+/// Time in one state, nanoseconds per request.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StateTime {
+    /// The state.
+    pub state: State,
+    /// Nanoseconds per request.
+    pub nanos: i64,
+}
+
+/// Waits of requests at one place that another place ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Handoff {
+    /// What they waited for.
+    pub state: State,
+    /// Function that waited.
+    pub waiter: String,
+    /// Function that let it go on, e.g. the one that released a lock; empty for the network, a timer or the runtime.
+    pub waker: String,
+    /// Nanoseconds per request.
+    pub nanos: i64,
+    /// How many waits.
+    pub count: u64,
 }

@@ -104,6 +104,7 @@ pub fn analyze(dir: &Path, baseline: Option<&Path>) -> Result<Analyzed, AnalyzeE
         thresholds,
         baseline: comparison,
         expectation,
+        traces: attribute::traces(&run.recording, &run.periods),
         readings: host::readings(&run, &question),
         logs: logs::patterns(&run, &question),
         exhibits: exhibits::exhibits(&run),

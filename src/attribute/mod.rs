@@ -17,6 +17,7 @@ mod stack;
 mod stacks;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod verdict;
 
 use crate::analysis::{Breakdown, Cause, Caveat, Estimate, FunctionRow, Missing, RuledOut, State, Verdict};
@@ -30,6 +31,7 @@ use measure::Measured;
 use side::Side;
 
 pub use flames::Folded;
+pub use traces::traces;
 
 /// Healthy windows to compare with: of the same run, or of a baseline.
 #[derive(Clone, Copy, Debug)]

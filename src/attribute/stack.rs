@@ -36,6 +36,27 @@ pub(super) fn read<'a>(stack: &[&'a str]) -> Reading<'a> {
     Reading { role: role(stack, state), state, owner: owner(stack) }
 }
 
+/// Reads the stack at which a goroutine blocked, leaf first, of an execution trace: it ends below the runtime's own
+/// frames, and the trace says for what.
+pub(super) fn waiting<'a>(stack: &[&'a str], reason: &str) -> Reading<'a> {
+    let wait = match reason {
+        "network" => State::Network,
+        "select" => State::Select,
+        "chan send" => State::ChannelSend,
+        "chan receive" => State::ChannelReceive,
+        "sleep" => State::Sleep,
+        "sync" if stack.iter().take(4).any(|f| f.contains("Mutex).")) => State::Lock,
+        "sync" | "sync.(*Cond).Wait" => State::Sync,
+        reason if reason.starts_with("GC ") || reason == "wait until GC ends" => State::GarbageCollection,
+        _ => State::OtherWait,
+    };
+    let state = match wait {
+        State::Sleep | State::GarbageCollection => wait,
+        _ => library_wait(stack, wait).unwrap_or(wait),
+    };
+    Reading { role: role(stack, state), state, owner: owner(stack) }
+}
+
 fn role(stack: &[&str], state: State) -> Role {
     const OBSERVERS: [&str; 4] =
         ["net/http/pprof.", "runtime/pprof.", "github.com/prometheus/client_golang/", "runtime/trace."];
@@ -222,6 +243,23 @@ mod tests {
         assert_eq!(states(&send).1, State::ChannelSend);
         let running = ["regexp/syntax.(*parser).push", "regexp.compile", "shop.(*Index).Match"];
         assert_eq!(states(&running), (Role::Request, State::Cpu, "shop.(*Index).Match".into()));
+    }
+
+    #[test]
+    fn a_trace_says_what_a_wait_is_for() {
+        let at = |inner: &[&'static str], reason| {
+            let stack = request(inner);
+            let read = waiting(&stack, reason);
+            (read.role, read.state, read.owner.to_owned())
+        };
+        let lock = ["internal/sync.(*Mutex).lockSlow", "sync.(*Mutex).Lock", "shop.(*Store).Page"];
+        assert_eq!(at(&lock, "sync"), (Role::Request, State::Lock, "shop.(*Store).Page".into()));
+        let pool = ["database/sql.(*DB).conn", "shop.query"];
+        assert_eq!(at(&pool, "select").1, State::ConnectionPool);
+        assert_eq!(at(&["shop.work"], "chan receive").1, State::ChannelReceive);
+        assert_eq!(at(&["shop.alloc"], "GC mark assist wait for work").1, State::GarbageCollection);
+        let idle = ["internal/poll.(*FD).Read", "bufio.(*Reader).Peek", "net/http.(*conn).serve"];
+        assert_eq!(waiting(&idle, "network").role, Role::Idle);
     }
 
     #[test]

@@ -17,7 +17,9 @@ const NASTY: [&str; 6] = [
     "{{ head }} {% include \"x\" %} $x$ \\| \\` \\\\",
 ];
 /// Keys whose text is free; all others are names of enum variants.
-const FREE: [&str; 34] = [
+const FREE: [&str; 36] = [
+    "waiter",
+    "waker",
     "pattern",
     "level",
     "example",

@@ -26,6 +26,8 @@ const MAX_TEXT: u64 = 16 << 20;
 const MAX_EVENT: usize = 1 << 20;
 /// Most events kept.
 const MAX_EVENTS: usize = 1_000_000;
+/// Bytes of a capture.
+const MAX_CAPTURE: u64 = 256 << 20;
 /// Bytes of an entry of a service's log.
 const MAX_LOG_LINE: usize = 1 << 20;
 
@@ -205,6 +207,14 @@ impl Recording {
     #[must_use]
     pub fn captures(&self) -> Vec<CaptureFile> {
         self.events.iter().filter_map(|e| self.capture(&e.kind)).collect()
+    }
+
+    /// Reads a capture.
+    ///
+    /// # Errors
+    /// If the system refuses, or it is larger than any that a run keeps.
+    pub fn read_capture(&self, path: &Path) -> Result<Vec<u8>, RunError> {
+        files::read(path, MAX_CAPTURE)
     }
 
     fn capture(&self, kind: &EventKind) -> Option<CaptureFile> {

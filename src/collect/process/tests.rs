@@ -83,7 +83,10 @@ fn half_a_core(pid: u32) -> Option<PathBuf> {
     let folder = top.join(format!("loadprof-test-{pid}"));
     fs::create_dir(&folder).ok()?;
     let set = |(file, value): &(&str, &str)| fs::write(folder.join(file), value);
-    let joined = limits.iter().try_for_each(set).and_then(|()| fs::write(folder.join("cgroup.procs"), pid.to_string()));
+    let joined = limits
+        .iter()
+        .try_for_each(set)
+        .and_then(|()| fs::write(folder.join("cgroup.procs"), pid.to_string()));
     if joined.is_err() {
         let _ = fs::remove_dir(&folder);
         return None;

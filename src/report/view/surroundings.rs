@@ -1,8 +1,8 @@
-//! What the machines of the services and their logs say.
+//! What execution traces, the machines of the services and their logs say.
 
 use serde::Serialize;
 
-use crate::analysis::{Analysis, LogPattern, Reading};
+use crate::analysis::{Analysis, Handoff, LogPattern, Reading, StateTime, TraceFacts, Unit};
 use crate::report::{quantity, words};
 
 /// A reading.
@@ -29,7 +29,7 @@ pub(super) struct LogView {
 pub(super) fn readings(a: &Analysis) -> Vec<ReadingView> {
     let value = |r: &Reading, v: f64| match r.unit {
         // Cores and tasks come in parts.
-        crate::analysis::Unit::Count => format!("{v:.2}"),
+        Unit::Count => format!("{v:.2}"),
         unit => quantity::value(v, unit),
     };
     let view = |r: &Reading| ReadingView {
@@ -52,4 +52,61 @@ pub(super) fn logs(a: &Analysis) -> Vec<LogView> {
         example: p.example.clone(),
     };
     a.logs.iter().map(view).collect()
+}
+
+/// An execution trace.
+#[derive(Serialize)]
+pub(super) struct TraceView {
+    title: String,
+    path: String,
+    facts: String,
+    states: Vec<StateView>,
+    handoffs: Vec<HandoffView>,
+    problem: Option<String>,
+}
+
+#[derive(Serialize)]
+struct StateView {
+    state: &'static str,
+    time: String,
+}
+
+#[derive(Serialize)]
+struct HandoffView {
+    state: &'static str,
+    waiter: String,
+    waker: String,
+    time: String,
+    count: String,
+}
+
+pub(super) fn traces(a: &Analysis) -> Vec<TraceView> {
+    a.traces.iter().map(trace).collect()
+}
+
+fn trace(t: &TraceFacts) -> TraceView {
+    let time = |nanos: i64| quantity::duration(nanos as f64);
+    let state = |s: &StateTime| StateView { state: words::state(s.state), time: time(s.nanos) };
+    let handoff = |h: &Handoff| HandoffView {
+        state: words::state(h.state),
+        waiter: h.waiter.clone(),
+        waker: h.waker.clone(),
+        time: time(h.nanos),
+        count: quantity::count(h.count),
+    };
+    TraceView {
+        title: format!("{}, {}, at {}", t.service, t.why, quantity::run_time(t.at)),
+        path: t.path.clone(),
+        facts: format!(
+            "{} long, {} requests ended meanwhile; a collection was marking in {} of the time, the program was stopped \
+             in {}.",
+            quantity::duration(t.nanos as f64),
+            quantity::count(t.requests),
+            quantity::share(t.marking),
+            quantity::share(t.stopped)
+        ),
+        states: t.states.iter().map(state).collect(),
+        handoffs: t.handoffs.iter().map(handoff).collect(),
+        problem: t.problem.clone(),
+    }
 }
