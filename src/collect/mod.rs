@@ -7,6 +7,7 @@ mod go_pprof;
 pub mod health;
 pub mod http;
 pub mod mask;
+mod otlp;
 mod pace;
 mod pprof;
 pub mod preflight;

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::http::{Fetcher, SetupError};
 use super::recorder::Endpoint;
-use super::{Collector, go_pprof, pprof, prometheus};
+use super::{Collector, go_pprof, otlp, pprof, prometheus};
 use crate::run::manifest::SourceFacts;
 use crate::scenario::{EvidenceKind, EvidenceSource, Location, Scenario};
 
@@ -95,6 +95,11 @@ pub fn collectors_for(
 ) -> Result<Vec<Box<dyn Collector>>, CollectError> {
     let mut all = Vec::new();
     for (index, source) in scenario.evidence.iter().enumerate() {
+        if let EvidenceKind::Otlp { grpc, http, budget, linger } = source.kind {
+            // Nothing is asked: services send by themselves.
+            all.push(Box::new(otlp::Receiver { grpc, http, budget, linger }));
+            continue;
+        }
         let endpoint = endpoint(source, base)?;
         let known = facts.get(&key(source)).filter(|f| f.reachable);
         let on = |kind: &str| known.is_none_or(|f| f.gives.iter().any(|g| g == kind));
@@ -114,6 +119,7 @@ pub fn collectors_for(
             EvidenceKind::Prometheus => {
                 all.push(Box::new(prometheus::Scrapes { endpoint, period: scenario.detect.period }));
             }
+            EvidenceKind::Otlp { .. } => {}
         }
     }
     Ok(all)

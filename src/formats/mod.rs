@@ -2,4 +2,5 @@
 
 pub mod hlog;
 pub mod openmetrics;
+pub mod otlp;
 pub mod pprof;

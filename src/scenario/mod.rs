@@ -28,6 +28,7 @@ mod shipped;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -540,6 +541,17 @@ pub enum EvidenceKind {
     },
     /// A page of Prometheus text or OpenMetrics, scraped each period.
     Prometheus,
+    /// A receiver of OTLP on this machine; its location is where it listens.
+    Otlp {
+        /// Where it listens for gRPC.
+        grpc: Option<SocketAddr>,
+        /// Where it listens for HTTP.
+        http: Option<SocketAddr>,
+        /// Most bytes kept of each signal.
+        budget: u64,
+        /// Time that it listens on after the load.
+        linger: Duration,
+    },
 }
 
 impl EvidenceKind {
@@ -550,6 +562,7 @@ impl EvidenceKind {
             Self::GoPprof { .. } => "go-pprof",
             Self::Pprof { .. } => "pprof",
             Self::Prometheus => "prometheus",
+            Self::Otlp { .. } => "otlp",
         }
     }
 }

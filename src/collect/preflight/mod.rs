@@ -2,6 +2,7 @@
 //! off, and the line that switches it on.
 
 mod go_pprof;
+mod otlp;
 mod pprof;
 mod prometheus;
 
@@ -59,6 +60,10 @@ pub async fn check(source: &EvidenceSource, base: &Url) -> SourceCheck {
         facts: SourceFacts::default(),
         notes: Vec::new(),
     };
+    if let EvidenceKind::Otlp { grpc, http, .. } = source.kind {
+        otlp::check(grpc, http, &mut check);
+        return check;
+    }
     match endpoint(source, base) {
         Ok(endpoint) => {
             let probe = Probe { endpoint, deadline: Instant::now() + BUDGET };
@@ -79,6 +84,8 @@ async fn ask(source: &EvidenceSource, probe: &Probe, check: &mut SourceCheck) {
         EvidenceKind::GoPprof { .. } => go_pprof::ask(source, probe, check).await,
         EvidenceKind::Pprof { .. } => pprof::ask(probe, check).await,
         EvidenceKind::Prometheus => prometheus::ask(source, probe, check).await,
+        // It sends by itself, see `check`.
+        EvidenceKind::Otlp { .. } => Ok(()),
     };
     match outcome {
         Ok(()) => check.facts.reachable = true,

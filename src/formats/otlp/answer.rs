@@ -63,6 +63,50 @@ impl Partial {
     }
 }
 
+#[derive(Clone, PartialEq, Message)]
+struct StatusWithDetails {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<Detail>,
+}
+
+/// `google.protobuf.Any`.
+#[derive(Clone, PartialEq, Message)]
+struct Detail {
+    #[prost(string, tag = "1")]
+    type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    value: Vec<u8>,
+}
+
+/// `google.rpc.RetryInfo`.
+#[derive(Clone, PartialEq, Message)]
+struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    retry_delay: Option<RetryDelay>,
+}
+
+/// `google.protobuf.Duration`.
+#[derive(Clone, PartialEq, Message)]
+struct RetryDelay {
+    #[prost(int64, tag = "1")]
+    seconds: i64,
+}
+
+/// A `google.rpc.Status` for gRPC's details, which asks to come again after some seconds.
+#[must_use]
+pub fn retry_details(code: i32, message: &str, seconds: u32) -> Vec<u8> {
+    let delay = RetryDelay { seconds: seconds.into() };
+    let detail = Detail {
+        type_url: "type.googleapis.com/google.rpc.RetryInfo".into(),
+        value: RetryInfo { retry_delay: Some(delay) }.encode_to_vec(),
+    };
+    StatusWithDetails { code, message: message.to_owned(), details: vec![detail] }.encode_to_vec()
+}
+
 /// A `google.rpc.Status` in protobuf; `code` is a code of gRPC.
 #[must_use]
 pub fn status_protobuf(code: i32, message: &str) -> Vec<u8> {

@@ -22,7 +22,7 @@ mod wire_logs;
 mod wire_metrics;
 mod wire_trace;
 
-pub use answer::{Partial, status_json, status_protobuf};
+pub use answer::{Partial, retry_details, status_json, status_protobuf};
 pub use batch::Batch;
 pub use ids::{IdError, SpanId, TraceId};
 pub use point::{Measure, Point, Temporality};

@@ -5,6 +5,7 @@ mod auth;
 mod evidence;
 mod feeder;
 mod load;
+mod otlp;
 mod request;
 mod script;
 mod target;
