@@ -15,6 +15,7 @@ const MAP: &[(&str, &[&str])] = &[
     ("scenario", &["time"]),
     ("formats", &["time"]),
     ("analysis", &["time"]),
+    ("spans", &["time", "stats", "formats"]),
     ("run", &["time", "scenario", "formats"]),
     ("load", &["time", "scenario", "run"]),
     ("collect", &["time", "scenario", "run", "formats"]),

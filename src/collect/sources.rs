@@ -93,7 +93,7 @@ pub fn collectors_for(
     facts: &BTreeMap<String, SourceFacts>,
     planned: Duration,
 ) -> Result<Vec<Box<dyn Collector>>, CollectError> {
-    let mut all = Vec::new();
+    let mut all: Vec<Box<dyn Collector>> = Vec::new();
     for (index, source) in scenario.evidence.iter().enumerate() {
         if let EvidenceKind::Otlp { grpc, http, budget, linger } = source.kind {
             // Nothing is asked: services send by themselves.

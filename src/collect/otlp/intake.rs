@@ -213,9 +213,7 @@ fn prepare(call: Call, body: &[u8]) -> Result<Prepared, Refusal> {
     let mut batch = Batch::decode(call.signal, call.encoding, body)?;
     let invalid = batch.drop_invalid();
     batch.scrub(secrets::mask);
-    let mut line = batch.encode(Encoding::Json);
-    line.push(b'\n');
-    Ok(Prepared { line, items: batch.items(), invalid })
+    Ok(Prepared { line: batch.line()?, items: batch.items(), invalid })
 }
 
 fn unzip(body: &[u8]) -> Result<Vec<u8>, Refusal> {

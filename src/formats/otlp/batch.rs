@@ -46,6 +46,21 @@ impl Batch {
         Ok(Self(request))
     }
 
+    /// The request as a line of a file, its end included.
+    ///
+    /// # Errors
+    /// If the line passes a bound of [`Self::decode`], so that it could not be read back: JSON is longer than
+    /// protobuf.
+    pub fn line(&self) -> Result<Vec<u8>, OtlpError> {
+        let mut line = self.encode(Encoding::Json);
+        line.push(b'\n');
+        match line.len() > MAX_BYTES {
+            true => Err(OtlpError::TooLarge),
+            false if too_many_objects(&line) => Err(OtlpError::TooMany),
+            false => Ok(line),
+        }
+    }
+
     /// Encodes the request; [`Encoding::Json`] gives one line without its end.
     #[must_use]
     pub fn encode(&self, encoding: Encoding) -> Vec<u8> {
@@ -142,8 +157,7 @@ where
 }
 
 fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, OtlpError> {
-    // Braces inside texts count too; who sends two million of them in one batch can send smaller ones.
-    if bytes.iter().filter(|b| **b == b'{').count() > MAX_OBJECTS {
+    if too_many_objects(bytes) {
         return Err(OtlpError::TooMany);
     }
     let error = match serde_json::from_slice(bytes) {
@@ -155,6 +169,11 @@ fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, OtlpError> {
     let nulls = bytes.len() <= MAX_NULLS && bytes.windows(4).any(|w| w == b"null");
     let again = nulls.then(|| serde_json::from_slice(bytes).ok().map(without_nulls)).flatten();
     again.and_then(|tree| serde_json::from_value(tree).ok()).ok_or_else(|| OtlpError::Json(error.to_string()))
+}
+
+/// Braces inside texts count too; who sends two million of them in one batch can send smaller ones.
+fn too_many_objects(json: &[u8]) -> bool {
+    json.iter().filter(|b| **b == b'{').count() > MAX_OBJECTS
 }
 
 /// Takes fields that are null out of their objects. Depth is bounded by the parser.

@@ -40,8 +40,8 @@ pub enum OtlpError {
     /// Larger than [`MAX_BYTES`].
     #[error("the request is larger than {MAX_BYTES} bytes: export smaller batches")]
     TooLarge,
-    /// Small bytes that unfold into very many values.
-    #[error("the request holds too many values: export smaller batches")]
+    /// Bytes that unfold into very many values, or very deep ones.
+    #[error("the request holds too many values, or too deep ones: export smaller batches")]
     TooMany,
     /// Not the protobuf message.
     #[error("not an OTLP message: {0}")]

@@ -188,6 +188,48 @@ fn deep_values_are_refused_not_followed() {
 }
 
 #[test]
+fn the_deepest_values_of_protobuf_fit_into_json() {
+    let nest = |list: bool, depth: usize| {
+        (0..depth).fold(wire_common::AnyValue::default(), |inner, _| match list {
+            true => {
+                let values = vec![inner];
+                wire_common::AnyValue {
+                    array_value: Some(wire_common::ArrayValue { values }),
+                    ..Default::default()
+                }
+            }
+            false => {
+                let values = vec![wire_common::KeyValue { key: "k".into(), value: Some(inner) }];
+                wire_common::AnyValue {
+                    kvlist_value: Some(wire_common::KeyValueList { values }),
+                    ..Default::default()
+                }
+            }
+        })
+    };
+    for list in [true, false] {
+        let accepted = |depth: &usize| {
+            let pair = wire_common::KeyValue { key: String::new(), value: Some(nest(list, *depth)) };
+            let event = wire_trace::Event { attributes: vec![pair], ..Default::default() };
+            let span = wire_trace::Span { events: vec![event], ..Default::default() };
+            let scope_spans = vec![wire_trace::ScopeSpans { spans: vec![span], ..Default::default() }];
+            let process = wire_trace::ResourceSpans { scope_spans, ..Default::default() };
+            let request = wire_trace::TraceRequest { resource_spans: vec![process] };
+            let bytes = prost::Message::encode_to_vec(&request);
+            let batch = Batch::decode(Signal::Traces, Encoding::Protobuf, &bytes);
+            let read_back = |b: Batch| {
+                let line = b.line().expect("within bounds");
+                assert_eq!(Batch::decode(Signal::Traces, Encoding::Json, &line), Ok(b));
+            };
+            batch.map(read_back).is_ok()
+        };
+        let deepest = (1..60).filter(accepted).max();
+        assert!(deepest >= Some(20), "{deepest:?}");
+        assert!(deepest < Some(40), "{deepest:?}");
+    }
+}
+
+#[test]
 fn every_text_is_shown_with_its_key() {
     let mut batch = traces(TRACE).expect("a request");
     let mut seen = Vec::new();

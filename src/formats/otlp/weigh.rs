@@ -7,8 +7,9 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 
 use super::{wire_common as common, wire_logs as logs, wire_metrics as metrics, wire_trace as trace};
 
-/// Deepest nesting that is looked into; the decoder refuses deeper ones.
-const DEEPEST: usize = 100;
+/// Deepest nesting accepted. The JSON of a value is deeper than its protobuf (three or four levels for two or
+/// three), and must stay below the 127 levels that its parser follows.
+const DEEPEST: usize = 80;
 
 /// A message: its size in memory, and which of its fields are messages.
 pub(super) struct Shape {
@@ -66,7 +67,7 @@ static RESOURCE_METRICS: Shape = shape::<metrics::ResourceMetrics>(&[(1, &RESOUR
 pub(super) static METRICS: Shape = shape::<metrics::MetricsRequest>(&[(1, &RESOURCE_METRICS)]);
 
 /// Bytes that the messages inside `bytes` take, without their texts (those take what they take on the wire).
-/// None if `limit` is passed. A broken message weighs what was read of it: the decoder will tell.
+/// None if `limit` or the deepest nesting is passed. A broken message weighs what was read of it: the decoder will tell.
 pub(super) fn weigh(bytes: &[u8], shape: &'static Shape, limit: usize) -> Option<usize> {
     let mut weight = shape.size;
     let mut open = vec![(bytes, shape)];
@@ -77,12 +78,10 @@ pub(super) fn weigh(bytes: &[u8], shape: &'static Shape, limit: usize) -> Option
         };
         let Some((_, child)) = shape.fields.iter().find(|(number, _)| *number == field) else { continue };
         weight += child.size;
-        if weight > limit {
+        if weight > limit || open.len() == DEEPEST {
             return None;
         }
-        if open.len() < DEEPEST {
-            open.push((inner, child));
-        }
+        open.push((inner, child));
     }
     Some(weight)
 }
