@@ -246,9 +246,18 @@ fn mistakes_outside_the_load_are_named_too() {
             "[[evidence.otlp]]\ngrpc = \"localhost\"",
             "s.toml:7: evidence.otlp[0].grpc = \"localhost\": is no address with a port",
         ),
-        ("[[evidence.otlp]]\nbudget = 5", "s.toml:7: evidence.otlp[0].budget = 5: has no unit: write e.g. \"5MiB\""),
-        ("[[evidence.otlp]]\nbudget = \"9kB\"", "s.toml:7: evidence.otlp[0].budget = \"9kB\": is less than 1MiB"),
-        ("[[evidence.otlp]]\nlinger = \"9s\"", "s.toml:7: evidence.otlp[0].linger = \"9s\": is longer than 8s"),
+        (
+            "[[evidence.otlp]]\nbudget = 5",
+            "s.toml:7: evidence.otlp[0].budget = 5: has no unit: write e.g. \"5MiB\"",
+        ),
+        (
+            "[[evidence.otlp]]\nbudget = \"9kB\"",
+            "s.toml:7: evidence.otlp[0].budget = \"9kB\": is less than 1MiB",
+        ),
+        (
+            "[[evidence.otlp]]\nlinger = \"9s\"",
+            "s.toml:7: evidence.otlp[0].linger = \"9s\": is longer than 8s",
+        ),
         ("[[evidence.otlp]]\n[[evidence.otlp]]", "s.toml:7: evidence.otlp[1]: one receiver takes what all"),
         ("[expect]\nat = \"x\"", "s.toml:6: expect: `cause` is missing"),
         ("[expect]\ncause = \"x\"\n[expect]", "s.toml:8: this is not TOML: duplicate key"),

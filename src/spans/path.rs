@@ -68,6 +68,11 @@ impl Trace {
 }
 
 fn waits_for(parent: &Placed, child: &Placed) -> bool {
+    child.kind != SpanKind::Consumer && ends_in_time(parent, child)
+}
+
+/// Whether a child ends before its parent, or late by less than can be told.
+pub(super) fn ends_in_time(parent: &Placed, child: &Placed) -> bool {
     let late = child.end.saturating_sub(parent.end);
-    child.kind != SpanKind::Consumer && late <= (child.end - child.start) / LATE_PART
+    late <= (child.end - child.start) / LATE_PART
 }
