@@ -1,5 +1,6 @@
 //! Scenario files as people write them, right and wrong.
 
+mod otlp;
 mod script;
 mod transport;
 
@@ -242,23 +243,6 @@ fn mistakes_outside_the_load_are_named_too() {
             "[[evidence.prometheus]]\nservice = \"a\"\nurl = \"/p\"\n[[evidence.prometheus]]\nservice = \"a\"\nurl = \"/q\"",
             "s.toml:9: evidence.prometheus[1]: prometheus of service \"a\" is there already",
         ),
-        (
-            "[[evidence.otlp]]\ngrpc = \"localhost\"",
-            "s.toml:7: evidence.otlp[0].grpc = \"localhost\": is no address with a port",
-        ),
-        (
-            "[[evidence.otlp]]\nbudget = 5",
-            "s.toml:7: evidence.otlp[0].budget = 5: has no unit: write e.g. \"5MiB\"",
-        ),
-        (
-            "[[evidence.otlp]]\nbudget = \"9kB\"",
-            "s.toml:7: evidence.otlp[0].budget = \"9kB\": is less than 1MiB",
-        ),
-        (
-            "[[evidence.otlp]]\nlinger = \"9s\"",
-            "s.toml:7: evidence.otlp[0].linger = \"9s\": is longer than 8s",
-        ),
-        ("[[evidence.otlp]]\n[[evidence.otlp]]", "s.toml:7: evidence.otlp[1]: one receiver takes what all"),
         ("[expect]\nat = \"x\"", "s.toml:6: expect: `cause` is missing"),
         ("[expect]\ncause = \"x\"\n[expect]", "s.toml:8: this is not TOML: duplicate key"),
     ] {
@@ -269,24 +253,6 @@ fn mistakes_outside_the_load_are_named_too() {
             "{text}\nexpected {expected}\nfound {found:#?}"
         );
     }
-}
-
-#[test]
-fn the_receiver_of_otlp_listens_where_exporters_send_unless_told_otherwise() {
-    let kind = |text: &str| {
-        let s = good(&format!("{TARGET}{LOAD}[[evidence.otlp]]\n{text}\n"), &[]);
-        match s.evidence[0].kind {
-            EvidenceKind::Otlp { grpc, http, budget, linger } => {
-                (grpc.map(|a| a.to_string()), http.map(|a| a.to_string()), budget, linger)
-            }
-            _ => panic!("otlp"),
-        }
-    };
-    let some = |text: &str| Some(text.to_owned());
-    let six = Duration::from_secs(6);
-    assert_eq!(kind(""), (some("127.0.0.1:4317"), some("127.0.0.1:4318"), 512 << 20, six));
-    let only = kind("http = \"0.0.0.0:5000\"\nbudget = \"2GB\"\nlinger = \"0s\"");
-    assert_eq!(only, (None, some("0.0.0.0:5000"), 2_000_000_000, Duration::ZERO));
 }
 
 #[test]

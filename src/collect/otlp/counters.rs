@@ -124,7 +124,9 @@ impl Tally {
         }
         if self.busy_requests > 0 {
             let n = self.busy_requests;
-            said.push(format!("{n} requests with {things} were told to come again later"));
+            said.push(format!(
+                "{n} requests with {things} were told to come again later; some may be missing"
+            ));
         }
         (!said.is_empty()).then(|| said.join("; "))
     }

@@ -17,7 +17,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -37,6 +37,8 @@ const TIME: Duration = Duration::from_secs(10);
 const RETRY_SECONDS: u32 = 1;
 /// Time between two writings of the counts.
 const COUNTS_APART: Duration = Duration::from_secs(5);
+/// Nothing for so long: no exporter sends here.
+const SILENCE: Duration = Duration::from_secs(15);
 /// Time for open requests to end when the receiver stops.
 const CLOSING: Duration = Duration::from_millis(500);
 /// Bytes that are appended at a time: the writer is shared with the load's own record.
@@ -125,9 +127,13 @@ impl Receiver {
 
     /// Until the load has ended and late spans have come, or the disk is full.
     async fn wait(&self, stop: watch::Receiver<bool>, out: &RunWriter, counters: &Arc<Counters>) {
+        let began = Instant::now();
         let mut end = std::pin::pin!(async {
             ended(stop).await;
-            tokio::time::sleep(self.linger).await;
+            // Who was silent for so long will not begin now.
+            if counters.any() || began.elapsed() < SILENCE {
+                tokio::time::sleep(self.linger).await;
+            }
         });
         loop {
             tokio::select! {

@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 use std::net::TcpListener as StdListener;
-use std::time::Instant;
 
 use ::http::uri::PathAndQuery;
 use ::http::{HeaderMap, StatusCode};
