@@ -2,6 +2,8 @@
 //! both protocols while `loadprof run` sends the load. What the traces say is held against sleeps of known
 //! length.
 
+#![allow(clippy::print_stdout, reason = "the figures belong in the log")]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
