@@ -17,5 +17,6 @@ pub mod record;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod spans;
 pub mod stats;
 pub mod time;

@@ -25,6 +25,22 @@ fn unzipped(rel: &str) -> Vec<u8> {
     plain
 }
 
+const OTLP: [(formats::otlp::Signal, &str); 3] = [
+    (formats::otlp::Signal::Traces, "otlp/trace.json"),
+    (formats::otlp::Signal::Logs, "otlp/logs.json"),
+    (formats::otlp::Signal::Metrics, "otlp/metrics.json"),
+];
+
+/// A request as JSON or as protobuf.
+fn otlp_file((signal, rel): (formats::otlp::Signal, &str), packed: bool) -> Vec<u8> {
+    use formats::otlp::{Batch, Encoding};
+    let json = data(rel);
+    if !packed {
+        return json;
+    }
+    Batch::decode(signal, Encoding::Json, &json).expect("a request").encode(Encoding::Protobuf)
+}
+
 /// One edit of a file.
 #[derive(Clone, Debug)]
 enum Edit {
@@ -85,6 +101,11 @@ proptest! {
     }
 
     #[test]
+    fn otlp(edits in edits(), file in prop::sample::select(OTLP.to_vec()), packed in any::<bool>()) {
+        checks::otlp(&apply(otlp_file(file, packed), &edits));
+    }
+
+    #[test]
     fn hlog(edits in edits()) {
         checks::hlog(&apply(data("run-v1/load/latency.hlog"), &edits));
     }
@@ -129,5 +150,9 @@ fn the_checks_see_whole_files() {
             let reading = formats::gotrace::Summary::read(&bytes).expect("a trace").reading().clone();
             assert_eq!((reading.generations, reading.ending), (generations, formats::gotrace::Ending::Whole));
         }
+    }
+    for file in OTLP {
+        checks::otlp(&otlp_file(file, false));
+        checks::otlp(&otlp_file(file, true));
     }
 }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
-use crate::formats::{gotrace, hlog, openmetrics, pprof};
+use crate::formats::{gotrace, hlog, openmetrics, otlp, pprof};
 
 /// A profile that decodes keeps everything through the encoder; its views agree with its total and with each
 /// other; filters and pruning only take away.
@@ -88,6 +88,38 @@ pub fn openmetrics(bytes: &[u8]) {
     assert!(again.eof);
     assert_eq!(openmetrics::encode(&again.families), text);
     assert_eq!(again.samples().count(), page.samples().count());
+}
+
+/// A request that decodes, as any signal and in either encoding, survives as a line of JSON and as protobuf;
+/// its values agree with its counts.
+pub fn otlp(bytes: &[u8]) {
+    for signal in otlp::Signal::ALL {
+        for encoding in [otlp::Encoding::Protobuf, otlp::Encoding::Json] {
+            let Ok(batch) = otlp::Batch::decode(signal, encoding, bytes) else { continue };
+            otlp_batch(signal, batch);
+        }
+    }
+}
+
+fn otlp_batch(signal: otlp::Signal, mut batch: otlp::Batch) {
+    use otlp::Encoding::{Json, Protobuf};
+    let line = batch.line().expect("a small one is within bounds");
+    assert_eq!(line.iter().filter(|b| **b == b'\n').count(), 1);
+    let again = otlp::Batch::decode(signal, Json, &line).expect("its own JSON");
+    assert_eq!(again.line().as_ref(), Ok(&line), "NaN differs from itself, its text does not");
+    let packed = batch.encode(Protobuf);
+    // JSON may nest deeper than protobuf may.
+    if let Ok(again) = otlp::Batch::decode(signal, Protobuf, &packed) {
+        assert_eq!(again.line().as_ref(), Ok(&line));
+    }
+    batch.scrub(|_, text| "***".clone_into(text));
+    let (spans, invalid) = batch.clone().into_spans();
+    let (points, skipped) = batch.clone().into_points();
+    let records = batch.clone().into_records();
+    let told = spans.len() as u64 + invalid + points.len() as u64 + skipped + records.len() as u64;
+    assert_eq!(told, batch.items());
+    assert!(spans.iter().all(|s| s.start_unix_nanos <= s.end_unix_nanos));
+    assert_eq!(batch.drop_invalid(), invalid);
 }
 
 /// Intervals read have whole histograms or none, which survive the encoder. The bytes are tried as a log, and

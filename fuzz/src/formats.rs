@@ -6,5 +6,7 @@ pub mod gotrace;
 pub mod hlog;
 #[path = "../../src/formats/openmetrics/mod.rs"]
 pub mod openmetrics;
+#[path = "../../src/formats/otlp/mod.rs"]
+pub mod otlp;
 #[path = "../../src/formats/pprof/mod.rs"]
 pub mod pprof;

@@ -58,6 +58,9 @@ pub struct Analysis {
     pub baseline: Option<BaselineComparison>,
     /// What `[expect]` asked for and whether it was found.
     pub expectation: Option<Expectation>,
+    /// Critical paths of the traces that services sent; none without any in the judged part.
+    #[serde(default)]
+    pub spans: Option<SpanFacts>,
     /// What execution traces say of the goroutines that serve requests, in the order they were taken.
     #[serde(default)]
     pub traces: Vec<TraceFacts>,

@@ -125,3 +125,41 @@ pub struct Handoff {
     /// How many waits.
     pub count: u64,
 }
+
+/// Critical paths of the traces that services sent, by service and span.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SpanFacts {
+    /// Traces of the judged part, whole ones.
+    pub traces: u64,
+    /// Traces of the reference; none without one.
+    pub reference_traces: Option<u64>,
+    /// Traces of either that are not whole and in no row.
+    pub left_out: u64,
+    /// Traces of the judged part in which a clock was set right.
+    pub shifted: u64,
+    /// Share of the traces received that was kept: 1 unless there were too many.
+    pub kept: f64,
+    /// Mean length of a trace of the judged part, nanoseconds.
+    pub mean: i64,
+    /// Rows; those of the judged part add up to the mean.
+    pub rows: Vec<SpanRow>,
+}
+
+/// Time that spans of one name have on the critical path, without their children.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SpanRow {
+    /// Service.
+    pub service: String,
+    /// Name of the spans.
+    pub name: String,
+    /// `internal`, `server`, `client`, `producer` or `consumer`.
+    pub kind: String,
+    /// Nanoseconds per trace.
+    pub nanos: i64,
+    /// The same in the reference; none without one.
+    pub reference: Option<i64>,
+    /// Spans per trace.
+    pub per_trace: f64,
+    /// Spans in error.
+    pub failed: u64,
+}

@@ -8,6 +8,7 @@ mod host;
 mod load;
 mod logs;
 mod metrics;
+mod spans;
 
 use std::path::Path;
 
@@ -104,6 +105,7 @@ pub fn analyze(dir: &Path, baseline: Option<&Path>) -> Result<Analyzed, AnalyzeE
         thresholds,
         baseline: comparison,
         expectation,
+        spans: spans::spans(&run, &question),
         traces: attribute::traces(&run.recording, &run.periods),
         readings: host::readings(&run, &question),
         logs: logs::patterns(&run, &question),

@@ -3,7 +3,7 @@
 use url::Url;
 
 /// Stands for a secret.
-const MASK: &str = "***";
+pub(super) const MASK: &str = "***";
 /// Query keys whose values are no secret and help to understand a message.
 const HARMLESS: [&str; 3] = ["seconds", "debug", "gc"];
 /// Shorter values are too common in ordinary text to be searched for.

@@ -8,6 +8,7 @@ pub mod health;
 pub mod http;
 mod logs;
 pub mod mask;
+mod otlp;
 mod pace;
 mod pprof;
 pub mod preflight;

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::http::{Fetcher, SetupError};
 use super::recorder::Endpoint;
-use super::{Collector, go_pprof, logs, pprof, process, prometheus};
+use super::{Collector, go_pprof, logs, otlp, pprof, process, prometheus};
 use crate::run::manifest::SourceFacts;
 use crate::scenario::{EvidenceKind, EvidenceSource, Location, Scenario};
 
@@ -100,9 +100,9 @@ pub fn collectors_for(
     facts: &BTreeMap<String, SourceFacts>,
     planned: Duration,
 ) -> Result<Vec<Box<dyn Collector>>, CollectError> {
-    let mut all = Vec::new();
+    let mut all: Vec<Box<dyn Collector>> = Vec::new();
     for (index, source) in scenario.evidence.iter().enumerate() {
-        if let Some(collector) = on_host(source, scenario.detect.period) {
+        if let Some(collector) = not_fetched(source, scenario.detect.period) {
             all.push(collector);
             continue;
         }
@@ -129,18 +129,21 @@ pub fn collectors_for(
             EvidenceKind::Prometheus => {
                 all.push(Box::new(prometheus::Scrapes { endpoint, period: scenario.detect.period }));
             }
-            EvidenceKind::Process(_) | EvidenceKind::Logs { .. } => {}
+            EvidenceKind::Process(_) | EvidenceKind::Logs { .. } | EvidenceKind::Otlp { .. } => {}
         }
     }
     Ok(all)
 }
 
-/// The collector of a source that is looked at on this machine.
-fn on_host(source: &EvidenceSource, period: Duration) -> Option<Box<dyn Collector>> {
+/// The collector of a source that is not fetched: it is looked at on this machine, or sends by itself.
+fn not_fetched(source: &EvidenceSource, period: Duration) -> Option<Box<dyn Collector>> {
     let service = source.service.clone();
     match &source.kind {
         EvidenceKind::Process(which) => {
             Some(Box::new(process::ProcessLooks { service, which: which.clone(), period }))
+        }
+        EvidenceKind::Otlp { grpc, http, budget, linger } => {
+            Some(Box::new(otlp::Receiver { grpc: *grpc, http: *http, budget: *budget, linger: *linger }))
         }
         EvidenceKind::Logs { files } => Some(Box::new(logs::LogFiles { service, files: files.clone() })),
         EvidenceKind::GoPprof { .. } | EvidenceKind::Pprof { .. } | EvidenceKind::Prometheus => None,

@@ -5,4 +5,5 @@ pub mod hlog;
 pub mod kernel;
 pub mod logline;
 pub mod openmetrics;
+pub mod otlp;
 pub mod pprof;

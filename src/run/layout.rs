@@ -16,6 +16,8 @@ pub const LATENCY_LOG: &str = "load/latency.hlog";
 pub const PHASE_LOG: &str = "load/phases.hlog";
 /// Lateness of the generator: tag `lateness`.
 pub const LATENESS_LOG: &str = "load/lateness.hlog";
+/// What the OTLP receiver counted.
+pub const OTLP_COUNTS: &str = "otlp/receiver.json";
 /// Service name of the generator's own metrics.
 pub const GENERATOR: &str = "loadprof";
 /// Derived values; may be deleted and made again.
@@ -65,6 +67,12 @@ pub fn windowed(service: &str, kind: &str, window: Window) -> String {
 #[must_use]
 pub fn capture(service: &str, what: &str, at: RunTime, ext: &str) -> String {
     format!("captures/{service}/{what}-{}.{ext}", stamp(at))
+}
+
+/// `otlp/<signal>.jsonl`: what services sent, one `Export*ServiceRequest` a line in OTLP's JSON.
+#[must_use]
+pub fn otlp(signal: &str) -> String {
+    format!("otlp/{signal}.jsonl")
 }
 
 /// Moment or window of a file name made by this module; none for other names.

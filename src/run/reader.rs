@@ -1,5 +1,7 @@
 //! Reads a run folder: complete, interrupted or cut off.
 
+mod otlp;
+
 use std::collections::BTreeSet;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,7 @@ use crate::formats::pprof::{self, Profile};
 use crate::time::{RunTime, Window};
 
 pub use super::files::TimedFile as ProfileFile;
+pub use otlp::OtlpLines;
 
 /// Largest manifest accepted, and largest scenario.
 const MAX_TEXT: u64 = 16 << 20;

@@ -1,5 +1,6 @@
 //! `[[evidence.*]]`: where evidence is recorded from, checked.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -51,6 +52,17 @@ pub enum EvidenceKind {
     },
     /// A page of Prometheus text or OpenMetrics, scraped each period.
     Prometheus,
+    /// A receiver of OTLP on this machine; its location is where it listens.
+    Otlp {
+        /// Where it listens for gRPC.
+        grpc: Option<SocketAddr>,
+        /// Where it listens for HTTP.
+        http: Option<SocketAddr>,
+        /// Most bytes kept of each signal.
+        budget: u64,
+        /// Time that it listens on after the load.
+        linger: Duration,
+    },
     /// The service's process, its control group and this machine, each period.
     Process(TargetProcess),
     /// What the service writes into its log files.
@@ -79,6 +91,7 @@ impl EvidenceKind {
             Self::GoPprof { .. } => "go-pprof",
             Self::Pprof { .. } => "pprof",
             Self::Prometheus => "prometheus",
+            Self::Otlp { .. } => "otlp",
             Self::Process(_) => "process",
             Self::Logs { .. } => "logs",
         }

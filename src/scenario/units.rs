@@ -95,6 +95,62 @@ fn rate(per_second: f64) -> Result<Rate, String> {
     Ok(Rate(per_second))
 }
 
+/// Units of sizes; longer spellings first.
+const SIZES: [(&str, u64); 7] = [
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("kB", 1000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("B", 1),
+];
+/// Largest size a scenario may name.
+const LARGEST: u64 = 1 << 40;
+
+/// Reads `512MiB`, `1GB`: a whole number and its unit.
+fn parse_size(text: &str) -> Result<u64, String> {
+    const REMEDY: &str = "write a whole number and a unit, e.g. \"512MiB\"";
+    let text = text.trim();
+    let Some((number, factor)) =
+        SIZES.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)))
+    else {
+        return Err(format!("has no unit of a size: {REMEDY} (KiB, MiB, GiB, kB, MB, GB, B)"));
+    };
+    let number: u64 = number.trim().parse().map_err(|_| format!("is no size: {REMEDY}"))?;
+    let bytes = number.checked_mul(factor).filter(|bytes| *bytes <= LARGEST);
+    bytes.ok_or_else(|| "is more than 1024GiB: write a smaller size".into())
+}
+
+/// A size of a scenario file, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size(pub(super) u64);
+
+impl Scalar for Size {
+    fn read(raw: Raw) -> Result<Self, String> {
+        match raw {
+            Raw::Text(text) => parse_size(&text).map(Self),
+            Raw::Int(n) => Err(format!("has no unit: write e.g. \"{n}MiB\"")),
+            other => Err(format!("is {}: write a size, e.g. \"512MiB\"", other.kind())),
+        }
+    }
+}
+
+impl JsonSchema for Size {
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A whole number and its unit: B, kB, MB, GB, KiB, MiB or GiB.",
+            "type": "string",
+            "pattern": r"^\s*[0-9]+\s*(KiB|MiB|GiB|kB|MB|GB|B)\s*$|\$\{[A-Z_][A-Z0-9_]*\}",
+            "examples": ["512MiB", "1GB"],
+        })
+    }
+}
+
 /// A duration of a scenario file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Time(pub(super) Duration);

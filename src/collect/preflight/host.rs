@@ -27,7 +27,10 @@ pub(super) fn place(source: &EvidenceSource) -> Option<String> {
         EvidenceKind::Logs { files } => {
             Some(files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", "))
         }
-        EvidenceKind::GoPprof { .. } | EvidenceKind::Pprof { .. } | EvidenceKind::Prometheus => None,
+        EvidenceKind::GoPprof { .. }
+        | EvidenceKind::Pprof { .. }
+        | EvidenceKind::Prometheus
+        | EvidenceKind::Otlp { .. } => None,
     }
 }
 
@@ -42,7 +45,10 @@ pub(super) async fn ask(kind: &EvidenceKind, check: &mut SourceCheck) {
             }
         }
         EvidenceKind::Logs { files } => logs(&files, check),
-        EvidenceKind::GoPprof { .. } | EvidenceKind::Pprof { .. } | EvidenceKind::Prometheus => {}
+        EvidenceKind::GoPprof { .. }
+        | EvidenceKind::Pprof { .. }
+        | EvidenceKind::Prometheus
+        | EvidenceKind::Otlp { .. } => {}
     }
 }
 

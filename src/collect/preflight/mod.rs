@@ -3,6 +3,7 @@
 
 mod go_pprof;
 mod host;
+mod otlp;
 mod pprof;
 mod prometheus;
 
@@ -65,6 +66,10 @@ pub async fn check(source: &EvidenceSource, base: &Url) -> SourceCheck {
         host::ask(&source.kind, &mut check).await;
         return check;
     }
+    if let EvidenceKind::Otlp { grpc, http, .. } = source.kind {
+        otlp::check(grpc, http, &mut check);
+        return check;
+    }
     match endpoint(source, base) {
         Ok(endpoint) => {
             let probe = Probe { endpoint, deadline: Instant::now() + BUDGET };
@@ -85,8 +90,8 @@ async fn ask(source: &EvidenceSource, probe: &Probe, check: &mut SourceCheck) {
         EvidenceKind::GoPprof { .. } => go_pprof::ask(source, probe, check).await,
         EvidenceKind::Pprof { .. } => pprof::ask(probe, check).await,
         EvidenceKind::Prometheus => prometheus::ask(source, probe, check).await,
-        // Asked without a probe.
-        EvidenceKind::Process(_) | EvidenceKind::Logs { .. } => Ok(()),
+        // Asked without a probe, see `check`.
+        EvidenceKind::Process(_) | EvidenceKind::Logs { .. } | EvidenceKind::Otlp { .. } => Ok(()),
     };
     match outcome {
         Ok(()) => check.facts.reachable = true,

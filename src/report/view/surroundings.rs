@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use crate::analysis::{Analysis, Handoff, LogPattern, Reading, StateTime, TraceFacts, Unit};
+use crate::analysis::{
+    Analysis, Handoff, LogPattern, Reading, SpanFacts, SpanRow, StateTime, TraceFacts, Unit,
+};
 use crate::report::{quantity, words};
 
 /// A reading.
@@ -108,5 +110,67 @@ fn trace(t: &TraceFacts) -> TraceView {
         states: t.states.iter().map(state).collect(),
         handoffs: t.handoffs.iter().map(handoff).collect(),
         problem: t.problem.clone(),
+    }
+}
+
+/// Critical paths.
+#[derive(Serialize)]
+pub(super) struct SpansView {
+    facts: String,
+    referenced: bool,
+    rows: Vec<SpanView>,
+}
+
+#[derive(Serialize)]
+struct SpanView {
+    service: String,
+    name: String,
+    kind: String,
+    reference: String,
+    time: String,
+    per_trace: String,
+    failed: String,
+}
+
+pub(super) fn spans(a: &Analysis) -> Option<SpansView> {
+    let facts = a.spans.as_ref()?;
+    let referenced = facts.reference_traces.is_some();
+    Some(SpansView { facts: span_facts(facts), referenced, rows: facts.rows.iter().map(span).collect() })
+}
+
+fn span_facts(s: &SpanFacts) -> String {
+    let mut words = format!(
+        "{} traces of the judged part, {} long on average.",
+        quantity::count(s.traces),
+        quantity::duration(s.mean as f64)
+    );
+    if let Some(n) = s.reference_traces {
+        words += &format!(" {} traces of the reference.", quantity::count(n));
+    }
+    if s.left_out > 0 {
+        words += &format!(" {} traces are not whole and left out.", quantity::count(s.left_out));
+    }
+    if s.shifted > 0 {
+        words += &format!(
+            " In {} the clock of a service was set right by its caller's.",
+            quantity::count(s.shifted)
+        );
+    }
+    if s.kept < 1.0 {
+        words += &format!(" There were too many: {} of all traces were kept.", quantity::share(s.kept));
+    }
+    words
+}
+
+fn span(r: &SpanRow) -> SpanView {
+    let time = |nanos: i64| quantity::duration(nanos as f64);
+    SpanView {
+        service: r.service.clone(),
+        name: r.name.clone(),
+        kind: r.kind.clone(),
+        reference: r.reference.map(time).unwrap_or_default(),
+        time: time(r.nanos),
+        per_trace: format!("{:.2}", r.per_trace),
+        failed: quantity::count(r.failed),
     }
 }

@@ -40,6 +40,23 @@ fn scratch() -> Scratch {
     Scratch { writer: writer.expect("creates"), dir }
 }
 
+#[test]
+fn requests_of_otlp_are_read_line_by_line() {
+    use crate::formats::otlp::Signal;
+    let scratch = scratch();
+    let span = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"5b8efff798038103d269b633813fc60c",
+        "spanId":"eee19b7ec3c1b174"}]}]}]}"#;
+    let line = span.replace('\n', "") + "\n";
+    let text = format!("{line}no line of OTLP\n{line}{}", &line[..40]);
+    scratch.writer.append(&layout::otlp("traces"), text.as_bytes()).expect("writes");
+    let mut spans = 0;
+    let recording = scratch.open();
+    let lines = recording.read_otlp(Signal::Traces, |batch| spans += batch.items()).expect("reads");
+    assert_eq!((spans, lines), (2, OtlpLines { requests: 2, skipped: 1 }), "the cut one was never whole");
+    let none = recording.read_otlp(Signal::Logs, |_| panic!("nothing is there")).expect("reads");
+    assert_eq!(none, OtlpLines::default());
+}
+
 impl Scratch {
     fn open(&self) -> Recording {
         Recording::open(self.dir.path()).expect("opens")

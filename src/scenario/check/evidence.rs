@@ -50,6 +50,9 @@ impl Check<'_, '_> {
         for (wire, span) in wire.logs.into_iter().flatten().map(Placed::into_parts) {
             sources.push((self.logs(wire, &span), span));
         }
+        for (wire, span) in wire.otlp.into_iter().flatten().map(Placed::into_parts) {
+            sources.push((self.otlp(wire), span));
+        }
         sources.sort_by_key(|(_, span)| span.start);
         self.each_once(&sources);
         sources.into_iter().filter_map(|(source, _)| source).collect()
@@ -60,7 +63,12 @@ impl Check<'_, '_> {
         let mut seen = std::collections::HashSet::new();
         for (source, span) in sources {
             let Some(source) = source else { continue };
-            if !seen.insert((source.kind.name(), source.service.clone())) {
+            if seen.insert((source.kind.name(), source.service.clone())) {
+                continue;
+            }
+            if matches!(source.kind, EvidenceKind::Otlp { .. }) {
+                self.findings.place(span, "one receiver takes what all services send: remove the others");
+            } else {
                 self.findings.place(
                     span,
                     format_args!(

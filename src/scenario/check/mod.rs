@@ -6,6 +6,7 @@ mod evidence;
 mod feeder;
 mod host;
 mod load;
+mod otlp;
 mod request;
 mod script;
 mod target;

@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use super::Rate;
 use super::scalar::{Checked, Placed};
-use super::units::{Count, Number, Share, Time};
+use super::units::{Count, Number, Share, Size, Time};
 
 pub(super) use host::{Logs, Process};
 pub(super) use load::{
@@ -132,6 +132,8 @@ pub(super) struct Evidence {
     pub(super) process: Option<Vec<Placed<Process>>>,
     /// Log files of services on this machine.
     pub(super) logs: Option<Vec<Placed<Logs>>>,
+    /// A receiver of spans, log records and metrics that services send themselves (OpenTelemetry); one at most.
+    pub(super) otlp: Option<Vec<Placed<Otlp>>>,
 }
 
 /// A Go service with `net/http/pprof`.
@@ -193,6 +195,24 @@ pub(super) struct Prometheus {
     pub(super) headers: Option<Headers>,
     /// PEM file of an own certificate authority, relative to the scenario file.
     pub(super) ca: Option<Checked<String>>,
+}
+
+/// A receiver of OTLP, listening on this machine while the load goes on.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(super) struct Otlp {
+    /// Address to listen on for gRPC. Default: `127.0.0.1:4317`, unless only `http` is written.
+    #[schemars(extend("examples" = ["127.0.0.1:4317", "0.0.0.0:4317"]))]
+    pub(super) grpc: Option<Checked<String>>,
+    /// Address to listen on for HTTP. Default: `127.0.0.1:4318`, unless only `grpc` is written.
+    #[schemars(extend("examples" = ["127.0.0.1:4318", "0.0.0.0:4318"]))]
+    pub(super) http: Option<Checked<String>>,
+    /// Most bytes kept of each: spans, log records, metrics. What comes later is refused and counted.
+    #[schemars(extend("default" = "512MiB"))]
+    pub(super) budget: Option<Checked<Size>>,
+    /// Time that is listened on after the load: exporters hold spans back, 5 s unless told otherwise.
+    #[schemars(extend("default" = "6s"))]
+    pub(super) linger: Option<Checked<Time>>,
 }
 
 /// What a demonstration must find.

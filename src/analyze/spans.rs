@@ -1,0 +1,85 @@
+//! Critical paths of the traces that services sent, judged part against reference.
+
+use std::collections::BTreeMap;
+
+use super::Question;
+use super::load::Loaded;
+use crate::analysis::{SpanFacts, SpanRow};
+use crate::formats::otlp::Signal;
+use crate::spans::{Breakdown, DEFAULT_SPANS, Gather, Gathered, Row};
+use crate::time::{RunTime, Window};
+
+/// Rows that are told.
+const MOST: usize = 15;
+
+/// The critical paths; none if no whole trace began in the judged part.
+pub(super) fn spans(run: &Loaded, question: &Question<'_>) -> Option<SpanFacts> {
+    let gathered = gather(run)?;
+    let judged = breakdown(run, &gathered, &[question.judged]);
+    if judged.traces == 0 {
+        return None;
+    }
+    let reference = question.reference.as_ref().and_then(|(before, windows)| {
+        if std::ptr::eq(*before, run) {
+            return Some(breakdown(run, &gathered, windows));
+        }
+        Some(breakdown(before, &gather(before)?, windows))
+    });
+    let reference = reference.filter(|r| r.traces > 0);
+    Some(SpanFacts {
+        traces: judged.traces,
+        reference_traces: reference.as_ref().map(|r| r.traces),
+        left_out: judged.left_out.all() + reference.as_ref().map_or(0, |r| r.left_out.all()),
+        shifted: judged.shifted,
+        kept: gathered.coverage.share,
+        mean: whole(judged.mean_nanos),
+        rows: rows(&judged, reference.as_ref()),
+    })
+}
+
+fn gather(run: &Loaded) -> Option<Gathered> {
+    let mut gather = Gather::new(DEFAULT_SPANS);
+    let read = run.recording.read_otlp(Signal::Traces, |batch| {
+        batch.into_spans().0.iter().for_each(|span| gather.add(span));
+    });
+    // What cannot be read gives no trace; the receiver has told what it lost.
+    read.ok().filter(|lines| lines.requests > 0).map(|_| gather.finish())
+}
+
+/// Traces whose root began in the windows.
+fn breakdown(run: &Loaded, gathered: &Gathered, windows: &[Window]) -> Breakdown {
+    let start = run.recording.manifest.started_unix_nanos;
+    let inside = |unix: u64| {
+        let at = unix.checked_sub(start).map(RunTime::from_nanos);
+        at.is_some_and(|at| windows.iter().any(|w| w.contains(at)))
+    };
+    Breakdown::of(gathered, gathered.traces.iter().filter(|t| inside(t.root().start)))
+}
+
+/// What grew most comes first; without a reference, what takes most.
+fn rows(judged: &Breakdown, reference: Option<&Breakdown>) -> Vec<SpanRow> {
+    let key = |r: &Row| (r.service.to_string(), r.name.to_string(), r.kind.name());
+    let before: Option<BTreeMap<_, i64>> =
+        reference.map(|b| b.rows.iter().map(|r| (key(r), whole(r.mean_nanos))).collect());
+    let row = |r: &Row| {
+        let (service, name, kind) = key(r);
+        let known = before.as_ref().map(|b| b.get(&key(r)).copied().unwrap_or(0));
+        SpanRow {
+            service,
+            name,
+            kind: kind.to_owned(),
+            nanos: whole(r.mean_nanos),
+            reference: known,
+            per_trace: r.count as f64 / judged.traces.max(1) as f64,
+            failed: r.failed,
+        }
+    };
+    let mut all: Vec<SpanRow> = judged.rows.iter().map(row).collect();
+    all.sort_by_key(|r| std::cmp::Reverse(r.nanos - r.reference.unwrap_or(0)));
+    all.truncate(MOST);
+    all
+}
+
+fn whole(nanos: f64) -> i64 {
+    nanos.round() as i64
+}

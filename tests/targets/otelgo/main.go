@@ -1,0 +1,141 @@
+// otelgo is a small service instrumented with the real OpenTelemetry SDK: an HTTP server that works, calls a
+// gRPC server in the same process, and works again. Spans, a log record and metrics are exported over OTLP.
+//
+//	otelgo -endpoint 127.0.0.1:4317 -protocol grpc
+//	otelgo -endpoint 127.0.0.1:4318 -protocol http
+//
+// It prints "listening http://127.0.0.1:PORT". GET /work sleeps 20 ms, calls the stock service (30 ms there,
+// of which 10 ms in a span of its own), then sleeps 10 ms. GET /flush exports what is held back.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"time"
+
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	otellog "go.opentelemetry.io/otel/log"
+	"go.opentelemetry.io/otel/metric"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/types/known/emptypb"
+)
+
+const (
+	before   = 20 * time.Millisecond
+	inStock  = 20 * time.Millisecond
+	counting = 10 * time.Millisecond
+	after    = 10 * time.Millisecond
+)
+
+func main() {
+	endpoint := flag.String("endpoint", "127.0.0.1:4317", "host and port of the OTLP receiver")
+	protocol := flag.String("protocol", "grpc", "grpc or http")
+	flag.Parse()
+	shop, err := newTelemetry(*protocol, *endpoint, "shop")
+	if err != nil {
+		log.Fatal(err)
+	}
+	stock, err := newTelemetry(*protocol, *endpoint, "stock")
+	if err != nil {
+		log.Fatal(err)
+	}
+	address, err := serveStock(stock)
+	if err != nil {
+		log.Fatal(err)
+	}
+	handler, err := newShop(shop, address)
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /work", handler)
+	mux.HandleFunc("GET /flush", func(w http.ResponseWriter, r *http.Request) {
+		for _, t := range []*telemetry{shop, stock} {
+			if err := t.flush(r.Context()); err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
+		}
+	})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("listening http://%s\n", listener.Addr())
+	log.Fatal(http.Serve(listener, mux))
+}
+
+// newShop answers a request by asking the stock service.
+func newShop(t *telemetry, stock string) (http.Handler, error) {
+	client, err := grpc.NewClient(stock,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithStatsHandler(otelgrpc.NewClientHandler(
+			otelgrpc.WithTracerProvider(t.traces),
+			otelgrpc.WithMeterProvider(t.metrics),
+			otelgrpc.WithPropagators(otel.GetTextMapPropagator()))))
+	if err != nil {
+		return nil, err
+	}
+	requests, err := t.metrics.Meter("shop").Int64Counter("shop.requests", metric.WithUnit("{request}"))
+	if err != nil {
+		return nil, err
+	}
+	logger := t.logs.Logger("shop")
+	work := func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(before)
+		if err := client.Invoke(r.Context(), "/stock.Stock/Count", &emptypb.Empty{}, &emptypb.Empty{}); err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		time.Sleep(after)
+		requests.Add(r.Context(), 1)
+		var record otellog.Record
+		record.SetTimestamp(time.Now())
+		record.SetSeverity(otellog.SeverityInfo)
+		record.SetBody(attribute.StringValue("counted"))
+		record.AddAttributes(attribute.String("session.token", "hunter2"))
+		logger.Emit(r.Context(), record)
+	}
+	return otelhttp.NewHandler(http.HandlerFunc(work), "GET /work",
+		otelhttp.WithTracerProvider(t.traces),
+		otelhttp.WithMeterProvider(t.metrics),
+		otelhttp.WithPropagators(otel.GetTextMapPropagator())), nil
+}
+
+// serveStock is the service behind the shop; its address.
+func serveStock(t *telemetry) (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	tracer := t.traces.Tracer("stock")
+	count := func(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+		if err := decode(&emptypb.Empty{}); err != nil {
+			return nil, err
+		}
+		time.Sleep(inStock)
+		_, span := tracer.Start(ctx, "count rows")
+		time.Sleep(counting)
+		span.End()
+		return &emptypb.Empty{}, nil
+	}
+	server := grpc.NewServer(grpc.StatsHandler(otelgrpc.NewServerHandler(
+		otelgrpc.WithTracerProvider(t.traces),
+		otelgrpc.WithMeterProvider(t.metrics),
+		otelgrpc.WithPropagators(otel.GetTextMapPropagator()))))
+	server.RegisterService(&grpc.ServiceDesc{
+		ServiceName: "stock.Stock",
+		HandlerType: (*any)(nil),
+		Methods:     []grpc.MethodDesc{{MethodName: "Count", Handler: count}},
+	}, nil)
+	go func() { log.Fatal(server.Serve(listener)) }()
+	return listener.Addr().String(), nil
+}
