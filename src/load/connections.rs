@@ -6,7 +6,7 @@ use super::attention::{Attention, Watch};
 use super::connect::{OpenError, OpenTimes};
 use super::hit::Problem;
 use super::http1;
-use super::http1::conn::Outgoing;
+use super::http1::conn::{Outgoing, Stale};
 use super::http2;
 use super::http2::mux::Answer;
 use super::plan::Plan;
@@ -42,15 +42,6 @@ pub(crate) trait Connections {
     fn poll_stale(&mut self, _: &mut Context<'_>) -> Poll<Stale> {
         Poll::Pending
     }
-}
-
-/// Why an idle connection must not be used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stale {
-    /// The server closed or broke it.
-    Closed,
-    /// It sent something that no request asked for.
-    Unasked,
 }
 
 /// One connection at the most, for this session alone.

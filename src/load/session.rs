@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use tokio::task::yield_now;
 
-use super::connections::{Connections, Stale};
+use super::connections::Connections;
 use super::hit::{Hit, Problem};
 use super::http1::body::Body;
-use super::http1::conn::{Outgoing, Progress};
+use super::http1::conn::{Outgoing, Progress, Stale};
 use super::http2::mux::Answer;
 use super::person::{self, Person};
 use super::plan::Plan;

@@ -19,5 +19,9 @@ pub(crate) mod stream {
         fn arrived(&self, clock: &crate::time::RunClock) -> crate::time::RunTime {
             clock.now()
         }
+
+        fn came_before(&self, _: &crate::time::RunClock, _: crate::time::RunTime) -> bool {
+            false
+        }
     }
 }

@@ -12,7 +12,6 @@ use super::error::{Cutoff, ExchangeError, ProtocolError};
 use super::parser::Parser;
 use crate::load::attention::Watch;
 use crate::load::buffer::Buffer;
-use crate::load::connections::Stale;
 use crate::load::stream::Arrivals;
 use crate::time::{RunClock, RunTime};
 
@@ -48,6 +47,15 @@ pub(crate) struct Progress {
     pub(crate) bytes_in: u64,
     /// Bytes of the request.
     pub(crate) bytes_out: u64,
+}
+
+/// Why an idle connection must not be used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stale {
+    /// The server closed or broke it.
+    Closed,
+    /// It sent something that no request asked for.
+    Unasked,
 }
 
 /// A connection that serves one request after the other.

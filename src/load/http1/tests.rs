@@ -7,11 +7,10 @@ use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::body::{Body, Keep};
-use super::conn::{Connection, Outgoing, Progress};
+use super::conn::{Connection, Outgoing, Progress, Stale};
 use super::error::{ExchangeError, ProtocolError};
 use super::parser::Parser;
 use super::{BODY_LIMIT, HEAD_LIMIT, KEEP_LIMIT};
-use crate::load::connections::Stale;
 use crate::load::socket::Socket;
 use crate::load::stream::Stream;
 use crate::time::RunClock;

@@ -7,18 +7,24 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
 	"example.com/shop/internal/web"
 )
 
-const shutdownTime = 10 * time.Second
+const (
+	shutdownTime = 10 * time.Second
+	// A request that takes longer is logged as slow.
+	slowTime = 50 * time.Millisecond
+)
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -33,6 +39,7 @@ func run(args []string) error {
 	downstream := fs.String("downstream", "", "URL of the shop that serves /related")
 	mutexFraction := fs.Int("mutex-fraction", 0, "runtime.SetMutexProfileFraction; 0 is off")
 	blockRate := fs.Int("block-rate", 0, "runtime.SetBlockProfileRate in ns; 0 is off")
+	logFile := fs.String("log", "", "file for JSON lines about requests; empty is none")
 	shop.Settings.AddFlags(fs)
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -46,16 +53,43 @@ func run(args []string) error {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return serve(ctx, shop, *listen)
+	handler := shop.Handler()
+	if *logFile != "" {
+		file, err := os.OpenFile(*logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		handler = logged(handler, slog.New(slog.NewJSONHandler(file, nil)))
+	}
+	return serve(ctx, shop, handler, *listen)
+}
+
+// logged writes a line about each request, with the trace it belongs to.
+func logged(next http.Handler, logger *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begin := time.Now()
+		next.ServeHTTP(w, r)
+		took := time.Since(begin)
+		trace := ""
+		if fields := strings.Split(r.Header.Get("traceparent"), "-"); len(fields) == 4 {
+			trace = fields[1]
+		}
+		if took > slowTime {
+			logger.Warn("slow request for "+r.URL.Path, "took", took, "trace_id", trace)
+		} else {
+			logger.Info("request for "+r.URL.Path, "took", took, "trace_id", trace)
+		}
+	})
 }
 
 // serve runs the shop until ctx ends, then lets the open requests finish.
-func serve(ctx context.Context, shop *web.Shop, address string) error {
+func serve(ctx context.Context, shop *web.Shop, handler http.Handler, address string) error {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: shop.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	fmt.Printf("listening http://%s\n", listener.Addr())
