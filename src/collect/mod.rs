@@ -6,18 +6,23 @@ mod fetch_error;
 mod go_pprof;
 pub mod health;
 pub mod http;
+mod journal;
 pub mod mask;
 mod pace;
+pub mod postgres;
 mod pprof;
 pub mod preflight;
 mod prometheus;
 mod recorder;
+pub mod redis;
+mod session;
 mod snapshots;
 mod sources;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod tls;
 pub mod unread;
 
 use std::future::Future;

@@ -2,4 +2,6 @@
 
 pub mod hlog;
 pub mod openmetrics;
+pub mod postgres;
 pub mod pprof;
+pub mod redis;
