@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 // The checks are shared with the fuzz targets, which name the codecs by the same paths.
-use loadprof::formats;
+use loadprof::{formats, time};
 #[expect(unreachable_pub, reason = "public in the fuzz crate")]
 #[path = "../fuzz/src/checks.rs"]
 mod checks;
@@ -88,6 +88,22 @@ proptest! {
     fn hlog(edits in edits()) {
         checks::hlog(&apply(data("run-v1/load/latency.hlog"), &edits));
     }
+
+    #[test]
+    fn postgres_plan(edits in edits()) {
+        checks::postgres_plan(&apply(data("databases/plan.json"), &edits));
+    }
+
+    #[test]
+    fn postgres_statement(edits in edits()) {
+        checks::postgres_statement(&apply(data("databases/statements.sql"), &edits));
+    }
+
+    #[test]
+    fn database_lines(edits in edits(), file in 0_usize..4) {
+        let files = ["statements.jsonl", "activity.jsonl", "info.jsonl", "histograms.jsonl"];
+        checks::database_lines(&apply(data(&format!("databases/{}", files[file])), &edits));
+    }
 }
 
 proptest! {
@@ -116,4 +132,6 @@ fn the_checks_see_whole_files() {
     checks::pprof(&data("pprof/cpu-1.pb.gz"));
     checks::openmetrics(&data("run-v1/metrics/shop/000000100000000.om"));
     checks::hlog(&data("run-v1/load/latency.hlog"));
+    checks::postgres_plan(&data("databases/plan.json"));
+    checks::postgres_statement(&data("databases/statements.sql"));
 }

@@ -4,5 +4,9 @@
 pub mod hlog;
 #[path = "../../src/formats/openmetrics/mod.rs"]
 pub mod openmetrics;
+#[path = "../../src/formats/postgres/mod.rs"]
+pub mod postgres;
 #[path = "../../src/formats/pprof/mod.rs"]
 pub mod pprof;
+#[path = "../../src/formats/redis/mod.rs"]
+pub mod redis;

@@ -7,9 +7,9 @@ use url::Url;
 
 use super::http::{Fetcher, SetupError};
 use super::recorder::Endpoint;
-use super::{Collector, go_pprof, pprof, prometheus};
+use super::{Collector, go_pprof, postgres, pprof, prometheus, redis};
 use crate::run::manifest::SourceFacts;
-use crate::scenario::{EvidenceKind, EvidenceSource, Location, Scenario};
+use crate::scenario::{Address, EvidenceKind, EvidenceSource, Location, Scenario};
 
 /// Why an evidence source cannot be recorded at all.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +54,9 @@ pub(super) fn key(source: &EvidenceSource) -> String {
 /// If the path does not join, or the scheme is neither http nor https.
 pub fn resolve(source: &EvidenceSource, base: &Url) -> Result<Url, CollectError> {
     let url = match &source.location {
+        Location::Database(_) => {
+            return Err(CollectError::Scheme { name: key(source), scheme: source.kind.name().into() });
+        }
         Location::Url(url) => url.clone(),
         Location::OnTarget(path) => base.join(path).map_err(|e| CollectError::Url {
             name: key(source),
@@ -95,6 +98,10 @@ pub fn collectors_for(
 ) -> Result<Vec<Box<dyn Collector>>, CollectError> {
     let mut all = Vec::new();
     for (index, source) in scenario.evidence.iter().enumerate() {
+        if let Location::Database(address) = &source.location {
+            all.extend(databases(source, address, scenario, index)?);
+            continue;
+        }
         let endpoint = endpoint(source, base)?;
         let known = facts.get(&key(source)).filter(|f| f.reachable);
         let on = |kind: &str| known.is_none_or(|f| f.gives.iter().any(|g| g == kind));
@@ -114,7 +121,32 @@ pub fn collectors_for(
             EvidenceKind::Prometheus => {
                 all.push(Box::new(prometheus::Scrapes { endpoint, period: scenario.detect.period }));
             }
+            // At an address of their own: see above.
+            EvidenceKind::Postgres { .. } | EvidenceKind::Redis { .. } => {}
         }
     }
     Ok(all)
+}
+
+/// The collectors of one source that is no HTTP.
+fn databases(
+    source: &EvidenceSource,
+    address: &Address,
+    scenario: &Scenario,
+    index: usize,
+) -> Result<Vec<Box<dyn Collector>>, CollectError> {
+    let (service, address, ca) = (&source.service, address.expose(), source.ca.as_deref());
+    let period = scenario.detect.period;
+    let made = match source.kind {
+        EvidenceKind::Postgres { snapshots_per_second, plans } => {
+            let seed = scenario.load.seed.wrapping_add(index as u64);
+            let settings = postgres::Settings { snapshots_per_second, plans, period, seed };
+            postgres::collectors(service, address, ca, settings)
+        }
+        EvidenceKind::Redis { snapshots } => {
+            redis::collectors(service, address, ca, redis::Settings { period, snapshots })
+        }
+        _ => Ok(Vec::new()),
+    };
+    made.map_err(|problem| CollectError::Setup { name: key(source), problem })
 }

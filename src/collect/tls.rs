@@ -42,7 +42,7 @@ fn roots(bytes: &[u8]) -> Result<RootCertStore, String> {
 /// # Errors
 /// If the file is not usable.
 pub(super) fn config(ca: Option<&Path>) -> Result<ClientConfig, SetupError> {
-    let refused = |e: rustls::Error| SetupError::Client(e.to_string());
+    let refused = |e: rustls::Error| SetupError::Tls(e.to_string());
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -3,6 +3,7 @@
 //! The TOML wire types are private to this module; what leaves it has been checked, so nobody behind it
 //! checks again.
 
+mod address;
 mod arrivals;
 mod check;
 mod env;
@@ -33,6 +34,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use address::Address;
 pub use arrivals::Arrivals;
 pub use env::EnvPolicy;
 pub use error::{MAX_PROBLEMS, Origin, Problem, ScenarioError};
@@ -518,6 +520,8 @@ pub enum Location {
     Url(Url),
     /// Relative to the target's address, beginning with a slash.
     OnTarget(String),
+    /// Not over HTTP: only the kind itself understands it.
+    Database(Address),
 }
 
 /// Kinds of evidence.
@@ -540,6 +544,18 @@ pub enum EvidenceKind {
     },
     /// A page of Prometheus text or OpenMetrics, scraped each period.
     Prometheus,
+    /// A PostgreSQL server.
+    Postgres {
+        /// Samples of `pg_stat_activity` per second.
+        snapshots_per_second: f64,
+        /// Whether plans are asked for.
+        plans: bool,
+    },
+    /// A Redis server.
+    Redis {
+        /// Whether it keeps profiles of traces.
+        snapshots: bool,
+    },
 }
 
 impl EvidenceKind {
@@ -550,6 +566,8 @@ impl EvidenceKind {
             Self::GoPprof { .. } => "go-pprof",
             Self::Pprof { .. } => "pprof",
             Self::Prometheus => "prometheus",
+            Self::Postgres { .. } => "postgres",
+            Self::Redis { .. } => "redis",
         }
     }
 }

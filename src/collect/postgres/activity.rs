@@ -23,7 +23,7 @@ const SAMPLE: Limits = Limits { rows: MOST_BACKENDS + 1, bytes: 4 << 20, time: D
 /// Slowest pace to fall back to.
 const SLOWEST: Duration = Duration::from_secs(2);
 /// Time between two questions for blockers, while there are any.
-const BLOCKERS_APART: Duration = Duration::from_millis(500);
+const BLOCKERS_APART: Duration = Duration::from_millis(200);
 /// Largest file.
 const FILE: usize = 256 << 20;
 /// Texts that are remembered as written; beyond, a text is written again.

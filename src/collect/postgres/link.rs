@@ -60,9 +60,9 @@ impl Source {
         // libpq's two stricter words for what is always done here.
         let plain = dsn.replace("sslmode=verify-full", "sslmode=require");
         let plain = plain.replace("sslmode=verify-ca", "sslmode=require");
-        let mut config: Config = plain.parse().map_err(|_| SetupError::Client(NO_DSN.into()))?;
+        let mut config: Config = plain.parse().map_err(|_| SetupError::Address(NO_DSN))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(SetupError::Client(NO_DSN.into()));
+            return Err(SetupError::Address(NO_DSN));
         }
         config.application_name("loadprof").connect_timeout(CONNECT);
         let password = config.get_password().map(|p| String::from_utf8_lossy(p).into_owned());

@@ -248,7 +248,8 @@ impl Book {
         let line = Statements {
             t,
             extension: server.extension.clone().unwrap_or_default(),
-            incarnation: format!("{} {}", server.started, info.stats_reset.unwrap_or_default()),
+            // The counters outlive a restart of the server.
+            incarnation: info.stats_reset.unwrap_or_default(),
             dealloc: info.dealloc,
             complete,
             database: server.database,

@@ -1,6 +1,7 @@
 //! Asks every evidence source before any load is sent: what it gives, what is switched
 //! off, and the line that switches it on.
 
+mod databases;
 mod go_pprof;
 mod pprof;
 mod prometheus;
@@ -16,7 +17,7 @@ use super::recorder::Endpoint;
 use super::sources::{endpoint, key, resolve};
 use crate::formats::pprof::Profile;
 use crate::run::manifest::{SourceFacts, SwitchedOff};
-use crate::scenario::{EvidenceKind, EvidenceSource};
+use crate::scenario::{EvidenceKind, EvidenceSource, Location};
 
 /// Time that the check of one source may take in all.
 const BUDGET: Duration = Duration::from_secs(5);
@@ -51,6 +52,9 @@ impl SourceCheck {
 /// Asks one source what it gives. `base` is the target's address. Takes five seconds at the most; what goes
 /// wrong is in [`SourceFacts::problem`].
 pub async fn check(source: &EvidenceSource, base: &Url) -> SourceCheck {
+    if let Location::Database(address) = &source.location {
+        return databases::check(source, address).await;
+    }
     let url = resolve(source, base).map(|u| masked(&u)).unwrap_or_else(|_| key(source));
     let mut check = SourceCheck {
         service: source.service.clone(),
@@ -79,6 +83,8 @@ async fn ask(source: &EvidenceSource, probe: &Probe, check: &mut SourceCheck) {
         EvidenceKind::GoPprof { .. } => go_pprof::ask(source, probe, check).await,
         EvidenceKind::Pprof { .. } => pprof::ask(probe, check).await,
         EvidenceKind::Prometheus => prometheus::ask(source, probe, check).await,
+        // At an address of their own: see `check`.
+        EvidenceKind::Postgres { .. } | EvidenceKind::Redis { .. } => Ok(()),
     };
     match outcome {
         Ok(()) => check.facts.reachable = true,

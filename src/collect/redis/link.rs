@@ -43,7 +43,7 @@ impl Source {
     /// # Errors
     /// If the address is not understood (it is not shown: it may hold a password), or `ca` is not usable.
     pub fn new(service: &str, url: &str, ca: Option<&Path>) -> Result<Self, SetupError> {
-        let bad = || SetupError::Client(NO_URL.into());
+        let bad = || SetupError::Address(NO_URL);
         let address = Url::parse(url).map_err(|_| bad())?;
         if !matches!(address.scheme(), "redis" | "rediss") || address.host_str().is_none() {
             return Err(bad());

@@ -18,7 +18,8 @@ pub struct Statements {
     /// Version of the extension, e.g. `1.10`.
     #[serde(default)]
     pub extension: String,
-    /// Start of the counters: the server's start and the last reset, as the server writes them.
+    /// Last reset of all counters, as the server writes it; empty for extensions older than 1.9, which do not
+    /// tell. They outlive a restart of the server.
     #[serde(default)]
     pub incarnation: String,
     /// Entries that were thrown out so far because there were too many.

@@ -44,6 +44,7 @@ impl Check<'_, '_> {
             let common = Common { service: wire.service, url: wire.url, headers: wire.headers, ca: wire.ca };
             sources.push((self.source(common, EvidenceKind::Prometheus, &span), span));
         }
+        sources.extend(self.databases(wire.postgres, wire.redis));
         sources.sort_by_key(|(_, span)| span.start);
         self.each_once(&sources);
         sources.into_iter().filter_map(|(source, _)| source).collect()
@@ -86,7 +87,7 @@ impl Check<'_, '_> {
     }
 
     /// A name that is also a folder of the run: letters, digits, dots, dashes, underscores.
-    fn service(&mut self, service: Option<Checked<String>>) -> Option<String> {
+    pub(super) fn service(&mut self, service: Option<Checked<String>>) -> Option<String> {
         let (service, span) = self.name(service)?;
         let plain = service.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         let own = service == crate::scenario::GENERATOR_SERVICE;
@@ -108,7 +109,7 @@ impl Check<'_, '_> {
         }
     }
 
-    fn snapshots(&mut self, number: Option<Checked<Number>>) -> f64 {
+    pub(super) fn snapshots(&mut self, number: Option<Checked<Number>>) -> f64 {
         self.number_in(number, |v| (0.1..=100.0).contains(&v), "from 0.1 to 100 a second")
             .unwrap_or(SNAPSHOTS)
     }

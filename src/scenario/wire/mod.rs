@@ -3,6 +3,7 @@
 //! Tables are tagged by their key and never flattened, untagged or internally tagged: serde buffers those
 //! and loses the place of every error inside (toml-rs/toml#589).
 
+mod databases;
 mod load;
 mod one_or_many;
 mod request;
@@ -18,6 +19,7 @@ use super::Rate;
 use super::scalar::{Checked, Placed};
 use super::units::{Count, Number, Share, Time};
 
+pub(super) use databases::{Postgres, Redis};
 pub(super) use load::{
     ConstantArrivalRate, ConstantConnections, ConstantVus, Load, RampingArrivalRate, RampingVus,
 };
@@ -126,6 +128,10 @@ pub(super) struct Evidence {
     pub(super) pprof: Option<Vec<Placed<Pprof>>>,
     /// Pages of Prometheus text or OpenMetrics, scraped each period.
     pub(super) prometheus: Option<Vec<Placed<Prometheus>>>,
+    /// PostgreSQL servers.
+    pub(super) postgres: Option<Vec<Placed<Postgres>>>,
+    /// Redis servers.
+    pub(super) redis: Option<Vec<Placed<Redis>>>,
 }
 
 /// A Go service with `net/http/pprof`.
