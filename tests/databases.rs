@@ -11,8 +11,9 @@ use std::time::Duration;
 use loadprof::collect::preflight::{SourceCheck, check};
 use loadprof::collect::{postgres, redis};
 use loadprof::formats::postgres::plan::{Finding, findings, from_json};
-use loadprof::formats::postgres::{activity, lines, statements};
-use loadprof::formats::redis::{deltas, lines as redis_lines};
+use loadprof::formats::postgres::{activity, statements};
+use loadprof::formats::redis::deltas;
+use loadprof::run::databases;
 use loadprof::run::event::EventKind;
 use loadprof::scenario::{Address, EvidenceKind, EvidenceSource, Location};
 use loadprof::time::{RunTime, Window};
@@ -110,8 +111,8 @@ async fn postgres_tells_what_was_slow_and_who_waited() {
     counts(&run);
     plan(&run);
     waits(&run);
-    let (database, skipped) = lines::read::<lines::Database>(&run.read("db/orders-db/database.jsonl"));
-    assert!(skipped == 0 && database.len() >= 4, "{}", run.events());
+    let database = databases::postgres(run.dir.path(), "orders-db").database;
+    assert!(database.len() >= 4, "{}", run.events());
     let last = database.last().expect("lines");
     assert!(last.backends >= 3 && last.max_connections == 100 && last.counter("deadlocks") == Some(0.0));
     assert!(last.tables[0]["seq_scan"].as_u64().is_some_and(|n| n >= 120), "{:?}", last.tables);
@@ -122,9 +123,10 @@ async fn postgres_tells_what_was_slow_and_who_waited() {
 }
 
 fn counts(run: &Recording) {
-    let (lines, skipped) = lines::read::<lines::Statements>(&run.read("db/orders-db/statements.jsonl"));
-    assert_eq!(skipped, 0);
-    let uses = statements::between(&lines, whole());
+    assert_eq!(databases::postgres_services(run.dir.path()), ["orders-db"]);
+    let read = databases::postgres(run.dir.path(), "orders-db");
+    assert_eq!(read.skipped, 0);
+    let uses = statements::between(&read.statements, whole());
     assert!(uses.complete && uses.resets == 0 && uses.evicted == 0, "{uses:?}");
     let calls = |text: &str| {
         let found = uses.statements.iter().filter(|s| s.query == text);
@@ -144,7 +146,7 @@ fn counts(run: &Recording) {
 }
 
 fn plan(run: &Recording) {
-    let (plans, _) = lines::read::<lines::Plan>(&run.read("db/orders-db/plans.jsonl"));
+    let plans = databases::postgres(run.dir.path(), "orders-db").plans;
     let plan = plans.iter().find(|p| p.query == SLOW).expect("a plan of the scan");
     assert_eq!(plan.problem, None);
     let found = findings(&from_json(&plan.plan).expect("a plan"), &plan.tables);
@@ -159,8 +161,7 @@ fn plan(run: &Recording) {
 }
 
 fn waits(run: &Recording) {
-    let (samples, skipped) = lines::read::<lines::Activity>(&run.read("db/orders-db/activity.jsonl"));
-    assert_eq!(skipped, 0);
+    let samples = databases::postgres(run.dir.path(), "orders-db").activity;
     let pairs = activity::blocking(&samples, whole());
     let pair = pairs.first().expect("somebody waited");
     assert!(pair.waiter.starts_with("UPDATE orders SET note = $1"), "{pairs:?}");
@@ -219,20 +220,20 @@ async fn redis_tells_what_was_slow_and_who_waited() {
     tokio::join!(work, futures_util::future::join_all(blocked));
     run.finish().await;
 
-    let (info, skipped) = redis_lines::read::<redis_lines::Info>(&run.read("redis/cache/info.jsonl"));
-    let uses = deltas::between(&info, whole());
+    let read = databases::redis(run.dir.path(), "cache");
+    let uses = deltas::between(&read.info, whole());
     let calls = |name: &str| uses.commands.iter().find(|c| c.command == name).map_or(0, |c| c.calls);
-    let counted = [calls("get"), calls("set"), calls("keys"), calls("blpop"), uses.resets, skipped as u64];
+    let counted =
+        [calls("get"), calls("set"), calls("keys"), calls("blpop"), uses.resets, read.skipped as u64];
     assert_eq!(counted, [300, 201, 1, 2, 0, 0], "{uses:#?}");
     assert_eq!((uses.most_blocked, uses.commands[0].command.as_str()), (2, "keys"));
-    let slow = redis_lines::read::<redis_lines::Slow>(&run.read("redis/cache/slowlog.jsonl")).0;
+    let slow = &read.slow;
     let keys: Vec<_> = slow.iter().filter(|s| s.command == "keys" && s.usec >= 5000).collect();
     assert_eq!(keys.len(), 1, "the one before the run is not of the run: {slow:?}");
     let set = slow.iter().find(|s| s.command == "set").expect("noted");
     assert_eq!((set.key.as_deref(), set.arguments), (Some("user:*:cart"), 2));
-    let latency = redis_lines::read::<redis_lines::Latency>(&run.read("redis/cache/latency.jsonl")).0;
-    assert!(latency.iter().any(|l| l.event == "command" && l.max_ms >= 5), "{latency:?}");
-    let buckets = redis_lines::read::<redis_lines::Histograms>(&run.read("redis/cache/histograms.jsonl")).0;
+    assert!(read.latency.iter().any(|l| l.event == "command" && l.max_ms >= 5), "{:?}", read.latency);
+    let buckets = &read.histograms;
     let (first, last) = (buckets.first().expect("lines"), buckets.last().expect("lines"));
     let p99 = deltas::quantile_usec(first, last, "get", 0.99).expect("executed");
     assert!(p99 < 5000 && deltas::quantile_usec(first, last, "keys", 0.5).is_some_and(|q| q >= 5000));

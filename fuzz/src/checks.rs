@@ -128,7 +128,7 @@ pub fn database_lines(bytes: &[u8]) {
     let (lines, _) = redis::lines::read::<redis::lines::Histograms>(bytes);
     for pair in lines.windows(2) {
         for command in pair[1].commands.keys() {
-            redis::deltas::quantile_usec(&pair[0], &pair[1], command, 0.99);
+            let _ = redis::deltas::quantile_usec(&pair[0], &pair[1], command, 0.99);
         }
     }
     drop(redis::lines::sections(&String::from_utf8_lossy(bytes)));

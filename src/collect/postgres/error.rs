@@ -59,6 +59,11 @@ impl DbError {
         if connecting { Self::Connect(words) } else { Self::Broken(words) }
     }
 
+    /// Where JSON is not what it should be; never what stands there, which may be a literal.
+    pub(super) fn shape(error: &serde_json::Error) -> Self {
+        Self::Shape(format!("{:?} error in column {}", error.classify(), error.column()))
+    }
+
     /// Whether the connection can be used again after this.
     pub(super) const fn keeps_the_link(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::Shape(_))

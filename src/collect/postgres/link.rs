@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_postgres::{Client, Config, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -85,12 +85,6 @@ impl Source {
         format!("postgres://{host}:{port}/{database}")
     }
 
-    /// Name of the user that is connected as; empty if the dsn names none.
-    #[must_use]
-    pub fn user(&self) -> &str {
-        self.config.get_user().unwrap_or_default()
-    }
-
     /// A new connection.
     ///
     /// # Errors
@@ -100,8 +94,9 @@ impl Source {
         let outcome = tokio::time::timeout(CONNECT, connecting).await;
         let connected = outcome.map_err(|_| DbError::Timeout(CONNECT))?;
         let (client, connection) = connected.map_err(|e| DbError::of(&e, true, &self.secrets))?;
+        let mut driver = JoinSet::new();
         // Its end is seen by the next question.
-        let driver = tokio::spawn(async move { _ = connection.await });
+        driver.spawn(async move { _ = connection.await });
         Ok(Link { client, driver, secrets: self.secrets.clone() })
     }
 }
@@ -112,19 +107,14 @@ const NO_DSN: &str = "`dsn` is no address of PostgreSQL: write postgres://user:$
 /// A connection. Dropping it closes it.
 pub struct Link {
     client: Client,
-    driver: JoinHandle<()>,
+    /// Moves the bytes; ended when dropped.
+    driver: JoinSet<()>,
     secrets: Vec<String>,
 }
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").finish_non_exhaustive()
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.driver.abort();
     }
 }
 
@@ -138,7 +128,7 @@ impl Link {
     pub async fn rows<T: DeserializeOwned>(&self, sql: &str, limits: Limits) -> Result<Vec<T>, DbError> {
         let texts = self.texts(&alone(sql, limits.time), limits).await?;
         let parsed = texts.iter().map(|text| serde_json::from_str(text));
-        parsed.collect::<Result<_, _>>().map_err(|e| DbError::Shape(e.to_string()))
+        parsed.collect::<Result<_, _>>().map_err(|e| DbError::shape(&e))
     }
 
     /// First column of all rows of one or several statements, as text.
@@ -167,10 +157,9 @@ impl Link {
 
     /// Says goodbye, so that the server's log has nothing to complain of.
     pub(super) async fn close(self) {
-        let Self { client, driver, .. } = &self;
-        // The client's end closes the connection; `client` itself goes with `self`.
-        let _ = tokio::time::timeout(GOODBYE, client.simple_query("")).await;
-        driver.abort();
+        let Self { client, mut driver, .. } = self;
+        drop(client);
+        let _ = tokio::time::timeout(GOODBYE, driver.join_next()).await;
     }
 }
 

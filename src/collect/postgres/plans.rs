@@ -123,7 +123,7 @@ async fn explain(link: &Link, server: &Server, text: &str) -> Result<Value, DbEr
         explain_prepared(link, text).await
     };
     let rows = outcome?;
-    serde_json::from_str(&rows.concat()).map_err(|e| DbError::Shape(e.to_string()))
+    serde_json::from_str(&rows.concat()).map_err(|e| DbError::shape(&e))
 }
 
 /// Begins a transaction that changes nothing and waits for nobody.

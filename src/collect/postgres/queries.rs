@@ -28,8 +28,8 @@ pub const PROBE: &str = "SELECT row_to_json(loadprof_p) FROM (SELECT \
     pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS reads_all, \
     e.extversion AS extension, e.nspname AS schema, \
     (SELECT array_agg(a.attname::text) FROM pg_attribute a WHERE a.attnum > 0 AND NOT a.attisdropped \
-        AND a.attrelid = to_regclass(format('%I.pg_stat_statements', e.nspname))) AS columns, \
-    to_regclass(format('%I.pg_stat_statements_info', e.nspname)) IS NOT NULL AS has_info, \
+        AND a.attrelid = to_regclass(quote_ident(e.nspname) || '.pg_stat_statements')) AS columns, \
+    to_regclass(quote_ident(e.nspname) || '.pg_stat_statements_info') IS NOT NULL AS has_info, \
     EXISTS (SELECT FROM pg_settings WHERE name = 'pg_stat_statements.max') AS loaded, \
     current_setting('track_io_timing') = 'on' AS io_timing, \
     current_setting('track_activities') = 'on' AS activities, \

@@ -22,7 +22,7 @@ use crate::formats::postgres::statements::Key;
 use crate::time::nanos;
 
 /// Bounds of an answer.
-const ANSWER: Limits = Limits { rows: MOST_STATEMENTS + 1, bytes: 16 << 20, time: Duration::from_secs(3) };
+const ANSWER: Limits = Limits { rows: MOST_STATEMENTS + 1, bytes: 16 << 20, time: Duration::from_secs(2) };
 /// Least time between two snapshots of all statements.
 const STATEMENTS_APART: Duration = Duration::from_secs(5);
 /// Texts asked for at once.
