@@ -339,3 +339,55 @@ async fn preflight_names_what_is_off_and_the_line_that_turns_it_on() {
     let gone = checked_postgres(1, "a", PASSWORD, "b").await.facts.problem.expect("nobody there");
     assert!(gone.contains("could not connect"), "{gone}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_checks_who_answers() {
+    let (database, cache) = (servers::postgres(), servers::redis());
+    connect(database.port, "ready").await;
+    let dsn =
+        format!("postgres://postgres:{PASSWORD}@127.0.0.1:{}/postgres?sslmode=verify-full", database.tls);
+    let url = format!("rediss://:{PASSWORD}@127.0.0.1:{}", cache.tls);
+    let known = postgres::Source::new("db", &dsn, Some(&database.ca())).expect("an address");
+    let link = known.open().await.expect("a connection");
+    let limits = postgres::Limits { rows: 1, bytes: 1 << 16, time: MS(2000) };
+    let sql = "SELECT row_to_json(s) FROM (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()) s";
+    let rows: Vec<serde_json::Value> = link.rows(sql, limits).await.expect("a row");
+    assert_eq!(rows[0]["ssl"], true);
+    let known = redis::Source::new("cache", &url, Some(&cache.ca())).expect("an address");
+    words(&mut known.open().await.expect("a connection"), "PING").await;
+
+    let stranger = postgres::Source::new("db", &dsn, Some(&cache.ca())).expect("an address").open().await;
+    let refused = stranger.expect_err("another authority").to_string();
+    assert!(refused.contains("could not connect") && refused.contains("certificate"), "{refused}");
+    let stranger = redis::Source::new("cache", &url, Some(&database.ca())).expect("an address").open().await;
+    let refused = stranger.expect_err("another authority").to_string();
+    assert!(refused.contains("could not connect"), "{refused}");
+    eprintln!("{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_go_away_cost_their_evidence_and_nothing_else() {
+    let (database, cache) = (servers::postgres(), servers::redis());
+    connect(database.port, "ready").await;
+    let dsn = format!("postgres://postgres:{PASSWORD}@127.0.0.1:{}/postgres?sslmode=disable", database.port);
+    let settings = postgres::Settings { snapshots_per_second: 20.0, plans: true, period: MS(200), seed: 1 };
+    let mut collectors = postgres::collectors("orders-db", &dsn, None, settings).expect("collectors");
+    let settings = redis::Settings { period: MS(200), snapshots: true };
+    let url = redis_url(cache.port);
+    collectors.extend(redis::collectors("cache", &url, None, settings).expect("collectors"));
+    let mut run = Recording::start(collectors);
+    run.has("db/orders-db/activity.jsonl", 2).await;
+    run.has("db/orders-db/database.jsonl", 2).await;
+    run.has("redis/cache/info.jsonl", 2).await;
+    drop((database, cache));
+    tokio::time::sleep(MS(500)).await;
+    let took = run.finish().await;
+    eprintln!("without servers, finishing took {took:?}");
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    let events = run.events();
+    for collector in ["postgres/activity", "postgres/statements", "redis", "redis/profiles"] {
+        assert!(events.contains(&format!("\"collector\":\"{collector}\"")), "{collector}: {events}");
+    }
+    assert!(events.lines().count() < 20 && !events.contains(PASSWORD), "{events}");
+    assert!(databases::redis(run.dir.path(), "cache").info.len() >= 2);
+}

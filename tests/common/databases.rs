@@ -34,7 +34,28 @@ fn wait_for(port: u16) {
 pub struct Server {
     child: Child,
     pub port: u16,
-    _dir: tempfile::TempDir,
+    /// Port of TLS.
+    pub tls: u16,
+    dir: tempfile::TempDir,
+}
+
+impl Server {
+    /// The certificate that it shows, which is its own authority.
+    pub fn ca(&self) -> PathBuf {
+        self.dir.path().join("certificate.pem")
+    }
+}
+
+/// A certificate for 127.0.0.1 and its key, as files.
+fn certify(dir: &Path) {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    fs::write(dir.join("certificate.pem"), made.cert.pem()).expect("written");
+    fs::write(dir.join("key.pem"), made.signing_key.serialize_pem()).expect("written");
+}
+
+fn succeeds(command: &mut Command) {
+    let output = command.output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 impl Drop for Server {
@@ -73,17 +94,17 @@ fn as_postgres(program: &Path) -> Command {
 pub fn postgres() -> Server {
     let dir = tempfile::tempdir().expect("a folder");
     // Everybody may pass; what is inside belongs to the one who made it.
-    let open = |path: &Path| {
-        let status = Command::new("chmod").arg("777").arg(path).status();
-        assert!(status.is_ok_and(|s| s.success()));
-    };
-    open(dir.path());
+    succeeds(Command::new("chmod").arg("777").arg(dir.path()));
+    certify(dir.path());
     let (data, password, port) = (dir.path().join("data"), dir.path().join("password"), free_port());
     fs::write(&password, PASSWORD).expect("written");
     let mut initdb = as_postgres(&postgres_program("initdb"));
     initdb.arg("-D").arg(&data).args(["-U", "postgres", "--auth=scram-sha-256", "--no-sync", "-E", "UTF8"]);
-    let output = initdb.arg("--locale=C").arg("--pwfile").arg(&password).output().expect("initdb runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    succeeds(initdb.arg("--locale=C").arg("--pwfile").arg(&password));
+    // A key that others may read is refused.
+    let (certificate, key) = (dir.path().join("certificate.pem"), data.join("key.pem"));
+    succeeds(as_postgres(Path::new("cp")).arg(dir.path().join("key.pem")).arg(&key));
+    succeeds(as_postgres(Path::new("chmod")).arg("600").arg(&key));
     let mut server = as_postgres(&postgres_program("postgres"));
     server.arg("-D").arg(&data).arg("-k").arg(dir.path()).args(["-p", &port.to_string()]);
     for setting in [
@@ -95,26 +116,36 @@ pub fn postgres() -> Server {
     ] {
         server.args(["-c", setting]);
     }
+    server.args(["-c", "ssl=on", "-c"]).arg(format!("ssl_cert_file={}", certificate.display()));
+    server.arg("-c").arg(format!("ssl_key_file={}", key.display()));
     let child = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("postgres runs");
     wait_for(port);
-    Server { child, port, _dir: dir }
+    Server { child, port, tls: port, dir }
 }
 
 /// A Redis with a password, which notes commands and events of 5 ms.
 pub fn redis() -> Server {
-    let (dir, port) = (tempfile::tempdir().expect("a folder"), free_port());
+    let (dir, port, tls) = (tempfile::tempdir().expect("a folder"), free_port(), free_port());
+    certify(dir.path());
     let child = Command::new("redis-server")
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--requirepass", PASSWORD])
         .args(["--slowlog-log-slower-than", "5000", "--latency-monitor-threshold", "5"])
         // Makes many keys at once.
         .args(["--enable-debug-command", "local"])
+        .args(["--tls-port", &tls.to_string(), "--tls-auth-clients", "no"])
+        .arg("--tls-cert-file")
+        .arg(dir.path().join("certificate.pem"))
+        .arg("--tls-key-file")
+        .arg(dir.path().join("key.pem"))
+        .arg("--tls-ca-cert-file")
+        .arg(dir.path().join("certificate.pem"))
         .arg("--dir")
         .arg(dir.path())
         .stdout(Stdio::null())
         .spawn()
         .expect("redis-server runs");
     wait_for(port);
-    Server { child, port, _dir: dir }
+    Server { child, port, tls, dir }
 }
 
 /// A run folder with collectors at work.
