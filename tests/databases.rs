@@ -90,7 +90,7 @@ async fn prepare(port: u16) -> Client {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_tells_what_was_slow_and_who_waited() {
-    let server = servers::postgres();
+    let server = servers::postgres(false);
     let client = prepare(server.port).await;
     // What came before the run is not of the run.
     fast(&client, 100).await;
@@ -98,6 +98,7 @@ async fn postgres_tells_what_was_slow_and_who_waited() {
     let dsn = format!("postgres://watcher:{PASSWORD}@127.0.0.1:{}/postgres?sslmode=disable", server.port);
     let settings = postgres::Settings { snapshots_per_second: 20.0, plans: true, period: MS(500), seed: 1 };
     let collectors = postgres::collectors("orders-db", &dsn, None, settings).expect("collectors");
+    let began = std::time::Instant::now();
     let mut run = Recording::start(collectors);
     run.has("db/orders-db/statements.jsonl", 1).await;
     run.has("db/orders-db/activity.jsonl", 1).await;
@@ -117,6 +118,13 @@ async fn postgres_tells_what_was_slow_and_who_waited() {
     assert!(last.backends >= 3 && last.max_connections == 100 && last.counter("deadlocks") == Some(0.0));
     assert!(last.tables[0]["seq_scan"].as_u64().is_some_and(|n| n >= 120), "{:?}", last.tables);
     eprintln!("finishing took {took:?}");
+    let cost = "SELECT sum(total_exec_time)::float8, sum(calls)::int8 FROM pg_stat_statements \
+        WHERE query LIKE '%loadprof\\_%'";
+    let row = client.query_one(cost, &[]).await.expect("a row");
+    let (ms, asked): (f64, i64) = (row.get(0), row.get(1));
+    let share = ms / began.elapsed().as_secs_f64() / 10.0;
+    eprintln!("{asked} questions took the server {ms:.1} ms, {share:.2} % of one core");
+    assert!(share < 20.0, "twenty samples a second may not cost a fifth of a core");
     for text in [PASSWORD, SECRET, "collector-fault"] {
         assert_eq!(run.holding(text), Vec::<std::path::PathBuf>::new(), "{text}: {}", run.events());
     }
@@ -291,7 +299,7 @@ async fn checked_postgres(port: u16, user: &str, password: &str, database: &str)
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn preflight_names_what_is_off_and_the_line_that_turns_it_on() {
-    let server = servers::postgres();
+    let server = servers::postgres(false);
     let client = prepare(server.port).await;
     client.batch_execute("CREATE DATABASE bare").await.expect("a database");
     let other = format!("CREATE ROLE nobody LOGIN PASSWORD '{PASSWORD}'");
@@ -342,7 +350,7 @@ async fn preflight_names_what_is_off_and_the_line_that_turns_it_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tls_checks_who_answers() {
-    let (database, cache) = (servers::postgres(), servers::redis());
+    let (database, cache) = (servers::postgres(true), servers::redis());
     connect(database.port, "ready").await;
     let dsn =
         format!("postgres://postgres:{PASSWORD}@127.0.0.1:{}/postgres?sslmode=verify-full", database.tls);
@@ -367,7 +375,7 @@ async fn tls_checks_who_answers() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_that_go_away_cost_their_evidence_and_nothing_else() {
-    let (database, cache) = (servers::postgres(), servers::redis());
+    let (database, cache) = (servers::postgres(false), servers::redis());
     connect(database.port, "ready").await;
     let dsn = format!("postgres://postgres:{PASSWORD}@127.0.0.1:{}/postgres?sslmode=disable", database.port);
     let settings = postgres::Settings { snapshots_per_second: 20.0, plans: true, period: MS(200), seed: 1 };

@@ -71,8 +71,12 @@ impl Drop for Server {
     }
 }
 
-/// Programs of the newest PostgreSQL that Debian installed, or those on the path.
+/// Programs of the newest PostgreSQL that Debian installed, or those on the path; `LOADPROF_POSTGRES` names the
+/// folder of another version's.
 fn postgres_program(name: &str) -> PathBuf {
+    if let Some(dir) = std::env::var_os("LOADPROF_POSTGRES") {
+        return PathBuf::from(dir).join(name);
+    }
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let version = |p: &PathBuf| p.file_name().and_then(|n| n.to_str()?.parse::<u32>().ok());
     let newest = versions.map(|e| e.path()).max_by_key(version);
@@ -91,7 +95,7 @@ fn as_postgres(program: &Path) -> Command {
 }
 
 /// A cluster with `pg_stat_statements` loaded; its superuser is `postgres` with [`PASSWORD`].
-pub fn postgres() -> Server {
+pub fn postgres(tls: bool) -> Server {
     let dir = tempfile::tempdir().expect("a folder");
     // Everybody may pass; what is inside belongs to the one who made it.
     succeeds(Command::new("chmod").arg("777").arg(dir.path()));
@@ -116,8 +120,10 @@ pub fn postgres() -> Server {
     ] {
         server.args(["-c", setting]);
     }
-    server.args(["-c", "ssl=on", "-c"]).arg(format!("ssl_cert_file={}", certificate.display()));
-    server.arg("-c").arg(format!("ssl_key_file={}", key.display()));
+    if tls {
+        server.args(["-c", "ssl=on", "-c"]).arg(format!("ssl_cert_file={}", certificate.display()));
+        server.arg("-c").arg(format!("ssl_key_file={}", key.display()));
+    }
     let child = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("postgres runs");
     wait_for(port);
     Server { child, port, tls: port, dir }
