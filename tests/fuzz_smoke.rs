@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 // The checks are shared with the fuzz targets, which name the codecs by the same paths.
-use loadprof::formats;
+use loadprof::{formats, time};
 #[expect(unreachable_pub, reason = "public in the fuzz crate")]
 #[path = "../fuzz/src/checks.rs"]
 mod checks;
@@ -115,6 +115,22 @@ proptest! {
         let (release, kind) = (if old { "1.22" } else { "1.26" }, if quiet { "quiet" } else { "busy" });
         checks::gotrace(&apply(data(&format!("gotrace/go{release}-{kind}.trace")), &edits));
     }
+
+    #[test]
+    fn postgres_plan(edits in edits()) {
+        checks::postgres_plan(&apply(data("databases/plan.json"), &edits));
+    }
+
+    #[test]
+    fn postgres_statement(edits in edits()) {
+        checks::postgres_statement(&apply(data("databases/statements.sql"), &edits));
+    }
+
+    #[test]
+    fn database_lines(edits in edits(), file in 0_usize..4) {
+        let files = ["statements.jsonl", "activity.jsonl", "info.jsonl", "histograms.jsonl"];
+        checks::database_lines(&apply(data(&format!("databases/{}", files[file])), &edits));
+    }
 }
 
 proptest! {
@@ -155,4 +171,6 @@ fn the_checks_see_whole_files() {
         checks::otlp(&otlp_file(file, false));
         checks::otlp(&otlp_file(file, true));
     }
+    checks::postgres_plan(&data("databases/plan.json"));
+    checks::postgres_statement(&data("databases/statements.sql"));
 }

@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
-use crate::formats::{gotrace, hlog, openmetrics, otlp, pprof};
+use crate::formats::{gotrace, hlog, openmetrics, otlp, postgres, pprof, redis};
+use crate::time::{RunTime, Window};
 
 /// A profile that decodes keeps everything through the encoder; its views agree with its total and with each
 /// other; filters and pruning only take away.
@@ -215,4 +216,56 @@ fn packed(inside: &[u8]) -> String {
     packed.extend((body.len() as u32).to_be_bytes());
     packed.extend(body);
     format!("Tag=a,0.5,1.0,2.0,{}\n", STANDARD.encode(packed))
+}
+
+/// A plan that decodes has findings in words, and masking it takes every literal out at once.
+pub fn postgres_plan(bytes: &[u8]) {
+    let Ok(top) = postgres::plan::decode(bytes) else { return };
+    let size = |rows| postgres::lines::TableSize { rows, ..Default::default() };
+    for finding in postgres::plan::findings(&top, &[size(1e6)]) {
+        assert!(!finding.says().is_empty() && !finding.remedy().is_empty());
+    }
+    let mut masked = serde_json::from_slice(bytes).expect("it was JSON before");
+    postgres::plan::mask(&mut masked);
+    let mut again = masked.clone();
+    postgres::plan::mask(&mut again);
+    assert_eq!(again, masked);
+    assert_eq!(postgres::plan::from_json(&masked).expect("still a plan").walk().count(), top.walk().count());
+}
+
+/// A statement without its literals stays as it is when it is normalised again, and so does its fingerprint.
+pub fn postgres_statement(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let normal = postgres::statement::normalise(&text);
+    assert!(normal.len() <= postgres::statement::MAX_TEXT);
+    assert_eq!(postgres::statement::normalise(&normal), normal);
+    let quotes = normal.split('"').step_by(2).any(|outside| outside.contains('\''));
+    assert!(!quotes, "a quote outside of an identifier in {normal}");
+    assert!(postgres::statement::compared(&text).len() <= 16);
+    if postgres::statement::may_be_explained(&text) {
+        assert!(!text.trim_start().is_empty());
+    }
+    drop(redis::mask::masked(&bytes.split(|b| *b == b' ').collect::<Vec<_>>()));
+    assert!(redis::mask::pattern(bytes).len() <= 4 * bytes.len().min(128) + 1);
+}
+
+/// Whatever lines say, what is read from them adds up.
+pub fn database_lines(bytes: &[u8]) {
+    let window = Window::new(RunTime::ZERO, RunTime::from_nanos(u64::MAX));
+    let (lines, _) = postgres::lines::read::<postgres::lines::Statements>(bytes);
+    let uses = postgres::statements::between(&lines, window);
+    assert!(uses.snapshots <= lines.len());
+    let (lines, _) = postgres::lines::read::<postgres::lines::Activity>(bytes);
+    let shares = postgres::activity::shares(&lines, window);
+    assert_eq!(shares.statements.iter().map(|s| s.seen).sum::<u64>(), shares.active);
+    drop(postgres::activity::blocking(&lines, window));
+    let (lines, _) = redis::lines::read::<redis::lines::Info>(bytes);
+    drop(redis::deltas::between(&lines, window));
+    let (lines, _) = redis::lines::read::<redis::lines::Histograms>(bytes);
+    for pair in lines.windows(2) {
+        for command in pair[1].commands.keys() {
+            let _ = redis::deltas::quantile_usec(&pair[0], &pair[1], command, 0.99);
+        }
+    }
+    drop(redis::lines::sections(&String::from_utf8_lossy(bytes)));
 }

@@ -8,5 +8,9 @@ pub mod hlog;
 pub mod openmetrics;
 #[path = "../../src/formats/otlp/mod.rs"]
 pub mod otlp;
+#[path = "../../src/formats/postgres/mod.rs"]
+pub mod postgres;
 #[path = "../../src/formats/pprof/mod.rs"]
 pub mod pprof;
+#[path = "../../src/formats/redis/mod.rs"]
+pub mod redis;

@@ -76,6 +76,12 @@ pub enum SetupError {
     /// The HTTP client refused its settings.
     #[error("the HTTP client cannot be set up: {0}")]
     Client(String),
+    /// The address of a database. It is not shown: it may hold a password.
+    #[error("{0}")]
+    Address(&'static str),
+    /// The settings of TLS.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
 }
 
 /// Fetches from one evidence source.

@@ -6,21 +6,26 @@ mod fetch_error;
 mod go_pprof;
 pub mod health;
 pub mod http;
+mod journal;
 mod logs;
 pub mod mask;
 mod otlp;
 mod pace;
+pub mod postgres;
 mod pprof;
 pub mod preflight;
 mod process;
 mod prometheus;
 mod recorder;
+pub mod redis;
+mod session;
 mod snapshots;
 mod sources;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod tls;
 pub mod unread;
 
 use std::future::Future;

@@ -5,6 +5,8 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
+use crate::time::{RunTime, nanos};
+
 /// A fetch may take this share of the interval before the pace is slowed.
 const COSTLY: f64 = 0.20;
 /// Below this share, the pace is let go faster again; far enough from [`COSTLY`] not to swing.
@@ -88,6 +90,13 @@ impl Pace {
         self.observed = 0;
         Some(Change { interval: next, why })
     }
+}
+
+/// The first multiple of the period after a moment: a scrape that took too long leaves some out, later ones
+/// stay aligned with the periods of the load.
+pub(super) fn next_multiple(after: RunTime, period: Duration) -> RunTime {
+    let period = nanos(period).max(1);
+    RunTime::from_nanos((after.as_nanos() / period + 1).saturating_mul(period))
 }
 
 /// Pause after failures in a row: doubling from 0.25 s to 10 s.

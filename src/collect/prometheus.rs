@@ -5,10 +5,11 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::http::{Fetched, Limits};
+use super::pace::next_multiple;
 use super::recorder::{Endpoint, Recorder};
 use super::{Collector, Context};
 use crate::run::layout;
-use crate::time::{RunTime, nanos};
+use crate::time::nanos;
 
 /// Largest page.
 pub(super) const BYTES: usize = 16 << 20;
@@ -66,17 +67,10 @@ impl Scrapes {
     }
 }
 
-/// The first multiple of the period after a moment: a scrape that took too long leaves some out, later ones
-/// stay aligned with the periods of the load.
-pub(super) fn next_multiple(after: RunTime, period: Duration) -> RunTime {
-    let period = nanos(period).max(1);
-    RunTime::from_nanos((after.as_nanos() / period + 1).saturating_mul(period))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::MILLISECOND;
+    use crate::time::{MILLISECOND, RunTime};
 
     #[test]
     fn scrapes_fall_on_multiples_of_the_period() {

@@ -1,22 +1,18 @@
-//! What all collectors share while they record: fetching until the run ends, keeping bytes, telling faults.
+//! What all collectors over HTTP share while they record: fetching until the run ends.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::sync::watch;
 use url::Url;
 
 use super::fetch_error::FetchError;
 use super::http::{Fetched, Fetcher, Limits};
 use super::mask::masked;
-use super::pace::{Backoff, Change};
-use crate::run::event::EventKind;
+use super::session::Session;
 use crate::run::writer::RunWriter;
-use crate::time::{RunTime, nanos};
 
-/// Time between two fault events of one collector.
-const FAULTS_APART: Duration = Duration::from_secs(10);
 /// Time limit of the last fetch after the load has ended.
 const LAST: Duration = Duration::from_millis(900);
 
@@ -39,15 +35,24 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// One collector at work.
+/// One collector over HTTP at work.
 pub(super) struct Recorder {
-    out: RunWriter,
-    stop: watch::Receiver<bool>,
-    service: String,
-    /// None where nothing is fetched.
-    fetcher: Option<Fetcher>,
-    backoff: Backoff,
-    faults: Faults,
+    session: Session,
+    endpoint: Endpoint,
+}
+
+impl Deref for Recorder {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}
+
+impl DerefMut for Recorder {
+    fn deref_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
 }
 
 impl Recorder {
@@ -58,63 +63,8 @@ impl Recorder {
         endpoint: Endpoint,
         collector: String,
     ) -> Self {
-        let Endpoint { service, fetcher, .. } = endpoint;
-        Self { fetcher: Some(fetcher), ..Self::on_host(out, stop, &service, collector) }
-    }
-
-    /// Of something on this machine, which is not fetched.
-    pub(super) fn on_host(
-        out: RunWriter,
-        stop: watch::Receiver<bool>,
-        service: &str,
-        collector: String,
-    ) -> Self {
-        let (service, backoff) = (service.to_owned(), Backoff::default());
-        Self { out, stop, service, fetcher: None, backoff, faults: Faults::new(collector) }
-    }
-
-    /// Whether recording is over: the load ended, or the disk is full.
-    pub(super) fn over(&self) -> bool {
-        self.stopping() || self.out.stopped().is_some()
-    }
-
-    /// Whether the load has ended. A sender that is gone counts: nobody could say it any more.
-    fn stopping(&self) -> bool {
-        *self.stop.borrow() || self.stop.has_changed().is_err()
-    }
-
-    /// Resolves when the load has ended.
-    pub(super) async fn stopped(&self) {
-        // An error means that the sender is gone: see `stopping`.
-        let _ = self.stop.clone().wait_for(|stop| *stop).await;
-    }
-
-    /// The present moment of the run.
-    pub(super) fn now(&self) -> RunTime {
-        self.out.clock().now()
-    }
-
-    /// A moment of the run.
-    pub(super) fn at(&self, moment: Instant) -> RunTime {
-        self.out.clock().at(moment)
-    }
-
-    /// Waits for a moment, or for the end of the load.
-    pub(super) async fn sleep_until(&self, moment: Instant) {
-        tokio::select! {
-            () = tokio::time::sleep_until(moment.into()) => {}
-            () = self.stopped() => {}
-        }
-    }
-
-    /// Waits for the next attempt: `gap` after a success, longer after failures.
-    pub(super) async fn sleep(&self, gap: Duration) {
-        self.sleep_until(Instant::now() + gap.max(self.backoff.pause())).await;
-    }
-
-    /// Pause that failures in a row ask for; zero after a success.
-    pub(super) fn pause(&self) -> Duration {
-        self.backoff.pause()
+        let session = Session::new(out, stop, endpoint.service.clone(), collector);
+        Self { session, endpoint }
     }
 
     /// Fetches data. None: it failed (told as an event, see [`Self::pause`]) or the load ended meanwhile.
@@ -129,7 +79,7 @@ impl Recorder {
         limits: Limits,
         finish_by: Instant,
     ) -> Option<Fetched> {
-        let fetcher = self.fetcher.clone()?;
+        let fetcher = self.endpoint.fetcher.clone();
         let mut fetch = std::pin::pin!(fetcher.fetch_data(url, limits));
         let outcome = tokio::select! {
             outcome = &mut fetch => Some(outcome),
@@ -140,7 +90,7 @@ impl Recorder {
 
     /// The last fetch, when the load has ended: short, and not given up because of that.
     pub(super) async fn fetch_last(&mut self, url: &Url, bytes: usize) -> Option<Fetched> {
-        let fetcher = self.fetcher.clone()?;
+        let fetcher = self.endpoint.fetcher.clone();
         let outcome = fetcher.fetch_data(url, Limits { bytes, time: LAST }).await;
         self.judge(outcome)
     }
@@ -148,121 +98,18 @@ impl Recorder {
     fn judge(&mut self, outcome: Result<Fetched, FetchError>) -> Option<Fetched> {
         match outcome {
             Ok(fetched) => {
-                self.backoff.succeeded();
+                self.succeeded();
                 Some(fetched)
             }
             Err(error) => {
-                self.backoff.failed();
-                self.fault(&error.to_string());
+                self.failed(&error.to_string());
                 None
             }
         }
     }
 
-    /// Writes a file of the run folder; false if it was refused. A full disk ends all recording and is told
-    /// once, by whoever ran the run; other refusals become events.
-    pub(super) async fn keep(&mut self, rel: String, body: Bytes) -> bool {
-        let out = self.out.clone();
-        // Writing may wait for the disk: not on a thread that serves other collectors.
-        let written = tokio::task::spawn_blocking(move || out.put(&rel, &body)).await;
-        match written {
-            Ok(Ok(())) => true,
-            Ok(Err(error)) => {
-                if self.out.stopped().is_none() {
-                    self.backoff.failed();
-                    self.fault(&error.to_string());
-                }
-                false
-            }
-            // The runtime is being shut down.
-            Err(_) => false,
-        }
-    }
-
-    /// Tells a change of pace.
-    pub(super) fn tell_pace(&self, change: Change) {
-        self.out.event(EventKind::CollectorSlowed {
-            service: self.service.clone(),
-            collector: self.faults.collector.clone(),
-            interval_nanos: nanos(change.interval),
-            why: change.why,
-        });
-    }
-
-    /// Tells an event of another kind.
-    pub(super) fn tell(&self, event: EventKind) {
-        self.out.event(event);
-    }
-
-    /// Tells a fault, at most one in ten seconds.
-    pub(super) fn fault(&mut self, problem: &str) {
-        if let Some(words) = self.faults.admit(problem, Instant::now()) {
-            self.tell_fault(words);
-        }
-    }
-
     /// Ends recording: faults that were held back are told with their number.
-    pub(super) fn finish(mut self) {
-        if let Some(words) = self.faults.held_back() {
-            self.tell_fault(words);
-        }
-    }
-
-    fn tell_fault(&self, problem: String) {
-        self.out.event(EventKind::CollectorFault {
-            service: self.service.clone(),
-            collector: self.faults.collector.clone(),
-            problem,
-        });
-    }
-}
-
-/// Keeps a source that fails ten times a second from flooding the events.
-struct Faults {
-    collector: String,
-    told: Option<Instant>,
-    held: u64,
-    latest: String,
-}
-
-impl Faults {
-    fn new(collector: String) -> Self {
-        Self { collector, told: None, held: 0, latest: String::new() }
-    }
-
-    /// The words to tell now; none if it is too soon.
-    fn admit(&mut self, problem: &str, now: Instant) -> Option<String> {
-        if self.told.is_some_and(|told| now.saturating_duration_since(told) < FAULTS_APART) {
-            self.held += 1;
-            problem.clone_into(&mut self.latest);
-            return None;
-        }
-        self.told = Some(now);
-        let held = std::mem::take(&mut self.held);
-        Some(if held == 0 { problem.to_owned() } else { format!("{problem} (and {held} faults before)") })
-    }
-
-    fn held_back(&mut self) -> Option<String> {
-        let held = std::mem::take(&mut self.held);
-        (held > 0).then(|| format!("{} (the last of {held} faults not told)", self.latest))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn faults_are_told_first_then_one_in_ten_seconds_with_their_number() {
-        let mut faults = Faults::new("x".into());
-        let start = Instant::now();
-        let at = |s| start + Duration::from_secs(s);
-        assert_eq!(faults.admit("a", at(0)).as_deref(), Some("a"));
-        assert_eq!(faults.admit("b", at(1)), None);
-        assert_eq!(faults.admit("c", at(9)), None);
-        assert_eq!(faults.admit("d", at(11)).as_deref(), Some("d (and 2 faults before)"));
-        assert_eq!(faults.held_back(), None);
-        assert_eq!(faults.admit("e", at(12)), None);
-        assert_eq!(faults.held_back().as_deref(), Some("e (the last of 1 faults not told)"));
+    pub(super) fn finish(self) {
+        self.session.finish();
     }
 }

@@ -7,9 +7,9 @@ use url::Url;
 
 use super::http::{Fetcher, SetupError};
 use super::recorder::Endpoint;
-use super::{Collector, go_pprof, logs, otlp, pprof, process, prometheus};
+use super::{Collector, go_pprof, logs, otlp, postgres, pprof, process, prometheus, redis};
 use crate::run::manifest::SourceFacts;
-use crate::scenario::{EvidenceKind, EvidenceSource, Location, Scenario};
+use crate::scenario::{Address, EvidenceKind, EvidenceSource, Location, Scenario};
 
 /// Why an evidence source cannot be recorded at all.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +60,9 @@ pub(super) fn key(source: &EvidenceSource) -> String {
 /// If the path does not join, or the scheme is neither http nor https.
 pub fn resolve(source: &EvidenceSource, base: &Url) -> Result<Url, CollectError> {
     let url = match &source.location {
+        Location::Database(_) => {
+            return Err(CollectError::Scheme { name: key(source), scheme: source.kind.name().into() });
+        }
         Location::Url(url) => url.clone(),
         Location::OnTarget(path) => base.join(path).map_err(|e| CollectError::Url {
             name: key(source),
@@ -106,6 +109,10 @@ pub fn collectors_for(
             all.push(collector);
             continue;
         }
+        if let Location::Database(address) = &source.location {
+            all.extend(databases(source, address, scenario, index)?);
+            continue;
+        }
         let endpoint = endpoint(source, base)?;
         let known = facts.get(&key(source)).filter(|f| f.reachable);
         let on = |kind: &str| known.is_none_or(|f| f.gives.iter().any(|g| g == kind));
@@ -129,7 +136,11 @@ pub fn collectors_for(
             EvidenceKind::Prometheus => {
                 all.push(Box::new(prometheus::Scrapes { endpoint, period: scenario.detect.period }));
             }
-            EvidenceKind::Process(_) | EvidenceKind::Logs { .. } | EvidenceKind::Otlp { .. } => {}
+            EvidenceKind::Process(_)
+            | EvidenceKind::Logs { .. }
+            | EvidenceKind::Otlp { .. }
+            | EvidenceKind::Postgres { .. }
+            | EvidenceKind::Redis { .. } => {}
         }
     }
     Ok(all)
@@ -146,6 +157,33 @@ fn not_fetched(source: &EvidenceSource, period: Duration) -> Option<Box<dyn Coll
             Some(Box::new(otlp::Receiver { grpc: *grpc, http: *http, budget: *budget, linger: *linger }))
         }
         EvidenceKind::Logs { files } => Some(Box::new(logs::LogFiles { service, files: files.clone() })),
-        EvidenceKind::GoPprof { .. } | EvidenceKind::Pprof { .. } | EvidenceKind::Prometheus => None,
+        EvidenceKind::GoPprof { .. }
+        | EvidenceKind::Pprof { .. }
+        | EvidenceKind::Prometheus
+        | EvidenceKind::Postgres { .. }
+        | EvidenceKind::Redis { .. } => None,
     }
+}
+
+/// The collectors of one source that is no HTTP.
+fn databases(
+    source: &EvidenceSource,
+    address: &Address,
+    scenario: &Scenario,
+    index: usize,
+) -> Result<Vec<Box<dyn Collector>>, CollectError> {
+    let (service, address, ca) = (&source.service, address.expose(), source.ca.as_deref());
+    let period = scenario.detect.period;
+    let made = match source.kind {
+        EvidenceKind::Postgres { snapshots_per_second, plans } => {
+            let seed = scenario.load.seed.wrapping_add(index as u64);
+            let settings = postgres::Settings { snapshots_per_second, plans, period, seed };
+            postgres::collectors(service, address, ca, settings)
+        }
+        EvidenceKind::Redis { snapshots } => {
+            redis::collectors(service, address, ca, redis::Settings { period, snapshots })
+        }
+        _ => Ok(Vec::new()),
+    };
+    made.map_err(|problem| CollectError::Setup { name: key(source), problem })
 }

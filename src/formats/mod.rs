@@ -6,4 +6,6 @@ pub mod kernel;
 pub mod logline;
 pub mod openmetrics;
 pub mod otlp;
+pub mod postgres;
 pub mod pprof;
+pub mod redis;

@@ -1,6 +1,7 @@
 //! The run folder: the one seam between recording and analysis.
 
 mod counters;
+pub mod databases;
 pub mod event;
 mod files;
 pub mod history;

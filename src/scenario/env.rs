@@ -86,7 +86,7 @@ fn is_fact(path: &[&str]) -> bool {
         "request" | "journey" | "setup" | "teardown" => {
             !path.contains(&"headers") && (REQUEST.contains(&last) || path.contains(&"thresholds"))
         }
-        "evidence" => !matches!(last, "url" | "ca") && !path.contains(&"headers"),
+        "evidence" => !matches!(last, "url" | "dsn" | "ca") && !path.contains(&"headers"),
         _ => false,
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::Address;
+
 /// A place evidence comes from.
 #[derive(Clone, Debug)]
 pub struct EvidenceSource {
@@ -28,6 +30,8 @@ pub enum Location {
     Url(Url),
     /// Relative to the target's address, beginning with a slash.
     OnTarget(String),
+    /// Not over HTTP: only the kind itself understands it.
+    Database(Address),
     /// On this machine; the kind says what.
     OnHost,
 }
@@ -63,6 +67,18 @@ pub enum EvidenceKind {
         /// Time that it listens on after the load.
         linger: Duration,
     },
+    /// A PostgreSQL server.
+    Postgres {
+        /// Samples of `pg_stat_activity` per second.
+        snapshots_per_second: f64,
+        /// Whether plans are asked for.
+        plans: bool,
+    },
+    /// A Redis server.
+    Redis {
+        /// Whether it keeps profiles of traces.
+        snapshots: bool,
+    },
     /// The service's process, its control group and this machine, each period.
     Process(TargetProcess),
     /// What the service writes into its log files.
@@ -92,6 +108,8 @@ impl EvidenceKind {
             Self::Pprof { .. } => "pprof",
             Self::Prometheus => "prometheus",
             Self::Otlp { .. } => "otlp",
+            Self::Postgres { .. } => "postgres",
+            Self::Redis { .. } => "redis",
             Self::Process(_) => "process",
             Self::Logs { .. } => "logs",
         }

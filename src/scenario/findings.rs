@@ -95,8 +95,7 @@ impl Finding {
             return Problem { origin, key: String::new(), found: String::new(), message: self.message };
         }
         let key = path_of(tree, &self.span);
-        // A proxy's address that is not understood may hold credentials anywhere.
-        let secret = is_secret(key.split('.').map(|key| key.trim_matches('"'))) || key == "target.proxy";
+        let secret = is_secret(key.split('.').map(|key| key.trim_matches('"'))) || is_address(&key);
         let origin = match source.place(&self.span) {
             Place::Override(text) => Origin::Override(mask_override(text)),
             Place::File { line, column, text, width } => {
@@ -111,6 +110,13 @@ impl Finding {
         let found = if shows_value { shorten(&mask_within(source.slice(&self.span))) } else { String::new() };
         Problem { origin, key, found, message: self.message }
     }
+}
+
+/// Addresses of proxies and databases: one that is not understood may hold credentials anywhere.
+fn is_address(key: &str) -> bool {
+    key == "target.proxy"
+        || key.ends_with(".dsn")
+        || (key.starts_with("evidence.redis") && key.ends_with(".url"))
 }
 
 fn shorten(value: &str) -> String {

@@ -3,6 +3,7 @@
 //! The TOML wire types are private to this module; what leaves it has been checked, so nobody behind it
 //! checks again.
 
+mod address;
 mod arrivals;
 mod check;
 mod env;
@@ -34,6 +35,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use address::Address;
 pub use arrivals::Arrivals;
 pub use env::EnvPolicy;
 pub use error::{MAX_PROBLEMS, Origin, Problem, ScenarioError};

@@ -56,8 +56,8 @@ pub(super) fn is_secret<'k>(path: impl IntoIterator<Item = &'k str>) -> bool {
 /// Whether the value at a path of keys is sent as an address or a body, which may hold secrets by its own
 /// syntax.
 fn is_sent(path: &[&str]) -> bool {
-    const SENT: [&str; 10] =
-        ["get", "post", "put", "patch", "delete", "head", "options", "url", "proxy", "body"];
+    const SENT: [&str; 11] =
+        ["get", "post", "put", "patch", "delete", "head", "options", "url", "proxy", "dsn", "body"];
     path.last().is_some_and(|key| SENT.contains(key)) && !path.contains(&"headers")
 }
 
@@ -92,6 +92,10 @@ pub(super) fn is_plain(text: &str) -> bool {
 /// The text that may be kept of the value at a path of keys; none if it may be kept as it is.
 pub(super) fn masked_at(path: &[&str], text: &str) -> Option<String> {
     if is_secret(path.iter().copied()) {
+        return is_plain(text).then(|| MASK.to_owned());
+    }
+    if path.last() == Some(&"dsn") && !text.contains("://") {
+        // `password=..` may stand anywhere in it, in quotes of its own.
         return is_plain(text).then(|| MASK.to_owned());
     }
     if !is_sent(path) {
@@ -147,6 +151,9 @@ mod tests {
             ("target.keep-alive=false", "target.keep-alive=false"),
             ("load.rate=200/s", "load.rate=200/s"),
             ("my-token", "***"),
+            ("evidence.postgres.0.dsn=host=h password=x", "evidence.postgres.0.dsn=***"),
+            ("evidence.postgres.0.dsn=postgres://a:b@h/d", "evidence.postgres.0.dsn=postgres://masked@h/d"),
+            ("evidence.redis.0.url=redis://:b@h:1", "evidence.redis.0.url=redis://masked@h:1"),
             ("target.auth.bearer=abc", "target.auth.bearer=***"),
             ("target.auth={ bearer = \"abc\" }", "target.auth={ bearer = \"***\" }"),
             ("target.auth={ bearer = \"${T}\" }", "target.auth={ bearer = \"${T}\" }"),

@@ -1,5 +1,6 @@
 //! Scenario files as people write them, right and wrong.
 
+mod databases;
 mod otlp;
 mod script;
 mod transport;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::recorder::Recorder;
+use super::session::Session;
 use super::{Collector, Context};
 use crate::run::layout;
 use crate::run::writer::{RunError, RunWriter};
@@ -72,30 +72,30 @@ struct Looked {
 impl LogFiles {
     async fn record(self: Box<Self>, context: Context) {
         let out = context.out.clone();
-        let mut recorder = Recorder::on_host(context.out, context.stop, &self.service, self.name());
+        let mut session = Session::new(context.out, context.stop, self.service.clone(), self.name());
         let mut logs: Option<Vec<Log>> = Some(self.logs());
         let mut left = BUDGET;
         while let Some(open) = logs.take() {
-            let last = recorder.over();
+            let last = session.over();
             // Reading and writing may wait for the disk: not on a thread that serves other collectors.
-            let (out, now) = (out.clone(), recorder.now());
+            let (out, now) = (out.clone(), session.now());
             let Ok((open, looked)) = tokio::task::spawn_blocking(move || look(open, &out, now, left)).await
             else {
                 break;
             };
-            looked.problems.iter().for_each(|p| recorder.fault(p));
+            looked.problems.iter().for_each(|p| session.fault(p));
             left = left.saturating_sub(looked.bytes);
             if left == 0 {
-                recorder.fault(&format!("{BUDGET} bytes of log lines were kept: those that follow are not"));
+                session.fault(&format!("{BUDGET} bytes of log lines were kept: those that follow are not"));
                 break;
             }
             if last {
                 break;
             }
             logs = Some(open);
-            recorder.sleep_until(Instant::now() + LOOK).await;
+            session.sleep_until(Instant::now() + LOOK).await;
         }
-        recorder.finish();
+        session.finish();
     }
 
     fn logs(&self) -> Vec<Log> {

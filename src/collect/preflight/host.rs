@@ -30,7 +30,9 @@ pub(super) fn place(source: &EvidenceSource) -> Option<String> {
         EvidenceKind::GoPprof { .. }
         | EvidenceKind::Pprof { .. }
         | EvidenceKind::Prometheus
-        | EvidenceKind::Otlp { .. } => None,
+        | EvidenceKind::Otlp { .. }
+        | EvidenceKind::Postgres { .. }
+        | EvidenceKind::Redis { .. } => None,
     }
 }
 
@@ -48,7 +50,9 @@ pub(super) async fn ask(kind: &EvidenceKind, check: &mut SourceCheck) {
         EvidenceKind::GoPprof { .. }
         | EvidenceKind::Pprof { .. }
         | EvidenceKind::Prometheus
-        | EvidenceKind::Otlp { .. } => {}
+        | EvidenceKind::Otlp { .. }
+        | EvidenceKind::Postgres { .. }
+        | EvidenceKind::Redis { .. } => {}
     }
 }
 

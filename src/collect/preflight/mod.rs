@@ -1,6 +1,7 @@
 //! Asks every evidence source before any load is sent: what it gives, what is switched
 //! off, and the line that switches it on.
 
+mod databases;
 mod go_pprof;
 mod host;
 mod otlp;
@@ -18,7 +19,7 @@ use super::recorder::Endpoint;
 use super::sources::{endpoint, key, resolve};
 use crate::formats::pprof::Profile;
 use crate::run::manifest::{SourceFacts, SwitchedOff};
-use crate::scenario::{EvidenceKind, EvidenceSource};
+use crate::scenario::{EvidenceKind, EvidenceSource, Location};
 
 /// Time that the check of one source may take in all.
 const BUDGET: Duration = Duration::from_secs(5);
@@ -53,6 +54,9 @@ impl SourceCheck {
 /// Asks one source what it gives. `base` is the target's address. Takes five seconds at the most; what goes
 /// wrong is in [`SourceFacts::problem`].
 pub async fn check(source: &EvidenceSource, base: &Url) -> SourceCheck {
+    if let Location::Database(address) = &source.location {
+        return databases::check(source, address).await;
+    }
     let url = host::place(source)
         .unwrap_or_else(|| resolve(source, base).map(|u| masked(&u)).unwrap_or_else(|_| key(source)));
     let mut check = SourceCheck {
@@ -91,7 +95,11 @@ async fn ask(source: &EvidenceSource, probe: &Probe, check: &mut SourceCheck) {
         EvidenceKind::Pprof { .. } => pprof::ask(probe, check).await,
         EvidenceKind::Prometheus => prometheus::ask(source, probe, check).await,
         // Asked without a probe, see `check`.
-        EvidenceKind::Process(_) | EvidenceKind::Logs { .. } | EvidenceKind::Otlp { .. } => Ok(()),
+        EvidenceKind::Process(_)
+        | EvidenceKind::Logs { .. }
+        | EvidenceKind::Otlp { .. }
+        | EvidenceKind::Postgres { .. }
+        | EvidenceKind::Redis { .. } => Ok(()),
     };
     match outcome {
         Ok(()) => check.facts.reachable = true,

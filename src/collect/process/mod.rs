@@ -16,8 +16,8 @@ use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::prometheus::next_multiple;
-use super::recorder::Recorder;
+use super::pace::next_multiple;
+use super::session::Session;
 use super::{Collector, Context};
 use crate::run::layout;
 use crate::scenario::TargetProcess;
@@ -51,30 +51,30 @@ impl Collector for ProcessLooks {
 impl ProcessLooks {
     async fn record(self: Box<Self>, context: Context) {
         let clock = context.out.clock();
-        let mut recorder = Recorder::on_host(context.out, context.stop, &self.service, self.name());
+        let mut session = Session::new(context.out, context.stop, self.service.clone(), self.name());
         let mut watch = None;
-        while !recorder.over() {
-            watch = self.look(&mut recorder, watch).await;
-            recorder.sleep_until(clock.instant(next_multiple(recorder.now(), self.period))).await;
+        while !session.over() {
+            watch = self.look(&mut session, watch).await;
+            session.sleep_until(clock.instant(next_multiple(session.now(), self.period))).await;
         }
         // Counters of the last, unfinished period.
-        self.look(&mut recorder, watch).await;
-        recorder.finish();
+        self.look(&mut session, watch).await;
+        session.finish();
     }
 
     /// One look, with the processes found anew if there are none or they have ended.
-    async fn look(&self, recorder: &mut Recorder, watch: Option<Watch>) -> Option<Watch> {
-        let at = recorder.now();
+    async fn look(&self, session: &mut Session, watch: Option<Watch>) -> Option<Watch> {
+        let at = session.now();
         let which = self.which.clone();
         // A machine with many processes or sockets takes its time: not on a thread that serves other collectors.
         let looked = tokio::task::spawn_blocking(move || look(&which, watch)).await;
         match looked.ok()? {
             Ok((watch, samples)) => {
-                recorder.keep(layout::host(&self.service, at), page::page(&samples).into()).await;
+                session.keep(layout::host(&self.service, at), page::page(&samples).into()).await;
                 Some(watch)
             }
             Err(problem) => {
-                recorder.fault(&problem);
+                session.fault(&problem);
                 None
             }
         }

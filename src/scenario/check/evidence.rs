@@ -53,6 +53,7 @@ impl Check<'_, '_> {
         for (wire, span) in wire.otlp.into_iter().flatten().map(Placed::into_parts) {
             sources.push((self.otlp(wire), span));
         }
+        sources.extend(self.databases(wire.postgres, wire.redis));
         sources.sort_by_key(|(_, span)| span.start);
         self.each_once(&sources);
         sources.into_iter().filter_map(|(source, _)| source).collect()
@@ -126,7 +127,7 @@ impl Check<'_, '_> {
         }
     }
 
-    fn snapshots(&mut self, number: Option<Checked<Number>>) -> f64 {
+    pub(super) fn snapshots(&mut self, number: Option<Checked<Number>>) -> f64 {
         self.number_in(number, |v| (0.1..=100.0).contains(&v), "from 0.1 to 100 a second")
             .unwrap_or(SNAPSHOTS)
     }

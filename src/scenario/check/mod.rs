@@ -2,6 +2,7 @@
 
 mod answer;
 mod auth;
+mod databases;
 mod evidence;
 mod feeder;
 mod host;
@@ -249,6 +250,11 @@ impl Check<'_, '_> {
         if !present {
             self.findings.place(span, format_args!("`{key}` is missing: write e.g. {example}"));
         }
+    }
+
+    /// Whether a value was taken out of the copy in a run folder.
+    fn is_masked(&self, text: &str) -> bool {
+        self.around.policy == EnvPolicy::Keep && text == super::MASK
     }
 
     /// Whether a value is incomplete only because a variable of the run is missing now.

@@ -3,6 +3,7 @@
 //! Tables are tagged by their key and never flattened, untagged or internally tagged: serde buffers those
 //! and loses the place of every error inside (toml-rs/toml#589).
 
+mod databases;
 mod host;
 mod load;
 mod one_or_many;
@@ -19,6 +20,7 @@ use super::Rate;
 use super::scalar::{Checked, Placed};
 use super::units::{Count, Number, Share, Size, Time};
 
+pub(super) use databases::{Postgres, Redis};
 pub(super) use host::{Logs, Process};
 pub(super) use load::{
     ConstantArrivalRate, ConstantConnections, ConstantVus, Load, RampingArrivalRate, RampingVus,
@@ -134,6 +136,10 @@ pub(super) struct Evidence {
     pub(super) logs: Option<Vec<Placed<Logs>>>,
     /// A receiver of spans, log records and metrics that services send themselves (OpenTelemetry); one at most.
     pub(super) otlp: Option<Vec<Placed<Otlp>>>,
+    /// PostgreSQL servers.
+    pub(super) postgres: Option<Vec<Placed<Postgres>>>,
+    /// Redis servers.
+    pub(super) redis: Option<Vec<Placed<Redis>>>,
 }
 
 /// A Go service with `net/http/pprof`.
