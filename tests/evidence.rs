@@ -296,7 +296,7 @@ fn judge(a: &Value, asked: u64) {
     for (service, words) in [
         ("killed", "refused"),
         ("hanging", "no whole answer"),
-        ("garbage", ""),
+        ("garbage", "no metrics"),
         ("flood", "goes on beyond"),
         ("otlp", ""),
     ] {

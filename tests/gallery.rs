@@ -411,16 +411,11 @@ fn healthy(seed: u32) {
 }
 
 #[test]
-fn a_healthy_run_names_no_cause_1() {
+fn a_healthy_run_names_no_cause() {
     healthy(1);
 }
 
 #[test]
-fn a_healthy_run_names_no_cause_2() {
-    healthy(2);
-}
-
-#[test]
-fn a_healthy_run_names_no_cause_3() {
-    healthy(3);
+fn more_healthy_runs_name_no_cause() {
+    (2..if common::long() { 6 } else { 3 }).for_each(healthy);
 }

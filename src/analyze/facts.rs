@@ -86,6 +86,7 @@ pub(super) fn caveats(run: &Loaded, detection: &Detection, validity: &Validity) 
     all.extend(detection.notes.iter().cloned());
     all.extend(run.scenario.in_step().map(|rate| Caveat::InStep { rate: rate.0 }));
     all.extend(lost(run));
+    all.extend(unreadable(run));
     all.extend(not_torn_down(run));
     // Of what was sent, a strained check says that the target is the limit.
     let strained =
@@ -102,6 +103,19 @@ fn not_torn_down(run: &Loaded) -> impl Iterator<Item = Caveat> {
         }
         _ => None,
     })
+}
+
+/// Pages of metrics with lines that are none: they were kept as they came.
+fn unreadable(run: &Loaded) -> Vec<Caveat> {
+    let told = |service: &String| {
+        let pages = run.recording.series(service, |_, _| false).ok()?;
+        let times = pages.skipped_lines as u64;
+        let problem =
+            format!("{times} lines of its {} pages are no metrics and were left out", pages.scrapes.len());
+        let (service, collector) = (service.clone(), "prometheus".to_owned());
+        (times > 0).then_some(Caveat::CollectorLost { service, collector, problem, times })
+    };
+    run.services.iter().filter_map(told).collect()
 }
 
 /// Faults of collectors, each kind of problem once.

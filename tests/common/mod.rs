@@ -16,6 +16,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+/// Whether the tests may take their time (`LOADPROF_LONG=1`): more repeats, the same questions.
+pub fn long() -> bool {
+    std::env::var_os("LOADPROF_LONG").is_some()
+}
+
 /// The Go shop, built once per test binary.
 pub fn shop_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
