@@ -13,8 +13,9 @@ use crate::formats::kernel::{listeners, net_counters, pressure};
 
 /// Bytes of one file of counters.
 const FILE: u64 = 256 << 10;
-/// Bytes of a socket table that are read each period.
-const TABLE: u64 = 4 << 20;
+/// Bytes of a socket table that are read each period: listening sockets come first, some 400 of them fit, and the kernel
+/// takes milliseconds for a long table.
+const TABLE: u64 = 64 << 10;
 
 /// Counters of `/proc/<pid>/net/snmp` and `netstat`: section, kernel's name, metric.
 const NETWORK: [(&str, &str, &str); 9] = [
