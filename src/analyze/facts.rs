@@ -7,6 +7,7 @@ use crate::analysis::{Caveat, CheckOutcome, RunFacts, TimelinePoint, Validity};
 use crate::detect::Detection;
 use crate::gate;
 use crate::run::event::{EventKind, TEARDOWN};
+use crate::run::history::MetricHistory;
 use crate::scenario::Executor;
 use crate::time::Window;
 
@@ -107,15 +108,14 @@ fn not_torn_down(run: &Loaded) -> impl Iterator<Item = Caveat> {
 
 /// Pages of metrics with lines that are none: they were kept as they came.
 fn unreadable(run: &Loaded) -> Vec<Caveat> {
-    let told = |service: &String| {
-        let pages = run.recording.series(service, |_, _| false).ok()?;
+    let told = |(service, pages): (&String, &MetricHistory)| {
         let times = pages.skipped_lines as u64;
         let problem =
             format!("{times} lines of its {} pages are no metrics and were left out", pages.scrapes.len());
         let (service, collector) = (service.clone(), "prometheus".to_owned());
         (times > 0).then_some(Caveat::CollectorLost { service, collector, problem, times })
     };
-    run.services.iter().filter_map(told).collect()
+    run.services.iter().zip(&run.pages).filter_map(told).collect()
 }
 
 /// Faults of collectors, each kind of problem once.

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::AnalyzeError;
-use super::metrics::growth_series;
+use super::metrics;
 use crate::detect::{self, Series};
+use crate::run::history::MetricHistory;
 use crate::run::period::LoadPeriod;
 use crate::run::reader::Recording;
 use crate::scenario::{Arrivals, EnvPolicy, Scenario};
@@ -18,6 +19,8 @@ pub(super) struct Loaded {
     pub periods: Vec<LoadPeriod>,
     /// Services in the order of the scenario.
     pub services: Vec<String>,
+    /// Pages of metrics of each of them.
+    pub pages: Vec<MetricHistory>,
 }
 
 impl Loaded {
@@ -52,7 +55,8 @@ impl Loaded {
                 services.push(source.service.clone());
             }
         }
-        Ok(Self { recording, scenario, periods, services })
+        let pages = services.iter().map(|service| metrics::history(&recording, service)).collect();
+        Ok(Self { recording, scenario, periods, services, pages })
     }
 
     fn start(&self) -> RunTime {
@@ -99,8 +103,8 @@ impl Loaded {
     pub(super) fn series(&self) -> Vec<Series> {
         let slugs: Vec<_> = self.scenario.requests.iter().map(|r| r.slug.clone()).collect();
         let mut all = detect::load_series(self.scheduled(), &slugs, self.scenario.load.executor.is_open());
-        for service in &self.services {
-            all.extend(growth_series(&self.recording, service, self.scheduled()));
+        for (service, pages) in self.services.iter().zip(&self.pages) {
+            all.extend(metrics::growth_series(pages, service, self.scheduled()));
         }
         all
     }

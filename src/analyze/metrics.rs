@@ -2,6 +2,7 @@
 
 use crate::analysis::Unit;
 use crate::detect::{Point, Series};
+use crate::run::history::MetricHistory;
 use crate::run::period::LoadPeriod;
 use crate::run::reader::Recording;
 use crate::time::RunTime;
@@ -10,10 +11,14 @@ use crate::time::RunTime;
 /// and nothing here could say yet who keeps it.
 const GROWING: [(&str, Unit); 2] = [("go_goroutines", Unit::Count), ("process_open_fds", Unit::Count)];
 
-/// Readings of a service that must not grow without end, period by period.
-pub(super) fn growth_series(recording: &Recording, service: &str, periods: &[LoadPeriod]) -> Vec<Series> {
+/// What is judged of a service's pages; empty if the system refuses. Reading them all takes time: once a run.
+pub(super) fn history(recording: &Recording, service: &str) -> MetricHistory {
     let wanted = |name: &str| GROWING.iter().any(|(known, _)| *known == name);
-    let Ok(history) = recording.series(service, |_, sample| wanted(&sample.name)) else { return Vec::new() };
+    recording.series(service, |_, sample| wanted(&sample.name)).unwrap_or_default()
+}
+
+/// Readings of a service that must not grow without end, period by period.
+pub(super) fn growth_series(history: &MetricHistory, service: &str, periods: &[LoadPeriod]) -> Vec<Series> {
     GROWING
         .iter()
         .filter_map(|(name, unit)| {

@@ -82,18 +82,16 @@ fn throughput(periods: &[LoadPeriod], window: Window) -> f64 {
 /// does while it runs cannot be told by the stack at which it began to, and all of it counts.
 fn states(trace: &Summary, requests: u64) -> Vec<StateTime> {
     let mut sums: BTreeMap<State, u64> = BTreeMap::new();
-    for goroutine in trace.started_with(SERVER).filter(|g| !g.observer) {
-        for row in trace.states_of(goroutine) {
-            let state = match row.state {
-                GoState::Running => Some(State::Cpu),
-                GoState::Runnable => Some(State::RunQueue),
-                GoState::Syscall => Some(State::Syscall),
-                GoState::Waiting => waits(trace, row.stack, trace.text(row.reason)).map(|(state, _)| state),
-            };
-            if let Some(state) = state {
-                let sum = sums.entry(state).or_default();
-                *sum = sum.saturating_add(row.total.nanos);
-            }
+    for row in trace.sum_states(trace.started_with(SERVER).filter(|g| !g.observer)) {
+        let state = match row.state {
+            GoState::Running => Some(State::Cpu),
+            GoState::Runnable => Some(State::RunQueue),
+            GoState::Syscall => Some(State::Syscall),
+            GoState::Waiting => waits(trace, row.stack, trace.text(row.reason)).map(|(state, _)| state),
+        };
+        if let Some(state) = state {
+            let sum = sums.entry(state).or_default();
+            *sum = sum.saturating_add(row.total.nanos);
         }
     }
     let mut all: Vec<StateTime> = sums

@@ -2,8 +2,8 @@
 
 use url::Url;
 
-/// Stands for a secret.
-pub(super) const MASK: &str = "***";
+use crate::scenario::MASK;
+
 /// Query keys whose values are no secret and help to understand a message.
 const HARMLESS: [&str; 3] = ["seconds", "debug", "gc"];
 /// Shorter values are too common in ordinary text to be searched for.

@@ -323,17 +323,14 @@ pub(super) fn from_text(bytes: &[u8]) -> Result<(Totals, Gauges), String> {
 
 /// What the first pages of format 1.0 did not have.
 fn read_news(page: &Exposition<'_>, slugs: &[String], requests: &mut [RequestTotals]) -> Result<(), String> {
-    if let Some(family) = page.family(REDIRECTS) {
-        let redirects = plain(family, "request", slugs)?;
-        requests.iter_mut().zip(redirects).for_each(|(r, n)| r.redirects = n);
-    }
-    if let Some(family) = page.family(RESENT) {
-        let resent = plain(family, "request", slugs)?;
-        requests.iter_mut().zip(resent).for_each(|(r, n)| r.resent = n);
-    }
-    if let Some(family) = page.family(UNASKED) {
-        let unasked = plain(family, "request", slugs)?;
-        requests.iter_mut().zip(unasked).for_each(|(r, n)| r.unasked = n);
+    type Count = fn(&mut RequestTotals) -> &mut u64;
+    let news: [(&str, Count); 3] =
+        [(REDIRECTS, |r| &mut r.redirects), (RESENT, |r| &mut r.resent), (UNASKED, |r| &mut r.unasked)];
+    for (name, count) in news {
+        if let Some(family) = page.family(name) {
+            let counts = plain(family, "request", slugs)?;
+            requests.iter_mut().zip(counts).for_each(|(r, n)| *count(r) = n);
+        }
     }
     let Some(family) = page.family(CHECKS) else { return Ok(()) };
     each(family, "request", slugs, |i, sample, n| {

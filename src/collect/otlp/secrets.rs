@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::collect::mask::MASK;
+use crate::scenario::MASK;
 
 /// Parts of names whose values are secret.
 const TELLING: [&str; 12] = [

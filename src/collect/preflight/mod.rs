@@ -57,8 +57,10 @@ pub async fn check(source: &EvidenceSource, base: &Url) -> SourceCheck {
     if let Location::Database(address) = &source.location {
         return databases::check(source, address).await;
     }
-    let url = host::place(source)
-        .unwrap_or_else(|| resolve(source, base).map(|u| masked(&u)).unwrap_or_else(|_| key(source)));
+    let place = host::place(source);
+    let on_host = place.is_some();
+    let url =
+        place.unwrap_or_else(|| resolve(source, base).map(|u| masked(&u)).unwrap_or_else(|_| key(source)));
     let mut check = SourceCheck {
         service: source.service.clone(),
         kind: source.kind.name(),
@@ -66,7 +68,7 @@ pub async fn check(source: &EvidenceSource, base: &Url) -> SourceCheck {
         facts: SourceFacts::default(),
         notes: Vec::new(),
     };
-    if host::place(source).is_some() {
+    if on_host {
         host::ask(&source.kind, &mut check).await;
         return check;
     }
