@@ -3,11 +3,13 @@
 //! Times are integer nanoseconds; nothing here formats for people. Every estimate carries its interval.
 
 mod cause;
+mod databases;
 pub mod quantity;
 mod summary;
 mod surroundings;
 
 pub use cause::*;
+pub use databases::*;
 pub use summary::*;
 pub use surroundings::*;
 
@@ -64,6 +66,9 @@ pub struct Analysis {
     /// What execution traces say of the goroutines that serve requests, in the order they were taken.
     #[serde(default)]
     pub traces: Vec<TraceFacts>,
+    /// What database servers say of the statements that requests executed.
+    #[serde(default)]
+    pub databases: Vec<DatabaseFacts>,
     /// What the machines of the services say, reference against judged part.
     #[serde(default)]
     pub readings: Vec<Reading>,

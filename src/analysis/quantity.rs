@@ -43,6 +43,12 @@ pub fn millis(nanos: f64) -> String {
     format!("{ms:.decimals$}")
 }
 
+/// A plain number with three digits that count: `31.0`, `1.00`, `0.250`.
+#[must_use]
+pub fn number(v: f64) -> String {
+    millis(v * 1e6)
+}
+
 /// A signed [`millis`]: `+5.10`, `-0.200`.
 #[must_use]
 pub fn signed_millis(nanos: f64) -> String {

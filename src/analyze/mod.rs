@@ -106,6 +106,7 @@ pub fn analyze(dir: &Path, baseline: Option<&Path>) -> Result<Analyzed, AnalyzeE
         baseline: comparison,
         expectation,
         spans: spans::spans(&run, &question),
+        databases: found.databases,
         traces: attribute::traces(&run.recording, &run.periods),
         readings: host::readings(&run, &question),
         logs: logs::patterns(&run, &question),

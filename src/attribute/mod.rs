@@ -7,6 +7,7 @@
 mod blame;
 mod books;
 mod client;
+mod databases;
 mod flames;
 mod measure;
 mod names;
@@ -20,7 +21,9 @@ mod tests;
 mod traces;
 mod verdict;
 
-use crate::analysis::{Breakdown, Cause, Caveat, Estimate, FunctionRow, Missing, RuledOut, State, Verdict};
+use crate::analysis::{
+    Breakdown, Cause, Caveat, DatabaseFacts, Estimate, FunctionRow, Missing, RuledOut, State, Verdict,
+};
 use crate::run::period::LoadPeriod;
 use crate::run::reader::Recording;
 use crate::time::Window;
@@ -76,6 +79,8 @@ pub struct Attribution {
     pub ruled_out: Vec<RuledOut>,
     /// Evidence that was not there.
     pub missing: Vec<Missing>,
+    /// What database servers say.
+    pub databases: Vec<DatabaseFacts>,
     /// Doubts.
     pub caveats: Vec<Caveat>,
     /// CPU stacks of both windows, for flame graphs.
@@ -98,7 +103,9 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
     let change =
         judged.client.response.minus(reference.as_ref().map(|r| r.client.response).unwrap_or_default());
     let floor = floor(&judged, reference.as_ref());
-    let case = Case { reference: reference.as_ref(), judged: &judged, lines: &lines, floor };
+    let databases = databases::facts(inquiry);
+    let case =
+        Case { reference: reference.as_ref(), judged: &judged, lines: &lines, databases: &databases, floor };
     let candidates = ordered(blame::candidates(&case), inquiry.growth);
     let saturated = is_growing(&judged.client.in_flight);
     let (verdict, named) = verdict::judge(&verdict::Question {
@@ -124,6 +131,7 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
         breakdown: books::breakdown(&lines, &rest, reference.as_ref(), &judged),
         functions: function_rows(reference.as_ref(), &judged),
         folded: Folded::of(reference.as_ref(), &judged),
+        databases,
         causes,
         caveats,
     }

@@ -93,7 +93,13 @@ fn side(e: &Evidence) -> Side {
 fn blamed(before: &Evidence, now: &Evidence) -> Vec<Candidate> {
     let (before, now) = (side(before), side(now));
     let lines = lines(Some(&rows(&before)), &rows(&now));
-    candidates(&Case { reference: Some(&before), judged: &now, lines: &lines, floor: 50_000.0 })
+    candidates(&Case {
+        reference: Some(&before),
+        judged: &now,
+        lines: &lines,
+        databases: &[],
+        floor: 50_000.0,
+    })
 }
 
 const LOCKED: &str = "runtime.gopark runtime.semacquire1 internal/sync.runtime_SemacquireMutex \

@@ -1,6 +1,6 @@
 //! Throw-away servers of PostgreSQL and Redis on free ports of loopback, and a run folder to record them into.
 
-#![allow(unreachable_pub, reason = "one test file uses it")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};

@@ -61,8 +61,7 @@ impl Shop {
 
     /// `POST /admin/set?<query>`.
     pub fn set(&self, query: &str) {
-        let answer = http(&self.url, "POST", &format!("/admin/set?{query}"));
-        assert!(answer.starts_with("HTTP/1.1 200"), "{query}: {answer}");
+        set(&self.url, query);
     }
 
     /// The shop's own clocks.
@@ -98,6 +97,12 @@ impl Pair {
         let shop = Shop::start(&all);
         Self { shop, downstream }
     }
+}
+
+/// Changes settings of the shop at an address.
+pub fn set(base: &str, query: &str) {
+    let answer = http(base, "POST", &format!("/admin/set?{query}"));
+    assert!(answer.starts_with("HTTP/1.1 200"), "{query}: {answer}");
 }
 
 /// One HTTP/1.1 exchange over a connection of its own; the whole answer as text.

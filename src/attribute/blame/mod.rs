@@ -5,6 +5,7 @@
 
 mod alloc;
 mod cpu;
+mod database;
 mod leak;
 mod lock;
 mod pool;
@@ -15,7 +16,7 @@ use std::collections::BTreeSet;
 use super::books::Line;
 use super::measure::Measured;
 use super::side::{ServiceSide, Side};
-use crate::analysis::{CauseKind, Evidence, State};
+use crate::analysis::{CauseKind, DatabaseFacts, Evidence, State};
 
 pub(super) use cpu::{Function, functions};
 
@@ -25,6 +26,8 @@ pub(super) struct Case<'a> {
     pub reference: Option<&'a Side>,
     pub judged: &'a Side,
     pub lines: &'a [Line],
+    /// What database servers say.
+    pub databases: &'a [DatabaseFacts],
     /// Changes below this many nanoseconds per request are noise.
     pub floor: f64,
 }
@@ -93,7 +96,9 @@ impl Case<'_> {
 pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
     let mut all = lock::candidates(case);
     all.extend(pool::candidates(case));
-    all.extend(remote::candidates(case));
+    let mut remote = remote::candidates(case);
+    all.extend(database::take_over(&mut remote, pool::connections(case)));
+    all.extend(remote);
     all.extend(work(case));
     all.extend(leak::candidate(case));
     merge_same_owner(&mut all);

@@ -29,10 +29,19 @@ struct Workers {
     work: f64,
 }
 
+/// Waits for a worker.
 pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
+    of_states(case, &[State::ChannelSend, State::ChannelReceive, State::Select])
+}
+
+/// Waits for a connection.
+pub(super) fn connections(case: &Case) -> Vec<Candidate> {
+    of_states(case, &[State::ConnectionPool])
+}
+
+fn of_states(case: &Case, states: &[State]) -> Vec<Candidate> {
     let Some(service) = case.entry() else { return Vec::new() };
-    let mut lines =
-        case.grown(&[State::ChannelSend, State::ChannelReceive, State::Select, State::ConnectionPool]);
+    let mut lines = case.grown(states);
     lines.sort_by(|a, b| b.change().value.total_cmp(&a.change().value));
     let mut groups: Vec<Vec<&Line>> = Vec::new();
     for line in lines {

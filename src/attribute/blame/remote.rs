@@ -1,7 +1,7 @@
 //! Waits for something outside the process, or of a kind that names itself: another service, a database, a
 //! cache, the network, a sleep, a file.
 
-use super::{Candidate, Case, SNAPSHOTS, evidence, profiles};
+use super::{Candidate, Case, SNAPSHOTS, database, evidence, profiles};
 use crate::analysis::quantity;
 use crate::analysis::{CauseKind, Evidence, State};
 use crate::attribute::books::{Line, lines};
@@ -39,25 +39,29 @@ fn candidate(case: &Case, line: &Line) -> Candidate {
         profiles(&case.service_name(), "goroutine"),
     )];
     proof.extend(clock(case, change.value));
-    let beyond = if kind == CauseKind::Downstream { other_service(case) } else { None };
-    let mechanism = match &beyond {
-        Some((says, _)) => {
-            format!("requests {waits_for} {} longer in {}; {says}", quantity::duration(change.value), line.at)
-        }
-        None => format!("requests {waits_for} {} longer in {}", quantity::duration(change.value), line.at),
-    };
-    proof.extend(beyond.map(|(_, e)| e));
-    Candidate {
+    let mut candidate = Candidate {
         kind,
         at: if line.at.is_empty() { "opening connections".into() } else { line.at.clone() },
         doing: String::new(),
         service: case.service_name(),
         explains: change,
-        mechanism,
+        mechanism: format!("requests {waits_for} {} longer in {}", quantity::duration(change.value), line.at),
         remedy: remedy.to_owned(),
         evidence: proof,
         owned: !matches!(line.state, State::Sync | State::OtherWait | State::Network),
+    };
+    if let Some((says, seen)) = other_service(case).filter(|_| kind == CauseKind::Downstream) {
+        candidate.mechanism.push_str(&format!("; {says}"));
+        candidate.evidence.push(seen);
     }
+    if let Some(opened) = database::open(case, line.state, change.value) {
+        let (owned, mechanism) = (opened.owned, format!("; {}", opened.says));
+        candidate.mechanism.push_str(&mechanism);
+        candidate.evidence.extend(opened.evidence);
+        candidate.remedy = opened.remedy.unwrap_or(candidate.remedy);
+        (candidate.doing, candidate.owned) = (opened.doing, owned);
+    }
+    candidate
 }
 
 fn words(state: State) -> (CauseKind, &'static str, &'static str) {

@@ -126,9 +126,11 @@ async fn explain(link: &Link, server: &Server, text: &str) -> Result<Value, DbEr
     serde_json::from_str(&rows.concat()).map_err(|e| DbError::shape(&e))
 }
 
-/// Begins a transaction that changes nothing and waits for nobody.
-const BEGIN: &str = "BEGIN READ ONLY; SET LOCAL statement_timeout = 1000; SET LOCAL lock_timeout = 100; \
-    SET LOCAL plan_cache_mode = force_generic_plan";
+/// Begins a transaction that changes nothing and waits for nobody. `SET LOCAL` would do as well, but could not carry
+/// the mark by which own statements are known.
+const BEGIN: &str = "BEGIN; SELECT set_config('transaction_read_only', 'on', true), \
+    set_config('statement_timeout', '1000', true), set_config('lock_timeout', '100', true), \
+    set_config('plan_cache_mode', 'force_generic_plan', true) AS loadprof_set";
 
 /// A question in such a transaction, which is rolled back.
 async fn inside(link: &Link, sql: &str) -> Result<Vec<String>, DbError> {

@@ -39,6 +39,10 @@ pub struct Node {
     pub table: Option<String>,
     /// Its schema, if the plan names it.
     pub schema: Option<String>,
+    /// Index that rows are found or ordered by.
+    pub index: Option<String>,
+    /// Condition that rows are looked up by in the index; an index without one is read from end to end.
+    pub index_condition: Option<String>,
     /// Condition that each row is held against after it was read.
     pub filter: Option<String>,
     /// Rows that the planner expects.
@@ -126,6 +130,8 @@ fn node(value: &Value, room: &mut usize, depth: usize) -> Result<Node, PlanError
         kind,
         table: text(value, "Relation Name"),
         schema: text(value, "Schema"),
+        index: text(value, "Index Name"),
+        index_condition: text(value, "Index Cond"),
         filter: text(value, "Filter"),
         plan_rows: number(value, "Plan Rows").unwrap_or(0.0),
         total_cost: number(value, "Total Cost").unwrap_or(0.0),

@@ -70,8 +70,8 @@ impl StatementUse {
 pub struct StatementUses {
     /// Statements that were executed.
     pub statements: Vec<StatementUse>,
-    /// Snapshots that the figures are made of; fewer than two say nothing.
-    pub snapshots: usize,
+    /// From the first snapshot that the figures are made of to the last; none if fewer than two are there.
+    pub span: Option<Window>,
     /// Resets of all counters or of single entries: what was executed before one and after the snapshot before
     /// it is missing.
     pub resets: u64,
@@ -90,8 +90,8 @@ pub fn between(lines: &[Statements], window: Window) -> StatementUses {
     for (index, line) in lines.iter().enumerate().take_while(|(i, l)| *i <= base || l.t <= window.to) {
         fold.line(line, index > base);
     }
-    let used = |(i, line): &(usize, &Statements)| *i == base || (*i > base && line.t <= window.to);
-    fold.finish(lines.iter().enumerate().filter(used).count())
+    let last = lines.iter().skip(base + 1).take_while(|l| l.t <= window.to).last();
+    fold.finish(last.map(|last| Window::new(lines[base].t, last.t)))
 }
 
 /// The latest values of each entry, and their growth.
@@ -151,7 +151,7 @@ impl Fold {
         }
     }
 
-    fn finish(self, snapshots: usize) -> StatementUses {
+    fn finish(self, span: Option<Window>) -> StatementUses {
         let mut statements: Vec<StatementUse> = self
             .grown
             .into_iter()
@@ -160,7 +160,7 @@ impl Fold {
             .collect();
         statements.sort_by(|a, b| b.total_ms.total_cmp(&a.total_ms).then(a.key.cmp(&b.key)));
         let (resets, evicted, complete) = (self.resets, self.evicted, self.complete);
-        StatementUses { statements, snapshots, resets, evicted, complete }
+        StatementUses { statements, span, resets, evicted, complete }
     }
 }
 

@@ -33,6 +33,8 @@ impl CommandUse {
 pub struct CommandUses {
     /// Commands that were executed, refused or failed.
     pub commands: Vec<CommandUse>,
+    /// From the first line that the figures are made of to the last; none if fewer than two are there.
+    pub span: Option<Window>,
     /// Restarts and resets (`CONFIG RESETSTAT`): what came before one and after the line before is missing.
     pub resets: u64,
     /// Greatest number of clients that waited in a blocking command (`BLPOP`, `WAIT`, ..).
@@ -50,6 +52,7 @@ pub fn between(lines: &[Info], window: Window) -> CommandUses {
     let mut grown: BTreeMap<&str, CommandCounters> = BTreeMap::new();
     for pair in lines.windows(2).skip(base).take_while(|pair| pair[1].t <= window.to) {
         let (before, now) = (&pair[0], &pair[1]);
+        uses.span = Some(Window::new(uses.span.map_or(before.t, |span| span.from), now.t));
         let (old, new) = (before.commands(), now.commands());
         let fell = new.iter().any(|(name, n)| old.get(name).is_some_and(|o| o.calls > n.calls));
         let reset = fell || before.incarnation() != now.incarnation() || new.len() < old.len();

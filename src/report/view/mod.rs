@@ -4,6 +4,7 @@
 mod breakdown;
 mod causes;
 mod closing;
+mod databases;
 mod gate;
 mod journeys;
 mod load;
@@ -34,6 +35,7 @@ pub(crate) struct ReportView {
     more_anomalies: usize,
     spans: Option<surroundings::SpansView>,
     traces: Vec<surroundings::TraceView>,
+    databases: Vec<databases::DatabaseView>,
     readings: Vec<surroundings::ReadingView>,
     logs: Vec<surroundings::LogView>,
     exhibits: Vec<closing::ExhibitView>,
@@ -90,6 +92,7 @@ pub(crate) fn view(a: &Analysis, pictures: Pictures) -> ReportView {
         more_anomalies,
         spans: surroundings::spans(a),
         traces: surroundings::traces(a),
+        databases: databases::databases(a),
         readings: surroundings::readings(a),
         logs: surroundings::logs(a),
         exhibits,

@@ -39,6 +39,8 @@ func run(args []string) error {
 	downstream := fs.String("downstream", "", "URL of the shop that serves /related")
 	mutexFraction := fs.Int("mutex-fraction", 0, "runtime.SetMutexProfileFraction; 0 is off")
 	blockRate := fs.Int("block-rate", 0, "runtime.SetBlockProfileRate in ns; 0 is off")
+	postgres := fs.String("postgres", "", "address of PostgreSQL for /account and /reserve; empty is none")
+	cache := fs.String("redis", "", "address of Redis for /basket; empty is none")
 	logFile := fs.String("log", "", "file for JSON lines about requests; empty is none")
 	shop.Settings.AddFlags(fs)
 	if err := fs.Parse(args); err != nil {
@@ -53,6 +55,9 @@ func run(args []string) error {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if err := connect(ctx, shop, *postgres, *cache); err != nil {
+		return err
+	}
 	handler := shop.Handler()
 	if *logFile != "" {
 		file, err := os.OpenFile(*logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -63,6 +68,21 @@ func run(args []string) error {
 		handler = logged(handler, slog.New(slog.NewJSONHandler(file, nil)))
 	}
 	return serve(ctx, shop, handler, *listen)
+}
+
+// connect gives the shop the stores that are named.
+func connect(ctx context.Context, shop *web.Shop, postgres, cache string) error {
+	if postgres != "" {
+		if err := shop.SetDatabase(ctx, postgres); err != nil {
+			return fmt.Errorf("postgres: %w", err)
+		}
+	}
+	if cache != "" {
+		if err := shop.SetCache(ctx, cache); err != nil {
+			return fmt.Errorf("redis: %w", err)
+		}
+	}
+	return nil
 }
 
 // logged writes a line about each request, with the trace it belongs to.

@@ -26,7 +26,9 @@ pub enum Finding {
         columns: Vec<String>,
         /// The filter, literals masked.
         filter: String,
-        /// Rows of the table that are read.
+        /// Index in whose order the table is read; none if it is read as it lies.
+        along: Option<String>,
+        /// Rows of the table that are read; at most so many if the plan stops at a limit.
         read: f64,
         /// Rows that pass.
         kept: f64,
@@ -64,8 +66,13 @@ impl Finding {
     #[must_use]
     pub fn says(&self) -> String {
         match self {
-            Self::MissingIndex { table, columns, read, kept, .. } => format!(
+            Self::MissingIndex { table, columns, along: None, read, kept, .. } => format!(
                 "{table} is read whole ({read:.0} rows) for about {kept:.0} of them: no index on ({}) is used",
+                columns.join(", ")
+            ),
+            Self::MissingIndex { table, columns, along: Some(index), read, kept, .. } => format!(
+                "{table} is read in the order of {index} (up to {read:.0} rows) for about {kept:.0} of them: no index \
+                 on ({}) is used",
                 columns.join(", ")
             ),
             Self::SortSpill { kilobytes } => format!("a sort spills {kilobytes:.0} kB to disk"),
@@ -116,7 +123,12 @@ fn of_node(node: &Node, sizes: &[TableSize]) -> Vec<Finding> {
 }
 
 fn missing_index(node: &Node, sizes: &[TableSize]) -> Option<Finding> {
-    let filter = node.filter.as_ref().filter(|_| node.kind == "Seq Scan")?;
+    let from_end_to_end = match node.kind.as_str() {
+        "Seq Scan" => true,
+        "Index Scan" | "Index Only Scan" => node.index_condition.is_none(),
+        _ => false,
+    };
+    let filter = node.filter.as_ref().filter(|_| from_end_to_end)?;
     let table = node.table.as_ref()?;
     let is_it =
         |s: &&TableSize| s.table == *table && node.schema.as_ref().is_none_or(|schema| *schema == s.schema);
@@ -130,7 +142,8 @@ fn missing_index(node: &Node, sizes: &[TableSize]) -> Option<Finding> {
     if read < LARGE_TABLE || kept > read * SELECTIVE || columns.is_empty() {
         return None;
     }
-    Some(Finding::MissingIndex { table: node.place(), columns, filter: filter.clone(), read, kept })
+    let (table, along) = (node.place(), node.index.clone());
+    Some(Finding::MissingIndex { table, columns, filter: filter.clone(), along, read, kept })
 }
 
 /// What an index would be made of: columns held equal, then one or more that are held within bounds. What is
@@ -189,7 +202,8 @@ mod tests {
         let mut value = serde_json::from_slice(plan).expect("JSON");
         mask(&mut value);
         let found = findings(&from_json(&value).expect("a plan"), &sizes());
-        let [Finding::MissingIndex { table, columns, filter, read, kept }] = found.as_slice() else {
+        let [Finding::MissingIndex { table, columns, filter, along: None, read, kept }] = found.as_slice()
+        else {
             panic!("{found:?}")
         };
         assert_eq!((table.as_str(), columns.join(" ")), ("orders", "customer note total".into()));
@@ -200,6 +214,23 @@ mod tests {
         assert_eq!((*read, *kept), (200_000.0, 12.0));
         assert_eq!(found[0].remedy(), "CREATE INDEX CONCURRENTLY ON orders (customer, note, total)");
         assert!(findings(&decode(plan).expect("a plan"), &[]).is_empty(), "the size is not known");
+    }
+
+    #[test]
+    fn an_index_that_only_gives_the_order_does_not_find_the_rows() {
+        let plan = |condition: &str| {
+            format!(
+                r#"[{{"Plan": {{"Node Type": "Limit", "Plan Rows": 4, "Plans": [{{"Node Type": "Index Scan",
+                "Index Name": "orders_pkey", "Relation Name": "orders", "Schema": "public", {condition}
+                "Plan Rows": 40, "Filter": "(orders.customer = $1)"}}]}}}}]"#
+            )
+        };
+        let found = |condition| findings(&decode(plan(condition).as_bytes()).expect("a plan"), &sizes());
+        let [finding] = found("").try_into().expect("one finding");
+        let says = "orders is read in the order of orders_pkey (up to 200000 rows) for about 40 of them: no index on \
+                    (customer) is used";
+        assert_eq!((finding.says().as_str(), finding.remedy().contains("(customer)")), (says, true));
+        assert_eq!(found(r#""Index Cond": "(orders.id > $2)","#), []);
     }
 
     #[test]

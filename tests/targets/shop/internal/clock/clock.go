@@ -16,6 +16,8 @@ type Request struct {
 	PoolWait   time.Duration
 	PoolWork   time.Duration
 	Downstream time.Duration
+	Database   time.Duration
+	Cache      time.Duration
 }
 
 // Start opens the account of one request.
@@ -32,13 +34,15 @@ type Route struct {
 	poolWait   atomic.Int64
 	poolWork   atomic.Int64
 	downstream atomic.Int64
+	database   atomic.Int64
+	cache      atomic.Int64
 	rest       atomic.Int64
 }
 
 // Finish closes the account of r, adds it to the route and returns the total.
 func (rt *Route) Finish(r *Request) time.Duration {
 	total := time.Since(r.start)
-	rest := total - r.LockWait - r.LockHeld - r.PoolWait - r.PoolWork - r.Downstream
+	rest := total - r.LockWait - r.LockHeld - r.PoolWait - r.PoolWork - r.Downstream - r.Database - r.Cache
 	rt.requests.Add(1)
 	rt.total.Add(int64(total))
 	rt.lockWait.Add(int64(r.LockWait))
@@ -46,6 +50,8 @@ func (rt *Route) Finish(r *Request) time.Duration {
 	rt.poolWait.Add(int64(r.PoolWait))
 	rt.poolWork.Add(int64(r.PoolWork))
 	rt.downstream.Add(int64(r.Downstream))
+	rt.database.Add(int64(r.Database))
+	rt.cache.Add(int64(r.Cache))
 	rt.rest.Add(int64(rest))
 	return total
 }
@@ -59,6 +65,8 @@ type Totals struct {
 	PoolWait   int64 `json:"pool_wait_ns"`
 	PoolWork   int64 `json:"pool_work_ns"`
 	Downstream int64 `json:"downstream_ns"`
+	Database   int64 `json:"database_ns"`
+	Cache      int64 `json:"cache_ns"`
 	Rest       int64 `json:"rest_ns"`
 }
 
@@ -73,6 +81,8 @@ func (rt *Route) Totals() Totals {
 		PoolWait:   rt.poolWait.Load(),
 		PoolWork:   rt.poolWork.Load(),
 		Downstream: rt.downstream.Load(),
+		Database:   rt.database.Load(),
+		Cache:      rt.cache.Load(),
 		Rest:       rt.rest.Load(),
 	}
 }

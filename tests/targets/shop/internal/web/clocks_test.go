@@ -25,7 +25,7 @@ func TestClocksAddUp(t *testing.T) {
 		if c.Requests != n {
 			t.Errorf("%s: %d requests, want %d", path, c.Requests, n)
 		}
-		if sum := c.LockWait + c.LockHeld + c.PoolWait + c.PoolWork + c.Downstream + c.Rest; sum != c.Total {
+		if sum := c.LockWait + c.LockHeld + c.PoolWait + c.PoolWork + c.Downstream + c.Database + c.Cache + c.Rest; sum != c.Total {
 			t.Errorf("%s: parts %d, total %d", path, sum, c.Total)
 		}
 		if c.Rest <= 0 || c.Total > clients*took {

@@ -81,6 +81,36 @@ func (s *Shop) feed(w http.ResponseWriter, req *http.Request, _ *clock.Request) 
 	writeJSON(w, http.StatusOK, map[string]any{"reader": reader, "stories": cards})
 }
 
+func (s *Shop) account(w http.ResponseWriter, req *http.Request, rc *clock.Request) {
+	customer := s.number(req.URL.Query(), "customer")
+	purchases, err := s.ledger.Statement(req.Context(), rc, customer)
+	if err != nil {
+		writeError(w, http.StatusBadGateway, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"customer": customer, "purchases": purchases})
+}
+
+func (s *Shop) reserve(w http.ResponseWriter, req *http.Request, rc *clock.Request) {
+	item := s.number(req.URL.Query(), "item")
+	remaining, err := s.ledger.Reserve(req.Context(), rc, item)
+	if err != nil {
+		writeError(w, http.StatusBadGateway, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"item": item, "remaining": remaining})
+}
+
+func (s *Shop) basket(w http.ResponseWriter, req *http.Request, rc *clock.Request) {
+	visitor := s.number(req.URL.Query(), "visitor")
+	visits, visitors, err := s.shelf.Visit(req.Context(), rc, visitor)
+	if err != nil {
+		writeError(w, http.StatusBadGateway, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"visitor": visitor, "visits": visits, "visitors": visitors})
+}
+
 func (s *Shop) relatedItems(w http.ResponseWriter, req *http.Request, _ *clock.Request) {
 	item := s.number(req.URL.Query(), "item")
 	writeJSON(w, http.StatusOK, map[string]any{"item": item, "items": s.related.List(item)})

@@ -42,7 +42,7 @@ func (w *codeWriter) WriteHeader(code int) {
 // Handler returns all routes of the shop.
 func (s *Shop) Handler() http.Handler {
 	mux := http.NewServeMux()
-	for path, h := range map[string]handle{
+	handles := map[string]handle{
 		"/catalogue": (*Shop).catalogue,
 		"/search":    (*Shop).search,
 		"/order":     (*Shop).order,
@@ -51,7 +51,15 @@ func (s *Shop) Handler() http.Handler {
 		"/feed":      (*Shop).feed,
 		"/related":   (*Shop).relatedItems,
 		"/healthz":   (*Shop).healthz,
-	} {
+	}
+	if s.ledger != nil {
+		handles["/account"] = (*Shop).account
+		handles["/reserve"] = (*Shop).reserve
+	}
+	if s.shelf != nil {
+		handles["/basket"] = (*Shop).basket
+	}
+	for path, h := range handles {
 		mux.Handle("GET "+path, &route{
 			shop:    s,
 			handle:  h,

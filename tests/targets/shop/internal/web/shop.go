@@ -2,11 +2,14 @@
 package web
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"example.com/shop/internal/accounts"
+	"example.com/shop/internal/basket"
 	"example.com/shop/internal/catalogue"
 	"example.com/shop/internal/clock"
 	"example.com/shop/internal/feed"
@@ -27,6 +30,9 @@ const (
 	followers = 1
 	workers   = 64
 	jobTime   = 5 * time.Millisecond
+
+	connections = 40
+	lines       = 20
 )
 
 // Shop is the service with all its parts.
@@ -41,6 +47,8 @@ type Shop struct {
 	taste          *recommend.Taste
 	renderer       *images.Renderer
 	hub            *feed.Hub
+	ledger         *accounts.Ledger // nil without a database
+	shelf          *basket.Shelf    // nil without a cache
 
 	products []catalogue.Product
 	turn     atomic.Int64 // varies requests that say nothing else
@@ -92,8 +100,41 @@ func (s *Shop) SetDownstream(base string) {
 	s.downstream.Base = base
 }
 
+// SetDatabase serves accounts and stock from PostgreSQL. To be called before
+// serving starts; its settings are no flags.
+func (s *Shop) SetDatabase(ctx context.Context, dsn string) error {
+	ledger, err := accounts.Open(ctx, dsn, connections, lines)
+	if err != nil {
+		return err
+	}
+	s.ledger = ledger
+	l := s.Settings
+	l.Int("connections", "most connections to the database", 1, 1000, ledger.Connections, ledger.SetConnections)
+	l.Count("lines", "purchases on an /account", 1, 40, &ledger.Lines)
+	l.Always("row-titles", "read the title of each line of an /account when it is written", &ledger.TitleByRow)
+	return nil
+}
+
+// SetCache serves baskets from Redis. To be called before serving starts.
+func (s *Shop) SetCache(ctx context.Context, url string) error {
+	shelf, err := basket.Open(ctx, url)
+	if err != nil {
+		return err
+	}
+	s.shelf = shelf
+	s.Settings.Always("census", "say the number of visitors in every /basket", &shelf.Census)
+	s.Settings.Always("redial", "connect for every /basket", &shelf.Redial)
+	return nil
+}
+
 // Close ends the workers and connections. No request may be under way.
 func (s *Shop) Close() {
 	s.orderPool.Close()
 	s.downstream.Close()
+	if s.ledger != nil {
+		_ = s.ledger.Close()
+	}
+	if s.shelf != nil {
+		_ = s.shelf.Close()
+	}
 }

@@ -1,0 +1,128 @@
+//! What database servers say of the statements that requests executed.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A database server in the judged part and in the reference. Figures per request are of the hits that ended between
+/// the readings used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DatabaseFacts {
+    /// Service.
+    pub service: String,
+    /// What server it is.
+    pub system: DatabaseSystem,
+    /// Hits that ended between the readings of the judged part.
+    pub requests: u64,
+    /// The same in the reference; none without one.
+    pub reference_requests: Option<u64>,
+    /// Time of all statements together, nanoseconds per request.
+    pub nanos: i64,
+    /// The same in the reference; none without one.
+    pub reference: Option<i64>,
+    /// Statements or commands: what grew most first; without a reference, what takes most.
+    pub statements: Vec<StatementFacts>,
+    /// Statements that there was no room for.
+    pub more: u64,
+    /// Statements that kept others waiting, the most sightings first.
+    pub blocking: Vec<BlockedStatement>,
+    /// What stands out in plans.
+    pub plans: Vec<PlanFacts>,
+    /// Commands of the slow log, the longest first.
+    pub slow: Vec<SlowCommand>,
+    /// Client connections; none if they were not read.
+    pub clients: Option<ClientFacts>,
+    /// Counters that began anew within the readings: what was executed before is missing.
+    pub resets: u64,
+    /// Entries that the server threw out meanwhile: some executions are missing.
+    pub evicted: u64,
+}
+
+/// Kinds of database servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DatabaseSystem {
+    /// PostgreSQL.
+    Postgresql,
+    /// Redis.
+    Redis,
+}
+
+/// What one statement did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StatementFacts {
+    /// Text without literals, or name of the command.
+    pub text: String,
+    /// Executions per request. Zero for a statement known from samples alone.
+    pub calls: f64,
+    /// The same in the reference; none without one.
+    pub reference_calls: Option<f64>,
+    /// Time in the server, nanoseconds per request: of executions that ended, else of samples of sessions.
+    pub nanos: i64,
+    /// The same in the reference; none without one.
+    pub reference: Option<i64>,
+    /// What sessions that execute it wait for, by samples; the most first.
+    pub waits: Vec<StatementWait>,
+}
+
+/// What a statement's sessions wait for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StatementWait {
+    /// Type and event as the server names them, e.g. `Lock/transactionid`; `CPU` if for nothing.
+    pub event: String,
+    /// Nanoseconds per request.
+    pub nanos: i64,
+}
+
+/// A statement that waited for a session, and what that session did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BlockedStatement {
+    /// Statement that waits.
+    pub waiter: String,
+    /// Statement of the session at the end of the chain, its last one if the session is idle.
+    pub blocker: String,
+    /// State of that session, e.g. `idle in transaction`.
+    pub state: String,
+    /// Name that its client gave itself.
+    pub app: String,
+    /// Sightings of a waiter behind such a session.
+    pub seen: u64,
+    /// Greatest age of its transaction, nanoseconds.
+    pub oldest: u64,
+}
+
+/// Something that stands out in the plan of a statement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlanFacts {
+    /// Statement.
+    pub text: String,
+    /// What stands out, one sentence.
+    pub says: String,
+    /// What to try.
+    pub remedy: String,
+}
+
+/// Slow executions of one command on keys of one pattern.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SlowCommand {
+    /// Name of the command.
+    pub command: String,
+    /// Pattern of its first key; empty if it has none.
+    pub key: String,
+    /// How many the server kept in its log.
+    pub count: u64,
+    /// The longest, nanoseconds.
+    pub longest: u64,
+}
+
+/// Connections of clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClientFacts {
+    /// The most at once in the judged part.
+    pub most: u64,
+    /// The most at once in the reference; none without one.
+    pub reference_most: Option<u64>,
+    /// How many the server allows; none if it does not tell.
+    pub limit: Option<u64>,
+    /// The most at once that waited in a blocking command.
+    pub blocked: u64,
+}

@@ -1,0 +1,344 @@
+//! A wait for a database or a cache opens into what the server itself says: which statement, how often, what its
+//! sessions wait for, and by which plan it is executed.
+
+use super::{Candidate, Case, evidence};
+use crate::analysis::quantity::{self, duration};
+use crate::analysis::{CauseKind, DatabaseFacts, DatabaseSystem, Evidence, State, StatementFacts};
+use crate::formats::postgres::statement::fingerprint;
+
+/// Part of a wait that must have been added in the server for one of its statements to be blamed.
+const SERVERS_PART: f64 = 0.3;
+/// Part of what was added in the server that one statement must hold.
+const STATEMENTS_PART: f64 = 0.5;
+/// How many times as often as in the reference a statement is executed for its number to be what changed.
+const MORE_OFTEN: f64 = 1.5;
+/// Executions of one statement by one request that look like a loop.
+const LOOP: f64 = 5.0;
+/// Longest text of a statement in a sentence.
+const TEXT: usize = 160;
+
+/// What the server adds to a candidate.
+#[derive(Debug)]
+pub(super) struct Opened {
+    /// Statement to blame; empty if none stands out.
+    pub doing: String,
+    /// Continues the sentence about the wait.
+    pub says: String,
+    pub remedy: Option<String>,
+    pub evidence: Vec<Evidence>,
+    /// Whether the server took the time that requests waited for it.
+    pub owned: bool,
+}
+
+/// Opens a wait that grew by `change` nanoseconds per request; none without evidence of such a server.
+pub(super) fn open(case: &Case, state: State, change: f64) -> Option<Opened> {
+    let system = match state {
+        State::Database => DatabaseSystem::Postgresql,
+        State::Cache => DatabaseSystem::Redis,
+        _ => return None,
+    };
+    let referenced = case.reference.is_some();
+    let of_system = case.databases.iter().filter(|d| d.system == system);
+    // A server without readings in the reference cannot say what changed.
+    let servers: Vec<_> = of_system.filter(|d| d.reference.is_some() == referenced).collect();
+    if let Some((server, top)) = repeated(&servers) {
+        return Some(in_a_loop(server, top));
+    }
+    let server = servers.into_iter().max_by_key(|d| growth(d))?;
+    if (growth(server) as f64) < SERVERS_PART * change {
+        return elsewhere(server);
+    }
+    let top = server.statements.first();
+    let top = top.filter(|s| added(s) as f64 >= STATEMENTS_PART * growth(server) as f64)?;
+    Some(statement(server, top))
+}
+
+fn growth(server: &DatabaseFacts) -> i64 {
+    server.nanos - server.reference.unwrap_or(0)
+}
+
+fn added(of: &StatementFacts) -> i64 {
+    of.nanos - of.reference.unwrap_or(0)
+}
+
+/// The statement that is executed most times more often, if that looks like a loop. Each execution costs a round trip,
+/// which the server's own time does not show.
+fn repeated<'a>(servers: &[&'a DatabaseFacts]) -> Option<(&'a DatabaseFacts, &'a StatementFacts)> {
+    let more = |s: &StatementFacts| s.calls - s.reference_calls.unwrap_or(0.0);
+    let all = servers.iter().flat_map(|d| d.statements.iter().map(|s| (*d, s)));
+    all.filter(|(_, s)| more(s) >= LOOP && is_more_often(s)).max_by(|a, b| more(a.1).total_cmp(&more(b.1)))
+}
+
+fn in_a_loop(server: &DatabaseFacts, top: &StatementFacts) -> Opened {
+    let text = cut(&top.text);
+    let before =
+        top.reference_calls.map(|c| format!(" instead of {}", quantity::number(c))).unwrap_or_default();
+    Opened {
+        says: format!(
+            "each executes {text} {} times{before}: {} of it in {}, the rest is the way there and back",
+            quantity::number(top.calls),
+            duration(added(top) as f64),
+            server.service
+        ),
+        doing: text,
+        remedy: Some("fetch in one statement what the loop asks for one by one".into()),
+        evidence: vec![evidence(tier(server.system), figures(top), Some(counters(server)))],
+        owned: true,
+    }
+}
+
+/// The server did not take the time. Its silence counts only if nothing is missing in its counters.
+fn elsewhere(server: &DatabaseFacts) -> Option<Opened> {
+    let whole = server.resets == 0 && server.evicted == 0 && server.requests > 0;
+    let says = format!(
+        "{} itself spends {} per request on statements{}: the time is lost between the two",
+        server.service,
+        duration(server.nanos as f64),
+        server.reference.map(|r| format!(", {} in the reference", duration(r as f64))).unwrap_or_default()
+    );
+    whole.then(|| Opened {
+        doing: String::new(),
+        evidence: vec![evidence(tier(server.system), says.clone(), Some(counters(server)))],
+        says,
+        remedy: Some("look at the network between the two, a proxy or pooler, and the driver".into()),
+        owned: false,
+    })
+}
+
+fn statement(server: &DatabaseFacts, top: &StatementFacts) -> Opened {
+    let text = cut(&top.text);
+    let mut opened = Opened {
+        doing: text.clone(),
+        says: format!(
+            "{} spends {} more in {text}{}",
+            server.service,
+            duration(added(top) as f64),
+            each(top)
+        ),
+        remedy: None,
+        evidence: vec![evidence(tier(server.system), figures(top), Some(counters(server)))],
+        owned: true,
+    };
+    if let Some(plan) = server.plans.iter().find(|p| fingerprint(&p.text) == fingerprint(&top.text)) {
+        opened.says.push_str(&format!("; {}", plan.says));
+        opened.remedy = Some(plan.remedy.clone());
+        let path = Some(format!("db/{}/plans.jsonl", server.service));
+        opened.evidence.push(evidence("query plan", format!("{text}: {}", plan.says), path));
+    }
+    blocked(&mut opened, server, top);
+    opened
+}
+
+/// A statement that waits for a lock for the most part is not to blame: the session that holds it is.
+fn blocked(opened: &mut Opened, server: &DatabaseFacts, top: &StatementFacts) {
+    let waits = top.waits.iter().filter(|w| w.event.starts_with("Lock/")).map(|w| w.nanos).sum::<i64>();
+    let pair = server.blocking.iter().find(|b| fingerprint(&b.waiter) == fingerprint(&top.text));
+    let Some(pair) = pair.filter(|_| 2 * waits > added(top)) else { return };
+    let holder = match pair.blocker.as_str() {
+        "" => format!("a session ({})", pair.state),
+        blocker => format!("a session ({}) whose statement is {}", pair.state, cut(blocker)),
+    };
+    let age = duration(pair.oldest as f64);
+    opened
+        .says
+        .push_str(&format!("; it waits for a lock that {holder} holds, in a transaction of up to {age}"));
+    if !pair.blocker.is_empty() {
+        opened.doing = cut(&pair.blocker);
+    }
+    opened.remedy = Some(match pair.state.starts_with("idle in transaction") {
+        true => "end the transaction before other work is done: it is idle and holds locks".into(),
+        false => "make the transaction that holds the lock shorter, or take locks later in it".into(),
+    });
+    let app = if pair.app.is_empty() { String::new() } else { format!(" of {}", pair.app) };
+    opened.evidence.push(evidence(
+        "database sessions",
+        format!("{} times a session was seen waiting behind {holder}{app}", quantity::count(pair.seen)),
+        Some(format!("db/{}/activity.jsonl", server.service)),
+    ));
+}
+
+/// Whether it is its number, and not its cost, that changed most. One that is new, or of which no reference is known,
+/// is a loop if a request executes it many times.
+fn is_more_often(top: &StatementFacts) -> bool {
+    let Some(before) = top.reference_calls.filter(|c| *c > 0.0) else { return top.calls >= LOOP };
+    let each = |nanos: i64, calls: f64| nanos as f64 / calls.max(1e-9);
+    let dearer = each(top.nanos, top.calls) / each(top.reference.unwrap_or(0), before).max(1.0);
+    top.calls >= MORE_OFTEN * before && top.calls / before > dearer
+}
+
+/// What one execution takes, or how many there are, whichever changed more.
+fn each(top: &StatementFacts) -> String {
+    if top.calls <= 0.0 {
+        return String::new();
+    }
+    let before = top.reference.zip(top.reference_calls.filter(|c| *c > 0.0));
+    if let Some((_, calls)) = before.filter(|_| is_more_often(top)) {
+        let now = quantity::number(top.calls);
+        return format!(", executed {now} times per request instead of {}", quantity::number(calls));
+    }
+    let of = |nanos: i64, calls: f64| duration(nanos as f64 / calls);
+    let was = before.map(|(nanos, calls)| format!(" instead of {}", of(nanos, calls))).unwrap_or_default();
+    format!(", {} for each execution{was}", of(top.nanos, top.calls))
+}
+
+fn figures(top: &StatementFacts) -> String {
+    let of = |calls: f64, nanos: i64| match calls > 0.0 {
+        true => format!(
+            "{} per request ({} executions of {})",
+            duration(nanos as f64),
+            quantity::number(calls),
+            duration(nanos as f64 / calls)
+        ),
+        false => format!("{} per request", duration(nanos as f64)),
+    };
+    let before = top.reference.zip(top.reference_calls);
+    let before = before.map(|(nanos, calls)| format!("; in the reference {}", of(calls, nanos)));
+    format!("{}: {}{}", cut(&top.text), of(top.calls, top.nanos), before.unwrap_or_default())
+}
+
+const fn tier(system: DatabaseSystem) -> &'static str {
+    match system {
+        DatabaseSystem::Postgresql => "statements of the database",
+        DatabaseSystem::Redis => "commands of the cache",
+    }
+}
+
+fn counters(server: &DatabaseFacts) -> String {
+    match server.system {
+        DatabaseSystem::Postgresql => format!("db/{}/statements.jsonl", server.service),
+        DatabaseSystem::Redis => format!("redis/{}/info.jsonl", server.service),
+    }
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(TEXT) {
+        Some((at, _)) => format!("{}..", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// Requests wait for a connection of a pool as long as others hold them: if what these wait for became longer, that is
+/// to blame for both waits. Gives back the waits that nothing slow explains.
+pub(super) fn take_over(remote: &mut [Candidate], pools: Vec<Candidate>) -> Vec<Candidate> {
+    let is_slow = |c: &&mut Candidate| matches!(c.kind, CauseKind::Database | CauseKind::Cache);
+    let slow = remote.iter_mut().filter(is_slow).max_by(|a, b| a.explains.value.total_cmp(&b.explains.value));
+    let Some(slow) = slow else { return pools };
+    for pool in pools {
+        slow.mechanism.push_str(&format!(
+            "; they wait {} longer for a free connection in {}, as each is held for longer",
+            duration(pool.explains.value),
+            pool.at
+        ));
+        slow.explains = slow.explains.plus(pool.explains);
+        slow.evidence.extend(pool.evidence);
+    }
+    Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::{BlockedStatement, PlanFacts, StatementWait};
+    use crate::attribute::side::Side;
+
+    const SCAN: &str = "SELECT count(*) FROM orders WHERE customer = $1";
+    const MS: i64 = 1_000_000;
+
+    fn server(calls: (f64, f64), ms: (i64, i64)) -> DatabaseFacts {
+        DatabaseFacts {
+            service: "orders-db".into(),
+            system: DatabaseSystem::Postgresql,
+            requests: 600,
+            reference_requests: Some(800),
+            nanos: ms.1 * MS,
+            reference: Some(ms.0 * MS),
+            statements: vec![StatementFacts {
+                text: SCAN.into(),
+                calls: calls.1,
+                reference_calls: Some(calls.0),
+                nanos: ms.1 * MS,
+                reference: Some(ms.0 * MS),
+                waits: Vec::new(),
+            }],
+            more: 0,
+            blocking: Vec::new(),
+            plans: Vec::new(),
+            slow: Vec::new(),
+            clients: None,
+            resets: 0,
+            evicted: 0,
+        }
+    }
+
+    fn opened(server: DatabaseFacts, ms: i64) -> Option<Opened> {
+        let nobody = || Side { windows: Vec::new(), client: Default::default(), services: Vec::new() };
+        let (before, now, databases) = (nobody(), nobody(), [server]);
+        let case = Case {
+            reference: Some(&before),
+            judged: &now,
+            lines: &[],
+            databases: &databases,
+            floor: 50_000.0,
+        };
+        assert!(open(&case, State::Cache, (ms * MS) as f64).is_none(), "another kind of server");
+        open(&case, State::Database, (ms * MS) as f64)
+    }
+
+    #[test]
+    fn the_statement_that_became_dearer_is_named_with_its_plan() {
+        let mut server = server((1.0, 1.0), (2, 20));
+        let plan = PlanFacts {
+            text: "SELECT count(*) FROM orders WHERE customer = ?".into(),
+            says: "orders is read whole".into(),
+            remedy: "CREATE INDEX".into(),
+        };
+        server.plans.push(plan);
+        let found = opened(server, 19).expect("opened");
+        assert!(found.owned && found.doing == SCAN, "{found:?}");
+        assert_eq!(found.remedy.as_deref(), Some("CREATE INDEX"));
+        let says = format!(
+            "orders-db spends 18.0 ms in {SCAN}, executed 1.00 times per request; orders is read whole"
+        );
+        assert_eq!((found.says, found.evidence.len()), (says, 2));
+    }
+
+    #[test]
+    fn more_executions_are_told_from_dearer_ones() {
+        let found = opened(server((1.0, 31.0), (1, 2)), 32).expect("opened");
+        assert!(found.says.contains("31.0 times instead of 1.00: 1.00 ms of it in orders-db"), "{found:?}");
+        assert!(found.remedy.expect("a remedy").contains("one statement"));
+        let found = opened(server((1.0, 2.0), (1, 40)), 32).expect("opened");
+        assert_eq!(found.remedy, None, "twice as often and twenty times as dear");
+    }
+
+    #[test]
+    fn who_holds_the_lock_is_to_blame_not_who_waits() {
+        let mut server = server((1.0, 1.0), (2, 20));
+        server.statements[0].waits =
+            vec![StatementWait { event: "Lock/transactionid".into(), nanos: 17 * MS }];
+        server.blocking = vec![BlockedStatement {
+            waiter: "SELECT count(*) FROM orders WHERE customer = ?".into(),
+            blocker: "UPDATE orders SET note = ?".into(),
+            state: "idle in transaction".into(),
+            app: "report".into(),
+            seen: 40,
+            oldest: 3_000_000_000,
+        }];
+        let found = opened(server, 19).expect("opened");
+        assert_eq!(found.doing, "UPDATE orders SET note = ?");
+        assert!(found.remedy.as_ref().is_some_and(|r| r.contains("end the transaction")), "{found:?}");
+        assert!(found.evidence[1].says.contains("40 times") && found.evidence[1].says.contains("of report"));
+    }
+
+    #[test]
+    fn a_server_that_did_not_take_the_time_is_not_to_blame() {
+        let found = opened(server((1.0, 1.0), (2, 3)), 19).expect("opened");
+        assert!(
+            !found.owned && found.doing.is_empty() && found.says.contains("lost between the two"),
+            "{found:?}"
+        );
+        let mut reset = server((1.0, 1.0), (2, 3));
+        reset.resets = 1;
+        assert!(opened(reset, 19).is_none(), "a part of its counters is missing");
+    }
+}

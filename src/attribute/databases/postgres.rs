@@ -1,0 +1,131 @@
+//! PostgreSQL: `pg_stat_statements` between readings, samples of `pg_stat_activity`, plans.
+
+use std::collections::BTreeMap;
+
+use super::{Part, Use, Uses, compare, requests};
+use crate::analysis::{
+    BlockedStatement, ClientFacts, DatabaseFacts, DatabaseSystem, PlanFacts, StatementFacts,
+};
+use crate::attribute::Inquiry;
+use crate::formats::postgres::lines::{Activity, Plan};
+use crate::formats::postgres::statement::fingerprint;
+use crate::formats::postgres::{activity, plan, statements};
+use crate::run::databases::{self, Postgres};
+use crate::run::period::LoadPeriod;
+use crate::time::{SECOND, Window};
+
+/// Blocked statements and findings of plans that are told.
+const MOST: usize = 6;
+/// Nanoseconds of a millisecond.
+const MILLISECOND: f64 = 1e6;
+/// Stands for a text that the role of the collector may not see.
+const HIDDEN: &str = "(text not visible to the role that asked)";
+
+pub(super) fn facts(inquiry: &Inquiry, service: &str) -> Option<DatabaseFacts> {
+    let part = Part::judged(inquiry);
+    let lines = databases::postgres(&part.recording.dir, service);
+    let before = Part::reference(inquiry);
+    let other = before.filter(|b| !b.same_run(&part)).map(|b| databases::postgres(&b.recording.dir, service));
+    let lines_before = other.as_ref().unwrap_or(&lines);
+    let judged = uses(&lines, part.periods, part.windows);
+    let reference = before.map(|b| uses(lines_before, b.periods, b.windows));
+    if !judged.is_read() {
+        return None;
+    }
+    let found = compare(service, DatabaseSystem::Postgresql, &judged, reference.as_ref());
+    let plans = plans(&lines.plans, &found.statements);
+    Some(DatabaseFacts {
+        plans,
+        blocking: blocking(&lines.activity, inquiry.judged),
+        clients: clients(&lines, inquiry.judged, before.map(|b| (lines_before, b.windows))),
+        ..found
+    })
+}
+
+pub(super) fn uses(lines: &Postgres, periods: &[LoadPeriod], windows: &[Window]) -> Uses {
+    let mut uses = Uses::default();
+    for window in windows {
+        executed(&mut uses, lines, periods, *window);
+        sampled(&mut uses, lines, periods, *window);
+    }
+    uses
+}
+
+/// Statements inside functions are part of the statement that called the function.
+fn executed(uses: &mut Uses, lines: &Postgres, periods: &[LoadPeriod], window: Window) {
+    let found = statements::between(&lines.statements, window);
+    let Some(span) = found.span else { return };
+    uses.requests += requests(periods, span);
+    uses.resets += found.resets;
+    uses.evicted += found.evicted;
+    for of in found.statements.into_iter().filter(|s| s.key.toplevel) {
+        let sum = uses.by_hash.entry(of.hash).or_default();
+        sum.calls += of.calls as f64;
+        sum.executed = Some(sum.executed.unwrap_or(0.0) + of.total_ms * MILLISECOND);
+        name(sum, of.query);
+    }
+}
+
+/// The mean number of sessions that execute a statement, times the length of the window, is their time in it.
+fn sampled(uses: &mut Uses, lines: &Postgres, periods: &[LoadPeriod], window: Window) {
+    let shares = activity::shares(&lines.activity, window);
+    if shares.samples == 0 {
+        return;
+    }
+    uses.sampled_requests += requests(periods, window);
+    let each = window.nanos() as f64 / shares.samples as f64;
+    for of in shares.statements {
+        let sum = uses.by_hash.entry(fingerprint(&of.query)).or_default();
+        sum.sampled += of.seen as f64 * each;
+        for (event, seen) in of.waits {
+            *sum.waits.entry(event).or_default() += seen as f64 * each;
+        }
+        name(sum, of.query);
+    }
+}
+
+fn name(of: &mut Use, text: String) {
+    if of.text.is_empty() {
+        of.text = if text.is_empty() { HIDDEN.to_owned() } else { text };
+    }
+}
+
+fn blocking(lines: &[Activity], window: Window) -> Vec<BlockedStatement> {
+    let told = |b: activity::Blocking| BlockedStatement {
+        waiter: b.waiter,
+        blocker: b.blocker,
+        state: b.state,
+        app: b.app,
+        seen: b.seen,
+        oldest: b.oldest_nanos,
+    };
+    activity::blocking(lines, window).into_iter().take(MOST).map(told).collect()
+}
+
+/// What stands out in the newest plan of each statement that is told, in their order.
+fn plans(lines: &[Plan], statements: &[StatementFacts]) -> Vec<PlanFacts> {
+    let newest: BTreeMap<u64, &Plan> = lines.iter().map(|p| (fingerprint(&p.query), p)).collect();
+    let mut all = Vec::new();
+    for plan in statements.iter().filter_map(|s| newest.get(&fingerprint(&s.text))) {
+        let Ok(node) = plan::from_json(&plan.plan) else { continue };
+        let told =
+            |f: plan::Finding| PlanFacts { text: plan.query.clone(), says: f.says(), remedy: f.remedy() };
+        all.extend(plan::findings(&node, &plan.tables).into_iter().map(told));
+    }
+    all.truncate(MOST);
+    all
+}
+
+fn clients(lines: &Postgres, judged: Window, before: Option<(&Postgres, &[Window])>) -> Option<ClientFacts> {
+    let (most, limit) = most(lines, &[judged])?;
+    let reference_most = before.and_then(|(lines, windows)| Some(self::most(lines, windows)?.0));
+    Some(ClientFacts { most, reference_most, limit: (limit > 0).then_some(limit), blocked: 0 })
+}
+
+/// The most client sessions, and how many there may be. A reading up to a second after a window is still of it: they
+/// are seconds apart.
+fn most(lines: &Postgres, windows: &[Window]) -> Option<(u64, u64)> {
+    let inside = |w: &Window, t| Window::new(w.from, w.to.plus(SECOND)).contains(t);
+    let read = lines.database.iter().filter(|d| windows.iter().any(|w| inside(w, d.t)));
+    read.map(|d| (d.backends, d.max_connections.saturating_sub(d.reserved))).max()
+}

@@ -1,0 +1,126 @@
+use super::*;
+use crate::formats::postgres::lines::{Activity, Backend, StatementRow, Statements};
+use crate::formats::redis::lines::{Info, sections};
+use crate::run::databases::{Postgres, Redis};
+use crate::run::period::{RequestPeriod, new_latency};
+use crate::time::{RunTime, SECOND};
+
+/// Hits that end in each second.
+const RATE: u64 = 100;
+
+fn at(second: u64) -> RunTime {
+    RunTime::from_nanos(second * SECOND)
+}
+
+fn window(from: u64, to: u64) -> Window {
+    Window::new(at(from), at(to))
+}
+
+fn periods(seconds: u64) -> Vec<LoadPeriod> {
+    let period = |s| LoadPeriod {
+        window: window(s, s + 1),
+        requests: vec![RequestPeriod { passed: RATE, ..RequestPeriod::new() }],
+        lateness: new_latency(),
+        offered: RATE,
+        sent: RATE,
+        backlog: 0,
+        in_flight: 0,
+        connections: 1,
+        streams: 0,
+        vus: 0,
+        slowest: Vec::new(),
+        failures: Vec::new(),
+    };
+    (0..seconds).map(period).collect()
+}
+
+/// From second 10 on the scan takes 20 ms instead of 2, and the look-up is executed 30 times a request instead of once.
+fn recorded() -> Postgres {
+    let row = |queryid, query: &str, calls, total_ms, toplevel| StatementRow {
+        queryid: Some(queryid),
+        query: Some(query.to_owned()),
+        calls,
+        total_ms,
+        toplevel: Some(toplevel),
+        ..StatementRow::default()
+    };
+    let statements = (0..=20_u64).map(|s| {
+        let (before, after) = (s.min(10) * RATE, s.saturating_sub(10) * RATE);
+        let scanned = before as f64 * 2.0 + after as f64 * 20.0;
+        let looked_up = before + 30 * after;
+        let rows = vec![
+            row(1, "SELECT count(*) FROM orders WHERE customer = $1", before + after, scanned, true),
+            row(2, "SELECT note FROM orders WHERE id = $1", looked_up, looked_up as f64 * 0.1, true),
+            row(3, "SELECT inside()", looked_up, looked_up as f64 * 9.0, false),
+        ];
+        Statements { t: at(s), complete: true, rows, ..Statements::default() }
+    });
+    // Two sessions in the scan all the time, one of them waiting for the disk.
+    let scan = "SELECT count(*) FROM orders WHERE customer = ?";
+    let backend = |pid, wait: Option<(&str, &str)>| Backend {
+        pid,
+        state: "active".into(),
+        kind: "client backend".into(),
+        wait_type: wait.map(|w| w.0.into()),
+        wait: wait.map(|w| w.1.into()),
+        hash: 7,
+        query: Some(scan.into()),
+        ..Backend::default()
+    };
+    let activity = (0..200_u64).map(|i| Activity {
+        t: RunTime::from_nanos(i * SECOND / 10),
+        backends: vec![backend(1, None), backend(2, Some(("IO", "DataFileRead")))],
+        ..Activity::default()
+    });
+    Postgres { statements: statements.collect(), activity: activity.collect(), ..Postgres::default() }
+}
+
+#[test]
+fn statements_are_told_per_request_and_the_most_growth_comes_first() {
+    let (lines, periods) = (recorded(), periods(20));
+    let judged = postgres::uses(&lines, &periods, &[window(12, 18)]);
+    let reference = postgres::uses(&lines, &periods, &[window(0, 4), window(5, 9)]);
+    let found = compare("orders-db", DatabaseSystem::Postgresql, &judged, Some(&reference));
+    assert_eq!((found.requests, found.reference_requests), (600, Some(800)));
+    assert_eq!(
+        (found.nanos, found.reference),
+        (23_000_000, Some(2_100_000)),
+        "not what ran inside functions"
+    );
+    let [scan, look_up] = found.statements.as_slice() else { panic!("{found:?}") };
+    assert_eq!((scan.calls, scan.nanos, scan.reference), (1.0, 20_000_000, Some(2_000_000)));
+    assert_eq!((look_up.calls, look_up.reference_calls), (30.0, Some(1.0)));
+    // Two sessions over 100 requests a second: 20 ms for each, half of it waiting.
+    let waits: Vec<_> = scan.waits.iter().map(|w| (w.event.as_str(), w.nanos)).collect();
+    assert_eq!(waits, [("CPU", 10_000_000), ("IO/DataFileRead", 10_000_000)]);
+}
+
+#[test]
+fn samples_alone_give_the_time_of_a_statement() {
+    let lines = Postgres { statements: Vec::new(), ..recorded() };
+    let judged = postgres::uses(&lines, &periods(20), &[window(0, 20)]);
+    let found = compare("orders-db", DatabaseSystem::Postgresql, &judged, None);
+    let [scan] = found.statements.as_slice() else { panic!("{found:?}") };
+    assert_eq!((scan.calls, scan.nanos, scan.reference), (0.0, 20_000_000, None));
+    assert_eq!(found.requests, 2000);
+    let nothing = postgres::uses(&Postgres::default(), &periods(20), &[window(0, 20)]);
+    assert!(!nothing.is_read());
+}
+
+#[test]
+fn commands_of_the_collector_itself_are_left_out() {
+    let info = (0..=10_u64).map(|s| {
+        let calls = s * RATE * 3;
+        let text = format!(
+            "# Commandstats\ncmdstat_get:calls={calls},usec={}\ncmdstat_info:calls={s},usec={}\n",
+            calls * 5,
+            s * 1000
+        );
+        Info { t: at(s), sections: sections(&text), ..Info::default() }
+    });
+    let lines = Redis { info: info.collect(), ..Redis::default() };
+    let judged = redis::uses(&lines, &periods(10), &[window(2, 8)]);
+    let found = compare("cache", DatabaseSystem::Redis, &judged, None);
+    let [get] = found.statements.as_slice() else { panic!("{found:?}") };
+    assert_eq!((get.text.as_str(), get.calls, get.nanos), ("get", 3.0, 15_000));
+}
