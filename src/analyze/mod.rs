@@ -108,6 +108,7 @@ pub fn analyze(dir: &Path, baseline: Option<&Path>) -> Result<Analyzed, AnalyzeE
         spans: spans::spans(&run, &question),
         traces: attribute::traces(&run.recording, &run.periods),
         readings: host::readings(&run, &question),
+        metrics: metrics::told(&run, &question),
         logs: logs::patterns(&run, &question),
         exhibits: exhibits::exhibits(&run),
     };

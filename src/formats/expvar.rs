@@ -103,8 +103,9 @@ impl Level<'_> {
     }
 }
 
-/// What is known of a number by its path.
-fn nature(path: &str) -> (Kind, &'static str) {
+/// What is known of a number by its path: its type and its unit, empty if unknown.
+#[must_use]
+pub fn nature(path: &str) -> (Kind, &'static str) {
     let Some(field) = path.strip_prefix("memstats.") else { return (Kind::Unknown, "") };
     let kind = if COUNTERS.contains(&field) { Kind::Counter } else { Kind::Gauge };
     let unit = match field {

@@ -1,6 +1,7 @@
 //! Scenario files as people write them, right and wrong.
 
 mod databases;
+mod metrics;
 mod otlp;
 mod script;
 mod transport;
