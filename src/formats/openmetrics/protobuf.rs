@@ -205,7 +205,7 @@ impl Into<'_> {
         }
         self.push("_sum", None, summary.sum, None);
         self.push("_count", None, summary.count as f64, None);
-        self.created(&self.name.to_owned(), summary.created);
+        self.created(self.name, summary.created);
     }
 
     fn histogram(&mut self, histogram: &Histogram, gauge: bool) {
@@ -220,7 +220,7 @@ impl Into<'_> {
         let (sum, whole) = if gauge { ("_gsum", "_gcount") } else { ("_sum", "_count") };
         self.push(sum, None, histogram.sum, None);
         self.push(whole, None, count, None);
-        self.created(&self.name.to_owned(), histogram.created);
+        self.created(self.name, histogram.created);
     }
 
     fn push(
