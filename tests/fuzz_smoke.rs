@@ -101,6 +101,21 @@ proptest! {
     }
 
     #[test]
+    fn openmetrics_protobuf(edits in edits()) {
+        checks::openmetrics_protobuf(&apply(data("prometheus/page.pb"), &edits));
+    }
+
+    #[test]
+    fn expvar(edits in edits()) {
+        checks::expvar(&apply(data("prometheus/expvar.json"), &edits));
+    }
+
+    #[test]
+    fn promql(edits in edits()) {
+        checks::promql(&apply(data("prometheus/answer.json"), &edits));
+    }
+
+    #[test]
     fn otlp(edits in edits(), file in prop::sample::select(OTLP.to_vec()), packed in any::<bool>()) {
         checks::otlp(&apply(otlp_file(file, packed), &edits));
     }

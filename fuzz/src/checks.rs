@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
-use crate::formats::{gotrace, hlog, openmetrics, otlp, postgres, pprof, redis};
+use crate::formats::{expvar, gotrace, hlog, openmetrics, otlp, postgres, pprof, promql, redis};
 use crate::time::{RunTime, Window};
 
 /// A profile that decodes keeps everything through the encoder; its views agree with its total and with each
@@ -89,6 +89,49 @@ pub fn openmetrics(bytes: &[u8]) {
     assert!(again.eof);
     assert_eq!(openmetrics::encode(&again.families), text);
     assert_eq!(again.samples().count(), page.samples().count());
+}
+
+/// A page of protobuf has the same samples after it was written as text.
+pub fn openmetrics_protobuf(bytes: &[u8]) {
+    let Ok(page) = openmetrics::decode_protobuf(bytes) else { return };
+    assert_eq!(page.skipped > 0, page.first_problem.is_some());
+    assert!(page.eof || page.skipped > 0);
+    let text = openmetrics::encode(&page.families);
+    let again = openmetrics::parse(text.as_bytes()).expect("as small");
+    assert_eq!(again.skipped, 0, "{:?} in {text}", again.first_problem);
+    let bits = |p: &openmetrics::Exposition<'_>| {
+        let mut all: Vec<_> = p.samples().map(|(_, s)| (s.name.to_string(), s.value.to_bits())).collect();
+        all.sort_unstable();
+        all
+    };
+    // The text of NaN does not say which one it is.
+    if page.samples().all(|(_, s)| !s.value.is_nan()) {
+        assert_eq!(bits(&again), bits(&page));
+    }
+}
+
+/// Numbers of a page of `expvar` are bounded in number and depth, and survive as text.
+pub fn expvar(bytes: &[u8]) {
+    let Ok(page) = expvar::parse(bytes) else { return };
+    assert!(page.families.len() <= expvar::MAX_NUMBERS);
+    assert!(page.families.iter().all(|f| f.samples.len() == 1 && f.name.len() <= expvar::MAX_PATH));
+    assert!(page.eof || page.skipped > 0);
+    for family in &page.families {
+        let text = openmetrics::encode(std::slice::from_ref(family));
+        let again = openmetrics::parse(text.as_bytes()).expect("as small");
+        assert_eq!((again.skipped, again.samples().count()), (0, 1), "{text}");
+    }
+}
+
+/// An answer of a Prometheus server is bounded, and its time only grows.
+pub fn promql(bytes: &[u8]) {
+    let Ok(answer) = promql::parse(bytes) else { return };
+    assert!(answer.series.len() <= promql::MAX_SERIES);
+    assert!(answer.series.iter().map(|s| s.points.len()).sum::<usize>() <= promql::MAX_POINTS);
+    for series in &answer.series {
+        assert!(!series.points.is_empty());
+        assert!(series.points.windows(2).all(|w| w[0].0 < w[1].0));
+    }
 }
 
 /// A request that decodes, as any signal and in either encoding, survives as a line of JSON and as protobuf;

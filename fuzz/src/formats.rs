@@ -1,5 +1,7 @@
 //! Bytes to typed values and back.
 
+#[path = "../../src/formats/expvar.rs"]
+pub mod expvar;
 #[path = "../../src/formats/gotrace/mod.rs"]
 pub mod gotrace;
 #[path = "../../src/formats/hlog/mod.rs"]
@@ -12,5 +14,7 @@ pub mod otlp;
 pub mod postgres;
 #[path = "../../src/formats/pprof/mod.rs"]
 pub mod pprof;
+#[path = "../../src/formats/promql.rs"]
+pub mod promql;
 #[path = "../../src/formats/redis/mod.rs"]
 pub mod redis;

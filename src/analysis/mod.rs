@@ -72,6 +72,9 @@ pub struct Analysis {
     /// What the machines of the services say, reference against judged part.
     #[serde(default)]
     pub readings: Vec<Reading>,
+    /// What was asked of Prometheus servers, and numbers of `expvar` that moved.
+    #[serde(default)]
+    pub metrics: Vec<MetricReading>,
     /// Log lines that are new, that surged, or that tell of trouble.
     #[serde(default)]
     pub logs: Vec<LogPattern>,

@@ -1,6 +1,8 @@
 //! What stood beside the requests: the machine of a service, its scheduler while a trace was taken, and what it wrote
 //! into its logs.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +54,23 @@ pub enum ReadingKind {
     ListenOverflows,
     /// Segments that were sent again.
     Retransmits,
+}
+
+/// What a query to a Prometheus server gave, or a number of `expvar` that moved: the judged part, and the reference.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MetricReading {
+    /// Service.
+    pub service: String,
+    /// Name of the query, or path of the number.
+    pub name: String,
+    /// Labels of the series, by name.
+    pub labels: BTreeMap<String, String>,
+    /// Unit of the values; none if it is not known.
+    pub unit: Option<Unit>,
+    /// Mean in the reference, of a counter its growth per second; none without one.
+    pub reference: Option<f64>,
+    /// The same of the judged part.
+    pub judged: f64,
 }
 
 /// Log lines of one statement: what stays the same in them when values change.

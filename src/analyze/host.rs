@@ -85,7 +85,7 @@ impl Read {
     }
 }
 
-fn rate(series: &MetricSeries, windows: &[Window]) -> Option<f64> {
+pub(super) fn rate(series: &MetricSeries, windows: &[Window]) -> Option<f64> {
     let (grown, seconds) = growth(series, windows)?;
     (seconds > 0.0).then(|| grown / seconds)
 }

@@ -109,6 +109,7 @@ pub fn analyze(dir: &Path, baseline: Option<&Path>) -> Result<Analyzed, AnalyzeE
         databases: found.databases,
         traces: attribute::traces(&run.recording, &run.periods),
         readings: host::readings(&run, &question),
+        metrics: metrics::told(&run, &question),
         logs: logs::patterns(&run, &question),
         exhibits: exhibits::exhibits(&run),
     };

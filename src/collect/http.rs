@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
-use reqwest::{Certificate, Client, Response, redirect, retry};
+use reqwest::{Certificate, Client, RequestBuilder, Response, redirect, retry};
 use url::{Host, Url};
 
 pub use super::fetch_error::{FetchError, Problem};
@@ -136,10 +136,35 @@ impl Fetcher {
     /// # Errors
     /// If no whole answer came within the limits.
     pub async fn fetch(&self, url: &Url, limits: Limits) -> Result<Fetched, FetchError> {
+        self.exchange(self.client.get(url.clone()), url, limits).await
+    }
+
+    /// Posts a form; any status is an answer.
+    ///
+    /// # Errors
+    /// If no whole answer came within the limits.
+    pub async fn post(
+        &self,
+        url: &Url,
+        form: &[(&str, &str)],
+        limits: Limits,
+    ) -> Result<Fetched, FetchError> {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let form = "application/x-www-form-urlencoded";
+        let request = self.client.post(url.clone()).header(reqwest::header::CONTENT_TYPE, form).body(body);
+        self.exchange(request, url, limits).await
+    }
+
+    async fn exchange(
+        &self,
+        request: RequestBuilder,
+        url: &Url,
+        limits: Limits,
+    ) -> Result<Fetched, FetchError> {
         let began = Instant::now();
         let mut body = Vec::new();
         let exchange = async {
-            let mut response = self.send(url).await?;
+            let mut response = send(request).await?;
             read_body(&mut response, limits.bytes, &mut body).await?;
             Ok(response)
         };
@@ -175,15 +200,11 @@ impl Fetcher {
     pub async fn status(&self, url: &Url, time: Duration) -> Result<(u16, Duration), FetchError> {
         let began = Instant::now();
         let fail = |problem| FetchError { url: masked(url), problem };
-        let response = tokio::time::timeout(time, self.send(url))
+        let response = tokio::time::timeout(time, send(self.client.get(url.clone())))
             .await
             .map_err(|_| fail(Problem::Timeout { limit: time, got: 0 }))?
             .map_err(fail)?;
         Ok((response.status().as_u16(), began.elapsed()))
-    }
-
-    async fn send(&self, url: &Url) -> Result<Response, Problem> {
-        self.client.get(url.clone()).send().await.map_err(|e| Problem::of_client(&e.without_url()))
     }
 
     /// A redirect leads where nobody agreed to send the source's headers.
@@ -198,7 +219,12 @@ impl Fetcher {
         Err(FetchError { url: masked(url), problem: Problem::Redirect { status: status.as_u16(), to } })
     }
 
-    fn objection(&self, fetched: &Fetched) -> Option<Problem> {
+    /// The beginning of a text, without control characters and the source's secrets.
+    pub(super) fn excerpt(&self, text: &str) -> String {
+        self.secrets.excerpt(text.as_bytes())
+    }
+
+    pub(super) fn objection(&self, fetched: &Fetched) -> Option<Problem> {
         let status = fetched.status;
         if !(200..300).contains(&status) {
             let said =
@@ -211,6 +237,10 @@ impl Fetcher {
         }
         fetched.is_html().then_some(Problem::Html)
     }
+}
+
+async fn send(request: RequestBuilder) -> Result<Response, Problem> {
+    request.send().await.map_err(|e| Problem::of_client(&e.without_url()))
 }
 
 async fn read_body(response: &mut Response, limit: usize, body: &mut Vec<u8>) -> Result<(), Problem> {

@@ -2,6 +2,7 @@
 //! parses more than it must, never stops the load, and is bounded in time, size and rate.
 
 mod cpu_windows;
+mod expvar;
 mod fetch_error;
 mod go_pprof;
 pub mod health;
@@ -16,6 +17,7 @@ mod pprof;
 pub mod preflight;
 mod process;
 mod prometheus;
+mod promql;
 mod recorder;
 pub mod redis;
 mod session;

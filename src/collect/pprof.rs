@@ -26,7 +26,7 @@ pub(super) fn collectors(
         all.push(Box::new(Snapshots {
             name: "pprof/mutex".into(),
             endpoint: endpoint.clone(),
-            kind: "mutex",
+            kind: "mutex".into(),
             url: below(&endpoint.url, "mutex", &[]),
             every: cpu_window,
         }));

@@ -1,13 +1,16 @@
-//! Scrapes of a Prometheus or OpenMetrics page, one per period, as they come.
+//! Pages of metrics, one per period: scrapes of Prometheus and OpenMetrics, and Go's `expvar`.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use super::expvar;
 use super::http::{Fetched, Limits};
+use super::mask::masked;
 use super::pace::next_multiple;
 use super::recorder::{Endpoint, Recorder};
 use super::{Collector, Context};
+use crate::formats::openmetrics::PROTOBUF;
 use crate::run::layout;
 use crate::time::nanos;
 
@@ -15,22 +18,37 @@ use crate::time::nanos;
 pub(super) const BYTES: usize = 16 << 20;
 /// Time limit of a scrape.
 const TIME: Duration = Duration::from_secs(5);
-/// OpenMetrics first: it alone carries exemplars and creation times.
-pub(super) const ACCEPT: &str =
-    "application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5, */*; q=0.1";
+/// OpenMetrics first: it carries exemplars and creation times and is text that people read. Protobuf has both too,
+/// but comes after plain text: it is for exporters that offer nothing else.
+pub(super) const ACCEPT: &str = "application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5, \
+     application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; q=0.3, */*; q=0.1";
 
-/// Scrapes a page of metrics.
+/// Which page is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Page {
+    /// Prometheus text, OpenMetrics or protobuf, kept as it came.
+    Scrape,
+    /// Go's `expvar`, kept without what may be secret.
+    Expvar,
+}
+
+/// Fetches a page of metrics.
 #[derive(Debug)]
 pub(super) struct Scrapes {
     /// The page.
     pub(super) endpoint: Endpoint,
     /// Time between two scrapes; they fall on its multiples of the run clock.
     pub(super) period: Duration,
+    /// Which page it is.
+    pub(super) page: Page,
 }
 
 impl Collector for Scrapes {
     fn name(&self) -> String {
-        "prometheus".into()
+        match self.page {
+            Page::Scrape => "prometheus".into(),
+            Page::Expvar => "expvar".into(),
+        }
     }
 
     fn service(&self) -> &str {
@@ -60,11 +78,29 @@ impl Scrapes {
     }
 
     async fn keep(&self, recorder: &mut Recorder, scrape: Option<Fetched>) {
-        if let Some(scrape) = scrape {
-            let at = recorder.at(scrape.began);
-            recorder.keep(layout::scrape(self.service(), at), scrape.body).await;
+        let Some(scrape) = scrape else { return };
+        let at = recorder.at(scrape.began);
+        match self.page {
+            Page::Scrape if is_packed(&scrape) => {
+                recorder.keep(layout::packed_scrape(self.service(), at), scrape.body).await;
+            }
+            Page::Scrape => {
+                recorder.keep(layout::scrape(self.service(), at), scrape.body).await;
+            }
+            Page::Expvar => match expvar::masked(&scrape.body) {
+                Ok(body) => {
+                    recorder.keep(layout::expvar(self.service(), at), body).await;
+                }
+                // What cannot be read cannot be freed of secrets either.
+                Err(problem) => recorder.failed(&format!("{}: {problem}", masked(&self.endpoint.url))),
+            },
         }
     }
+}
+
+/// Whether an answer is protobuf: its type says so.
+pub(super) fn is_packed(scrape: &Fetched) -> bool {
+    scrape.content_type.starts_with(PROTOBUF)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(super) struct Snapshots {
     /// The service.
     pub(super) endpoint: Endpoint,
     /// Kind of profile in the run folder, e.g. `mutex`.
-    pub(super) kind: &'static str,
+    pub(super) kind: String,
     /// URL of the profile.
     pub(super) url: Url,
     /// Time between two snapshots.
@@ -64,7 +64,7 @@ impl Snapshots {
     async fn keep(&self, recorder: &mut Recorder, fetched: Option<Fetched>) {
         if let Some(fetched) = fetched {
             let at = recorder.at(fetched.began);
-            recorder.keep(layout::snapshot(self.service(), self.kind, at), fetched.body).await;
+            recorder.keep(layout::snapshot(self.service(), &self.kind, at), fetched.body).await;
         }
     }
 }

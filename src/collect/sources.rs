@@ -7,7 +7,7 @@ use url::Url;
 
 use super::http::{Fetcher, SetupError};
 use super::recorder::Endpoint;
-use super::{Collector, go_pprof, logs, otlp, postgres, pprof, process, prometheus, redis};
+use super::{Collector, go_pprof, logs, otlp, postgres, pprof, process, prometheus, promql, redis};
 use crate::run::manifest::SourceFacts;
 use crate::scenario::{Address, EvidenceKind, EvidenceSource, Location, Scenario};
 
@@ -117,7 +117,7 @@ pub fn collectors_for(
         let known = facts.get(&key(source)).filter(|f| f.reachable);
         let on = |kind: &str| known.is_none_or(|f| f.gives.iter().any(|g| g == kind));
         match &source.kind {
-            EvidenceKind::GoPprof { snapshots_per_second, cpu_window, captures } => {
+            EvidenceKind::GoPprof { snapshots_per_second, cpu_window, captures, profiles } => {
                 let settings = go_pprof::Settings {
                     snapshots_per_second: *snapshots_per_second,
                     cpu_window: *cpu_window,
@@ -126,7 +126,7 @@ pub fn collectors_for(
                     // Two sources must not be asked in step with each other either.
                     seed: scenario.load.seed.wrapping_add(index as u64),
                 };
-                all.extend(go_pprof::collectors(&endpoint, settings, on));
+                all.extend(go_pprof::collectors(&endpoint, settings, profiles, on));
             }
             EvidenceKind::Pprof { cpu_window } => {
                 // Few services have it: only if it was seen.
@@ -134,7 +134,16 @@ pub fn collectors_for(
                 all.extend(pprof::collectors(&endpoint, *cpu_window, mutex, planned));
             }
             EvidenceKind::Prometheus => {
-                all.push(Box::new(prometheus::Scrapes { endpoint, period: scenario.detect.period }));
+                let (period, page) = (scenario.detect.period, prometheus::Page::Scrape);
+                all.push(Box::new(prometheus::Scrapes { endpoint, period, page }));
+            }
+            EvidenceKind::Expvar => {
+                let (period, page) = (scenario.detect.period, prometheus::Page::Expvar);
+                all.push(Box::new(prometheus::Scrapes { endpoint, period, page }));
+            }
+            EvidenceKind::Promql { queries, settle } => {
+                let (queries, period) = (queries.clone(), scenario.detect.period);
+                all.push(Box::new(promql::RangeQueries { endpoint, queries, period, settle: *settle }));
             }
             EvidenceKind::Process(_)
             | EvidenceKind::Logs { .. }
@@ -160,6 +169,8 @@ fn not_fetched(source: &EvidenceSource, period: Duration) -> Option<Box<dyn Coll
         EvidenceKind::GoPprof { .. }
         | EvidenceKind::Pprof { .. }
         | EvidenceKind::Prometheus
+        | EvidenceKind::Expvar
+        | EvidenceKind::Promql { .. }
         | EvidenceKind::Postgres { .. }
         | EvidenceKind::Redis { .. } => None,
     }

@@ -10,7 +10,7 @@ use super::cpu_windows::CpuWindows;
 use super::go_pprof::{self, Settings};
 use super::http::below;
 use super::preflight;
-use super::prometheus::Scrapes;
+use super::prometheus::{Page, Scrapes};
 use super::recorder::Endpoint;
 use super::snapshots::Snapshots;
 use super::sources::{collectors_for, endpoint};
@@ -21,14 +21,19 @@ use crate::run::event::EventKind;
 use crate::run::layout::parse_stamp;
 use crate::run::manifest::{SourceFacts, SwitchedOff};
 use crate::scenario::{
-    Arrivals, Endpoint as Target, EvidenceKind, Executor, Load, Rate, Scenario, Target as System,
+    Arrivals, Endpoint as Target, EvidenceKind, Executor, Load, ProfileName, Rate, Scenario, Target as System,
 };
 use crate::time::{SECOND, Window};
 
 const SECONDS: fn(f64) -> Duration = Duration::from_secs_f64;
 
 fn go_kind() -> EvidenceKind {
-    EvidenceKind::GoPprof { snapshots_per_second: 20.0, cpu_window: SECONDS(1.0), captures: true }
+    EvidenceKind::GoPprof {
+        snapshots_per_second: 20.0,
+        cpu_window: SECONDS(1.0),
+        captures: true,
+        profiles: ProfileName::usual(),
+    }
 }
 
 fn at(url: Url) -> Endpoint {
@@ -99,7 +104,7 @@ async fn a_hanging_source_does_not_delay_the_end() {
     rig.start(go_collector(url.clone(), "go-pprof/goroutine"));
     rig.start(go_collector(url.clone(), "go-pprof/captures"));
     rig.start(go_collector(url.clone(), "go-pprof/mutex"));
-    rig.start(Box::new(Scrapes { endpoint: at(url), period: SECONDS(0.1) }));
+    rig.start(Box::new(Scrapes { endpoint: at(url), period: SECONDS(0.1), page: Page::Scrape }));
     rig.trigger(Trigger::Anomaly);
     tokio::time::sleep(SECONDS(0.2)).await;
     let took = rig.stop().await;
@@ -195,7 +200,11 @@ async fn captures_are_taken_once_per_trigger_within_their_number() {
 async fn scrapes_are_aligned_raw_and_end_with_a_last_one() {
     let server = Server::start(|request| Reply::text(200, "text/plain", &request.head)).await;
     let mut rig = Rig::new();
-    rig.start(Box::new(Scrapes { endpoint: at(server.url("/metrics")), period: SECONDS(0.2) }));
+    rig.start(Box::new(Scrapes {
+        endpoint: at(server.url("/metrics")),
+        period: SECONDS(0.2),
+        page: Page::Scrape,
+    }));
     rig.wait_for("metrics/shop", 4).await;
     rig.stop().await;
     let files = rig.files("metrics/shop");

@@ -1,5 +1,6 @@
 //! Codecs: bytes to typed values and back. No I/O, bounded, fuzzed.
 
+pub mod expvar;
 pub mod gotrace;
 pub mod hlog;
 pub mod kernel;
@@ -8,4 +9,5 @@ pub mod openmetrics;
 pub mod otlp;
 pub mod postgres;
 pub mod pprof;
+pub mod promql;
 pub mod redis;

@@ -1,10 +1,14 @@
-//! All scrapes of a service as time series.
+//! All pages of metrics of a service, and what a Prometheus server said of it, as time series.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use super::files::{self, TimedFile};
+use super::layout;
+use super::promql::{self, Asked};
 use super::writer::RunError;
-use crate::formats::openmetrics::{self, Family, Kind, Sample};
+use crate::formats::openmetrics::{self, Exposition, Family, Kind, OpenMetricsError, Sample};
+use crate::formats::{expvar, promql as answers};
 use crate::time::RunTime;
 
 /// Most series kept; further ones are counted in [`MetricHistory::left_out`].
@@ -71,22 +75,32 @@ impl MetricHistory {
         keep: impl Fn(&Family<'_>, &Sample<'_>) -> bool,
     ) -> Result<Self, RunError> {
         let mut history = Self::default();
+        history.extend(scrapes, keep)?;
+        Ok(history)
+    }
+
+    /// Adds pages of another kind.
+    pub(super) fn extend(
+        &mut self,
+        scrapes: &[TimedFile],
+        keep: impl Fn(&Family<'_>, &Sample<'_>) -> bool,
+    ) -> Result<(), RunError> {
         for scrape in scrapes {
             let bytes = match files::read(&scrape.path, openmetrics::MAX_BYTES as u64) {
                 Ok(bytes) => bytes,
                 Err(RunError::Broken { path, problem }) => {
-                    history.problem(format!("{}: {problem}", path.display()));
+                    self.problem(format!("{}: {problem}", path.display()));
                     continue;
                 }
                 Err(e) => return Err(e),
             };
-            history.add(scrape, &bytes, &keep);
+            self.add(scrape, &bytes, &keep);
         }
-        Ok(history)
+        Ok(())
     }
 
     fn add(&mut self, scrape: &TimedFile, bytes: &[u8], keep: impl Fn(&Family<'_>, &Sample<'_>) -> bool) {
-        let page = match openmetrics::parse(bytes) {
+        let page = match decode(&scrape.path, bytes) {
             Ok(page) => page,
             Err(e) => return self.problem(format!("{}: {e}", scrape.path.display())),
         };
@@ -97,6 +111,63 @@ impl MetricHistory {
         self.scrapes.push(scrape.window.to);
         for (family, sample) in page.samples().filter(|(f, s)| keep(f, s)) {
             self.push(scrape.window.to, family.kind, sample);
+        }
+    }
+
+    /// Adds what a Prometheus server said. A series is called by its query; that the query keeps the name of a metric
+    /// or not stays in its labels.
+    pub(super) fn add_answers(
+        &mut self,
+        dir: &Path,
+        service: &str,
+        started_unix_nanos: u64,
+        keep: impl Fn(&Family<'_>, &Sample<'_>) -> bool,
+    ) -> Result<(), RunError> {
+        for asked in promql::asked(dir, service)? {
+            let Some(path) = files::inside(dir, &layout::promql(service, &asked.name, asked.window)) else {
+                continue;
+            };
+            // Its writer was killed before the answer.
+            if !path.is_file() {
+                continue;
+            }
+            let read = files::read(&path, answers::MAX_BYTES as u64).and_then(|bytes| {
+                let broken =
+                    |e: answers::PromqlError| RunError::Broken { path: path.clone(), problem: e.to_string() };
+                answers::parse(&bytes).map_err(broken)
+            });
+            match read {
+                Ok(answer) => self.add_answer(&asked, &answer, started_unix_nanos, &keep),
+                Err(RunError::Broken { path, problem }) => {
+                    self.problem(format!("{}: {problem}", path.display()));
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    fn add_answer(
+        &mut self,
+        asked: &Asked,
+        answer: &answers::Answer,
+        started_unix_nanos: u64,
+        keep: impl Fn(&Family<'_>, &Sample<'_>) -> bool,
+    ) {
+        self.left_out += answer.left_out;
+        for series in &answer.series {
+            let name = format!("{}{}", asked.name, series.part);
+            let metric = series.labels.get("__name__").unwrap_or(&name);
+            let family = Family::new(name.as_str(), kind_of(metric), "");
+            let labels = series.labels.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())).collect();
+            let mut sample =
+                Sample { name: name.as_str().into(), labels, value: 0.0, timestamp: None, exemplar: None };
+            for &(at, value) in &series.points {
+                sample.value = value;
+                if let Some(at) = asked.run_time(at, started_unix_nanos).filter(|_| keep(&family, &sample)) {
+                    self.push(at, family.kind, &sample);
+                }
+            }
         }
     }
 
@@ -135,4 +206,19 @@ impl MetricHistory {
             self.problems.push(problem);
         }
     }
+}
+
+/// Reads a page in the format that its name tells.
+fn decode<'b>(path: &Path, bytes: &'b [u8]) -> Result<Exposition<'b>, OpenMetricsError> {
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("pb") => openmetrics::decode_protobuf(bytes),
+        Some("json") => expvar::parse(bytes),
+        _ => openmetrics::parse(bytes),
+    }
+}
+
+/// Answers have no types; names of counters end as they must.
+fn kind_of(metric: &str) -> Kind {
+    let counts = ["_total", "_count", "_sum", "_bucket"].iter().any(|end| metric.ends_with(end));
+    if counts { Kind::Counter } else { Kind::Unknown }
 }

@@ -31,10 +31,34 @@ pub fn stamp(t: RunTime) -> String {
     format!("{:015}", t.as_nanos())
 }
 
-/// `metrics/<service>/<moment>.om`: one scrape.
+/// `metrics/<service>/<moment>.om`: one scrape, as text.
 #[must_use]
 pub fn scrape(service: &str, at: RunTime) -> String {
     format!("metrics/{service}/{}.om", stamp(at))
+}
+
+/// `metrics/<service>/<moment>.pb`: one scrape, as protobuf.
+#[must_use]
+pub fn packed_scrape(service: &str, at: RunTime) -> String {
+    format!("metrics/{service}/{}.pb", stamp(at))
+}
+
+/// `expvar/<service>/<moment>.json`: one page of Go's `expvar`.
+#[must_use]
+pub fn expvar(service: &str, at: RunTime) -> String {
+    format!("expvar/{service}/{}.json", stamp(at))
+}
+
+/// `promql/<service>/<query>/<from>-<to>.json`: a server's answer about a window.
+#[must_use]
+pub fn promql(service: &str, query: &str, window: Window) -> String {
+    format!("promql/{service}/{query}/{}-{}.json", stamp(window.from), stamp(window.to))
+}
+
+/// `promql/<service>/asked.jsonl`: what each answer is to, and the server's clock.
+#[must_use]
+pub fn asked(service: &str) -> String {
+    format!("promql/{service}/asked.jsonl")
 }
 
 /// `host/<service>/<moment>.om`: a look at the processes of a service on this machine.

@@ -11,5 +11,6 @@ pub mod manifest;
 mod parts;
 pub mod period;
 pub mod periods;
+pub mod promql;
 pub mod reader;
 pub mod writer;

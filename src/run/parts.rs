@@ -11,7 +11,9 @@ use super::manifest::{Part, PartState};
 #[must_use]
 pub(super) fn survey(dir: &Path, stopped: Option<&str>) -> BTreeMap<String, Part> {
     let mut parts = BTreeMap::new();
-    for top in ["load", "metrics", "profiles", "captures", "otlp", "host", "logs", "db", "redis"] {
+    for top in
+        ["load", "metrics", "expvar", "promql", "profiles", "captures", "otlp", "host", "logs", "db", "redis"]
+    {
         for child in names(&dir.join(top)) {
             let rel = format!("{top}/{child}");
             let (files, bytes) = weigh(&dir.join(&rel));

@@ -123,7 +123,7 @@ impl Recording {
     /// Services with evidence, sorted; the generator itself ([`layout::GENERATOR`]) is none of them.
     #[must_use]
     pub fn services(&self) -> Vec<String> {
-        let tops = ["profiles", "metrics", "captures", "host", "logs"];
+        let tops = ["profiles", "metrics", "expvar", "promql", "captures", "host", "logs"];
         let names: BTreeSet<String> = tops.iter().flat_map(|t| files::folders(&self.dir.join(t))).collect();
         names.into_iter().filter(|n| n != layout::GENERATOR).collect()
     }
@@ -150,13 +150,23 @@ impl Recording {
             .map_err(|e| RunError::Broken { path: file.path.clone(), problem: e.to_string() })
     }
 
-    /// Scrapes of a service in order of time.
+    /// Scrapes of a service in order of time, text or protobuf.
     #[must_use]
     pub fn metrics(&self, service: &str) -> Vec<TimedFile> {
-        self.timed("metrics", &[service], ".om")
+        let mut all = self.timed("metrics", &[service], ".om");
+        all.extend(self.timed("metrics", &[service], ".pb"));
+        all.sort_by_key(|f| f.window.to);
+        all
     }
 
-    /// Loads the metrics of a service that `keep` asks for.
+    /// Pages of a service's `expvar` in order of time.
+    #[must_use]
+    pub fn expvar(&self, service: &str) -> Vec<TimedFile> {
+        self.timed("expvar", &[service], ".json")
+    }
+
+    /// Loads the metrics of a service that `keep` asks for: of its scrapes, of its `expvar`, and of what a
+    /// Prometheus server said of it. Where two of them call a series alike, the first of these stands.
     ///
     /// # Errors
     /// If the system refuses. Pages that are no metrics are told in [`MetricHistory::problems`].
@@ -165,7 +175,24 @@ impl Recording {
         service: &str,
         keep: impl Fn(&Family<'_>, &Sample<'_>) -> bool,
     ) -> Result<MetricHistory, RunError> {
-        MetricHistory::read(&self.metrics(service), keep)
+        let mut history = MetricHistory::read(&self.metrics(service), &keep)?;
+        history.extend(&self.expvar(service), &keep)?;
+        if self.below("promql", &[service]).is_some() {
+            history.add_answers(&self.dir, service, self.manifest.started_unix_nanos, &keep)?;
+        }
+        Ok(history)
+    }
+
+    /// The same of `expvar` and the answers of a Prometheus server alone.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn told_series(&self, service: &str) -> Result<MetricHistory, RunError> {
+        let mut history = MetricHistory::read(&self.expvar(service), |_, _| true)?;
+        if self.below("promql", &[service]).is_some() {
+            history.add_answers(&self.dir, service, self.manifest.started_unix_nanos, |_, _| true)?;
+        }
+        Ok(history)
     }
 
     /// Looks at the processes of a service on the generator's machine, in order of time.

@@ -47,6 +47,8 @@ pub enum EvidenceKind {
         cpu_window: Duration,
         /// Whether the live detector may take dumps and execution traces.
         captures: bool,
+        /// Profiles besides CPU and goroutines, as the index of the service names them.
+        profiles: Vec<ProfileName>,
     },
     /// Any service that answers `<url>/profile?seconds=N` with a pprof CPU profile, and perhaps
     /// `<url>/mutex` with a contention profile.
@@ -56,6 +58,15 @@ pub enum EvidenceKind {
     },
     /// A page of Prometheus text or OpenMetrics, scraped each period.
     Prometheus,
+    /// The page of Go's `expvar`, fetched each period.
+    Expvar,
+    /// A Prometheus server, base URL of its API.
+    Promql {
+        /// What it is asked, in the order written.
+        queries: Vec<PromqlQuery>,
+        /// Time after which a sample is surely in the server.
+        settle: Duration,
+    },
     /// A receiver of OTLP on this machine; its location is where it listens.
     Otlp {
         /// Where it listens for gRPC.
@@ -88,6 +99,91 @@ pub enum EvidenceKind {
     },
 }
 
+/// Name of a profile in Go's index: letters, digits, dots, dashes, underscores, and slashes between parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProfileName(String);
+
+/// Longest name of a profile.
+const MAX_PROFILE_NAME: usize = 100;
+
+impl ProfileName {
+    /// Names that a run records anyway, or that are no profiles to be taken at a moment.
+    pub const TAKEN: [&str; 6] = ["cpu", "goroutine", "profile", "trace", "cmdline", "symbol"];
+    /// Recorded unless the scenario says otherwise.
+    pub const USUAL: [&str; 3] = ["mutex", "block", "heap"];
+
+    /// A name that cannot lead anywhere else, neither in a URL nor in a folder.
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        let part = |p: &str| {
+            !p.is_empty()
+                && !p.starts_with('.')
+                && p.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        };
+        let fits =
+            name.len() <= MAX_PROFILE_NAME && name.split('/').all(part) && !Self::TAKEN.contains(&name);
+        fits.then(|| Self(name.to_owned()))
+    }
+
+    /// The usual ones.
+    #[must_use]
+    pub fn usual() -> Vec<Self> {
+        Self::USUAL.iter().filter_map(|name| Self::new(name)).collect()
+    }
+
+    /// As in the service's index.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Name of its folder: slashes become dashes.
+    #[must_use]
+    pub fn folder(&self) -> String {
+        self.0.replace('/', "-")
+    }
+}
+
+/// A question to a Prometheus server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromqlQuery {
+    /// Name of the series that it gives, and of its folder: letters, digits, dots, dashes, underscores.
+    pub name: String,
+    /// The expression.
+    pub query: String,
+    /// Unit of its values.
+    pub unit: Option<QueryUnit>,
+}
+
+/// What the values of a query are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueryUnit {
+    /// Seconds.
+    Seconds,
+    /// A share of 1.
+    Ratio,
+    /// Of anything, per second.
+    PerSecond,
+    /// A number of things.
+    Count,
+    /// Bytes.
+    Bytes,
+    /// Bytes per second.
+    BytesPerSecond,
+}
+
+impl QueryUnit {
+    /// All, with their words in scenario files.
+    pub const ALL: [(&str, Self); 6] = [
+        ("seconds", Self::Seconds),
+        ("ratio", Self::Ratio),
+        ("per-second", Self::PerSecond),
+        ("count", Self::Count),
+        ("bytes", Self::Bytes),
+        ("bytes-per-second", Self::BytesPerSecond),
+    ];
+}
+
 /// Which process of this machine a service is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TargetProcess {
@@ -107,6 +203,8 @@ impl EvidenceKind {
             Self::GoPprof { .. } => "go-pprof",
             Self::Pprof { .. } => "pprof",
             Self::Prometheus => "prometheus",
+            Self::Expvar => "expvar",
+            Self::Promql { .. } => "promql",
             Self::Otlp { .. } => "otlp",
             Self::Postgres { .. } => "postgres",
             Self::Redis { .. } => "redis",

@@ -39,7 +39,9 @@ pub use address::Address;
 pub use arrivals::Arrivals;
 pub use env::EnvPolicy;
 pub use error::{MAX_PROBLEMS, Origin, Problem, ScenarioError};
-pub use evidence::{EvidenceKind, EvidenceSource, Location, TargetProcess};
+pub use evidence::{
+    EvidenceKind, EvidenceSource, Location, ProfileName, PromqlQuery, QueryUnit, TargetProcess,
+};
 pub use local::is_local;
 pub use schema::schema;
 pub use script::{

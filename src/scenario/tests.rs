@@ -1,6 +1,7 @@
 //! Scenario files as people write them, right and wrong.
 
 mod databases;
+mod metrics;
 mod otlp;
 mod script;
 mod transport;
@@ -92,7 +93,7 @@ fn every_key_reaches_its_place() {
     let kinds: Vec<_> = s.evidence.iter().map(|e| (e.kind.name(), e.service.as_str())).collect();
     assert_eq!(kinds, [("prometheus", "shop"), ("go-pprof", "shop"), ("pprof", "edge")], "order of the file");
     assert!(matches!(&s.evidence[0].location, Location::OnTarget(path) if path == "/metrics"));
-    let EvidenceKind::GoPprof { snapshots_per_second, cpu_window, captures } = s.evidence[1].kind else {
+    let EvidenceKind::GoPprof { snapshots_per_second, cpu_window, captures, .. } = s.evidence[1].kind else {
         panic!("go-pprof")
     };
     assert_eq!((snapshots_per_second, cpu_window, captures), (5.0, Duration::from_secs(3), false));

@@ -1,4 +1,4 @@
-//! Go's `net/http/pprof`: goroutine snapshots, CPU windows, cumulative profiles, captures on a trigger.
+//! Go's `net/http/pprof`: goroutine snapshots, CPU windows, the other profiles, captures on a trigger.
 
 mod captures;
 mod goroutine;
@@ -10,6 +10,7 @@ use super::cpu_windows::CpuWindows;
 use super::http::below;
 use super::recorder::Endpoint;
 use super::snapshots::Snapshots;
+use crate::scenario::ProfileName;
 use captures::Captures;
 use goroutine::Goroutines;
 
@@ -28,14 +29,11 @@ pub(super) struct Settings {
     pub(super) seed: u64,
 }
 
-/// Cumulative profiles of the runtime.
-const CUMULATIVE: [(&str, &str); 3] =
-    [("mutex", "go-pprof/mutex"), ("block", "go-pprof/block"), ("heap", "go-pprof/heap")];
-
-/// Collectors of one Go service; cumulative profiles only if `on` says so of their kind.
+/// Collectors of one Go service; of `profiles` those only of which `on` says so.
 pub(super) fn collectors(
     endpoint: &Endpoint,
     settings: Settings,
+    profiles: &[ProfileName],
     on: impl Fn(&str) -> bool,
 ) -> Vec<Box<dyn Collector>> {
     let mut all: Vec<Box<dyn Collector>> = Vec::new();
@@ -48,12 +46,12 @@ pub(super) fn collectors(
         window: settings.cpu_window,
         planned: Some(settings.planned),
     }));
-    for (kind, name) in CUMULATIVE.into_iter().filter(|(kind, _)| on(kind)) {
+    for profile in profiles.iter().filter(|p| on(p.as_str())) {
         all.push(Box::new(Snapshots {
-            name: name.into(),
+            name: format!("go-pprof/{}", profile.as_str()),
             endpoint: endpoint.clone(),
-            kind,
-            url: below(&endpoint.url, kind, &[("debug", "0")]),
+            kind: profile.folder(),
+            url: below(&endpoint.url, profile.as_str(), &[("debug", "0")]),
             every: settings.cpu_window,
         }));
     }

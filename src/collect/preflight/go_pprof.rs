@@ -3,63 +3,98 @@
 use super::super::cpu_windows::profile_url;
 use super::super::http::{FetchError, Fetched, Problem, below};
 use super::{Probe, SourceCheck, foreign};
-use crate::scenario::EvidenceSource;
+use crate::scenario::{EvidenceSource, ProfileName};
 
 /// Largest index or text page.
 const TEXT_BYTES: usize = 4 << 20;
-/// Profiles used when the index cannot be read.
-const USUAL: [&str; 4] = ["goroutine", "heap", "mutex", "block"];
+/// Profiles that every Go program has.
+const BUILT_IN: [&str; 7] =
+    ["allocs", "block", "goroutine", "goroutineleak", "heap", "mutex", "threadcreate"];
 
 const MUTEX_REMEDY: &str = "runtime.SetMutexProfileFraction(100)";
 const BLOCK_REMEDY: &str = "runtime.SetBlockProfileRate(10000)";
+const MEMORY_REMEDY: &str = "runtime.MemProfileRate = 512 * 1024, before anything is allocated";
 
 /// Below this sampling period the mutex profile itself shows in what is measured.
 const DENSE: u64 = 10;
 
 pub(super) async fn ask(
     source: &EvidenceSource,
+    profiles: &[ProfileName],
     probe: &Probe,
     check: &mut SourceCheck,
 ) -> Result<(), FetchError> {
     let index = below(&probe.endpoint.url, "", &[]);
     let listed = index_profiles(probe, &index, check).await?;
-    let has = |name: &str| listed.iter().any(|l| l == name);
     goroutines(probe, check).await?;
     let cpu = cpu(probe, check).await;
-    if has("heap") {
-        check.gives("heap");
+    let lacks = |name: &str| listed.as_ref().is_some_and(|l| !l.iter().any(|l| l == name));
+    // Contention comes last: the CPU profile before it made some, see `block`.
+    let (contention, others): (Vec<&str>, Vec<&str>) =
+        profiles.iter().map(ProfileName::as_str).partition(|p| matches!(*p, "mutex" | "block"));
+    for name in others.into_iter().chain(contention) {
+        match name {
+            _ if lacks(name) => {
+                check.off(name, format!("the service has no such profile: pprof.NewProfile({name:?})"))
+            }
+            "mutex" => mutex(probe, check).await,
+            "block" => block(probe, check, cpu).await,
+            _ => snapshot(name, probe, check).await,
+        }
     }
-    if has("mutex") {
-        mutex(probe, check).await;
-    }
-    if has("block") {
-        // After the CPU profile: see there.
-        block(probe, check, cpu).await;
-    }
+    also(profiles, listed.as_deref().unwrap_or_default(), check);
     check.note(probe.access(source, &index).await);
     Ok(())
 }
 
+/// Names what else there is: profiles that the service keeps itself.
+fn also(profiles: &[ProfileName], listed: &[String], check: &mut SourceCheck) {
+    let has = |name: &str| profiles.iter().any(|p| p.as_str() == name);
+    let own: Vec<&str> =
+        listed.iter().map(String::as_str).filter(|n| !BUILT_IN.contains(n) && !has(n)).take(10).collect();
+    if !own.is_empty() {
+        check.note(format!("has profiles of its own, which `profiles` may name: {}", own.join(", ")));
+    }
+    if has("heap") && has("allocs") {
+        check.note("heap and allocs hold the same four values: one of them is enough");
+    }
+}
+
+/// A profile that is on unless its rate says otherwise.
+async fn snapshot(name: &str, probe: &Probe, check: &mut SourceCheck) {
+    match probe.profile(&below(&probe.endpoint.url, name, &[("debug", "0")]), 0).await {
+        Ok((_, profile)) if matches!(name, "heap" | "allocs") && profile.period == 0 => {
+            check.off(name, MEMORY_REMEDY);
+        }
+        Ok((fetched, profile)) => {
+            check.gives(name);
+            let (took, bytes) = (fetched.took().as_secs_f64() * 1e3, fetched.body.len());
+            let stacks = profile.samples.len();
+            check.note(format!("a {name} profile takes {took:.1} ms, {bytes} bytes ({stacks} stacks now)"));
+        }
+        Err(error) => check.off(name, error.to_string()),
+    }
+}
+
 /// Names of the profiles that the index lists. Routers that register only the handlers have no index; then
-/// the usual ones are tried.
+/// it is none, and all that are wanted are tried.
 async fn index_profiles(
     probe: &Probe,
     index: &url::Url,
     check: &mut SourceCheck,
-) -> Result<Vec<String>, FetchError> {
+) -> Result<Option<Vec<String>>, FetchError> {
     let page = probe.fetch(index, TEXT_BYTES).await?;
-    let usual = || USUAL.map(str::to_owned).to_vec();
     if matches!(page.status, 404 | 405) {
-        check.note("has no index page: the usual profiles were tried one by one");
-        return Ok(usual());
+        check.note("has no index page: the profiles were tried one by one");
+        return Ok(None);
     }
     // Refuses statuses other than success. The index itself is a web page, so that is no objection.
     if !(200..300).contains(&page.status) || page.body.trim_ascii().is_empty() {
-        return probe.data(index, TEXT_BYTES).await.map(|_| usual());
+        return probe.data(index, TEXT_BYTES).await.map(|_| None);
     }
     let names = listed(&String::from_utf8_lossy(&page.body));
     if names.iter().any(|n| n == "goroutine") {
-        return Ok(names);
+        return Ok(Some(names));
     }
     if page.is_html() {
         return Err(foreign(
@@ -69,17 +104,16 @@ async fn index_profiles(
                 .into(),
         ));
     }
-    Ok(usual())
+    Ok(None)
 }
 
-/// `<a href='goroutine?debug=1'>`: one link per profile.
+/// `<a href='goroutine?debug=1'>`: one link per profile; names may have slashes of their own.
 fn listed(page: &str) -> Vec<String> {
     let links = page.split("href=").skip(1).filter_map(|rest| {
-        let link = rest.trim_start_matches(['\'', '"']);
-        let name = link.split_once("?debug=1")?.0.rsplit('/').next()?;
-        let plain = !name.is_empty() && name.len() <= 64;
-        (plain && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)))
-            .then(|| name.to_owned())
+        let link = rest.trim_start_matches(['\'', '"']).split_once("?debug=1")?.0;
+        let name = if link.starts_with('/') { link.rsplit_once("pprof/")?.1 } else { link };
+        let known = BUILT_IN.contains(&name) || ProfileName::new(name).is_some();
+        known.then(|| name.to_owned())
     });
     links.take(64).collect()
 }
@@ -180,8 +214,8 @@ mod tests {
     fn the_index_names_its_profiles() {
         let page = "<tr><td>4</td><td><a href='goroutine?debug=1'>goroutine</a></td></tr>\
             <a href='/debug/pprof/heap?debug=1'>heap</a><a href=\"mutex?debug=1\">mutex</a>\
-            <a href='profile?debug=1'>profile</a><a href=\"goroutine?debug=2\">full</a><a href='<x>?debug=1'>";
-        assert_eq!(listed(page), ["goroutine", "heap", "mutex", "profile"]);
+            <a href='profile?debug=1'>profile</a><a href='shop/db.pool?debug=1'>x</a><a href='../etc?debug=1'>y</a><a href=\"goroutine?debug=2\">full</a><a href='<x>?debug=1'>";
+        assert_eq!(listed(page), ["goroutine", "heap", "mutex", "shop/db.pool"]);
     }
 
     #[test]

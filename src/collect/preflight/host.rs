@@ -30,6 +30,8 @@ pub(super) fn place(source: &EvidenceSource) -> Option<String> {
         EvidenceKind::GoPprof { .. }
         | EvidenceKind::Pprof { .. }
         | EvidenceKind::Prometheus
+        | EvidenceKind::Expvar
+        | EvidenceKind::Promql { .. }
         | EvidenceKind::Otlp { .. }
         | EvidenceKind::Postgres { .. }
         | EvidenceKind::Redis { .. } => None,
@@ -50,6 +52,8 @@ pub(super) async fn ask(kind: &EvidenceKind, check: &mut SourceCheck) {
         EvidenceKind::GoPprof { .. }
         | EvidenceKind::Pprof { .. }
         | EvidenceKind::Prometheus
+        | EvidenceKind::Expvar
+        | EvidenceKind::Promql { .. }
         | EvidenceKind::Otlp { .. }
         | EvidenceKind::Postgres { .. }
         | EvidenceKind::Redis { .. } => {}

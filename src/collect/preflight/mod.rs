@@ -2,11 +2,13 @@
 //! off, and the line that switches it on.
 
 mod databases;
+mod expvar;
 mod go_pprof;
 mod host;
 mod otlp;
 mod pprof;
 mod prometheus;
+mod promql;
 
 use std::time::{Duration, Instant};
 
@@ -93,9 +95,11 @@ pub async fn check_all(sources: &[EvidenceSource], base: &Url) -> Vec<SourceChec
 
 async fn ask(source: &EvidenceSource, probe: &Probe, check: &mut SourceCheck) {
     let outcome = match &source.kind {
-        EvidenceKind::GoPprof { .. } => go_pprof::ask(source, probe, check).await,
+        EvidenceKind::GoPprof { profiles, .. } => go_pprof::ask(source, profiles, probe, check).await,
         EvidenceKind::Pprof { .. } => pprof::ask(probe, check).await,
         EvidenceKind::Prometheus => prometheus::ask(source, probe, check).await,
+        EvidenceKind::Expvar => expvar::ask(source, probe, check).await,
+        EvidenceKind::Promql { queries, .. } => promql::ask(source, queries, probe, check).await,
         // Asked without a probe, see `check`.
         EvidenceKind::Process(_)
         | EvidenceKind::Logs { .. }
@@ -204,14 +208,17 @@ mod tests {
     use super::*;
     use crate::collect::testing::{Reply, Server, nobody, source};
 
-    const KINDS: [EvidenceKind; 3] = [
+    const KINDS: [EvidenceKind; 5] = [
         EvidenceKind::GoPprof {
             snapshots_per_second: 10.0,
             cpu_window: Duration::from_secs(5),
             captures: true,
+            profiles: Vec::new(),
         },
         EvidenceKind::Pprof { cpu_window: Duration::from_secs(5) },
         EvidenceKind::Prometheus,
+        EvidenceKind::Expvar,
+        EvidenceKind::Promql { queries: Vec::new(), settle: Duration::ZERO },
     ];
 
     async fn problems(reply: Reply) -> Vec<String> {

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::super::http::FetchError;
-use super::super::prometheus::BYTES;
+use super::super::prometheus::{BYTES, is_packed};
 use super::{Probe, SourceCheck, foreign};
+use crate::formats::openmetrics::decode_protobuf;
 use crate::scenario::EvidenceSource;
 
 /// Metrics that the analysis knows, the most telling first. A trailing `*` stands for any continuation.
@@ -35,11 +36,14 @@ pub(super) async fn ask(
 ) -> Result<(), FetchError> {
     let url = &probe.endpoint.url;
     let page = probe.data(url, BYTES).await?;
+    let packed = if is_packed(&page) { decode_protobuf(&page.body).ok() } else { None };
     let text = String::from_utf8_lossy(&page.body);
-    let (samples, names) = survey(&text);
+    let (samples, names) = match &packed {
+        Some(page) => (page.samples().count(), page.samples().map(|(_, s)| s.name.as_ref()).collect()),
+        None => survey(&text),
+    };
     if samples == 0 {
-        let found =
-            "no line is a metric: this is no page of Prometheus text or OpenMetrics, correct the path";
+        let found = "no line is a metric: this is no page of Prometheus' text or protobuf or of OpenMetrics, correct the path";
         return Err(foreign(url, found.into()));
     }
     for known in KNOWN.into_iter().filter(|k| has(&names, k)) {

@@ -1,6 +1,6 @@
-//! Prometheus text 0.0.4 and OpenMetrics 1.0 text.
+//! Prometheus text 0.0.4, OpenMetrics 1.0 text and Prometheus' protobuf.
 //!
-//! One reader takes both: an exposition that ends in `# EOF` is OpenMetrics, whose timestamps are seconds;
+//! One reader takes both texts: an exposition that ends in `# EOF` is OpenMetrics, whose timestamps are seconds;
 //! otherwise it is Prometheus text, whose timestamps are milliseconds. Targets are not trusted and seldom
 //! perfect, so a line that breaks the rules is counted and left out, and the rest stays. Names and values
 //! are borrowed from the text unless they carry escapes.
@@ -12,12 +12,15 @@ mod delta;
 mod encode;
 mod line;
 mod parse;
+mod protobuf;
+mod wire;
 
 use std::borrow::Cow;
 
 pub use delta::{CounterDelta, counter_delta};
 pub use encode::encode;
 pub use parse::parse;
+pub use protobuf::{PROTOBUF, decode_protobuf};
 
 /// Largest exposition accepted.
 pub const MAX_BYTES: usize = 64 << 20;

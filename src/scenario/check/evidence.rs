@@ -14,11 +14,11 @@ const SNAPSHOTS: f64 = 10.0;
 const CPU_WINDOW: Duration = Duration::from_secs(5);
 
 /// What all kinds of evidence have.
-struct Common {
-    service: Option<Checked<String>>,
-    url: Option<Checked<String>>,
-    headers: Option<wire::Headers>,
-    ca: Option<Checked<String>>,
+pub(super) struct Common {
+    pub(super) service: Option<Checked<String>>,
+    pub(super) url: Option<Checked<String>>,
+    pub(super) headers: Option<wire::Headers>,
+    pub(super) ca: Option<Checked<String>>,
 }
 
 impl Check<'_, '_> {
@@ -31,6 +31,7 @@ impl Check<'_, '_> {
                 snapshots_per_second: self.snapshots(wire.snapshots_per_second),
                 cpu_window: self.cpu_window(wire.cpu_window),
                 captures: self.findings.take_or(wire.captures, true),
+                profiles: self.profiles(wire.profiles),
             };
             let common = Common { service: wire.service, url: wire.url, headers: wire.headers, ca: wire.ca };
             sources.push((self.source(common, kind, &span), span));
@@ -44,6 +45,7 @@ impl Check<'_, '_> {
             let common = Common { service: wire.service, url: wire.url, headers: wire.headers, ca: wire.ca };
             sources.push((self.source(common, EvidenceKind::Prometheus, &span), span));
         }
+        sources.extend(self.metrics(wire.expvar, wire.promql));
         for (wire, span) in wire.process.into_iter().flatten().map(Placed::into_parts) {
             sources.push((self.process(wire, &span), span));
         }
@@ -82,7 +84,7 @@ impl Check<'_, '_> {
         }
     }
 
-    fn source(&mut self, wire: Common, kind: EvidenceKind, span: &Span) -> Option<EvidenceSource> {
+    pub(super) fn source(&mut self, wire: Common, kind: EvidenceKind, span: &Span) -> Option<EvidenceSource> {
         if wire.service.is_none() {
             self.no_service(span);
         }
@@ -107,9 +109,9 @@ impl Check<'_, '_> {
     /// A name that is also a folder of the run: letters, digits, dots, dashes, underscores.
     pub(super) fn service(&mut self, service: Option<Checked<String>>) -> Option<String> {
         let (service, span) = self.name(service)?;
-        let plain = service.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        let plain = super::metrics::is_folder(&service);
         let own = service == crate::scenario::GENERATOR_SERVICE;
-        if plain && !own && !service.starts_with('.') {
+        if plain && !own {
             return Some(service);
         }
         let why = if own { "is the generator's own name" } else { "is also a folder's name" };

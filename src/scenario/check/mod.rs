@@ -7,6 +7,7 @@ mod evidence;
 mod feeder;
 mod host;
 mod load;
+mod metrics;
 mod otlp;
 mod request;
 mod script;

@@ -6,6 +6,7 @@
 mod databases;
 mod host;
 mod load;
+mod metrics;
 mod one_or_many;
 mod request;
 mod script;
@@ -25,6 +26,7 @@ pub(super) use host::{Logs, Process};
 pub(super) use load::{
     ConstantArrivalRate, ConstantConnections, ConstantVus, Load, RampingArrivalRate, RampingVus,
 };
+pub(super) use metrics::{Expvar, Promql, Query};
 pub(super) use one_or_many::{OneOrMany, Pause};
 pub(super) use request::{Call, Common, Expectation, Request, Step};
 pub(super) use script::{AnswerCheck, Extract, Extracts, Feeder, Journey};
@@ -130,6 +132,10 @@ pub(super) struct Evidence {
     pub(super) pprof: Option<Vec<Placed<Pprof>>>,
     /// Pages of Prometheus text or OpenMetrics, scraped each period.
     pub(super) prometheus: Option<Vec<Placed<Prometheus>>>,
+    /// Pages of Go's `expvar`, fetched each period.
+    pub(super) expvar: Option<Vec<Placed<Expvar>>>,
+    /// Prometheus servers, asked while the load goes on.
+    pub(super) promql: Option<Vec<Placed<Promql>>>,
     /// Services that run on this machine: process, control group, network counters.
     pub(super) process: Option<Vec<Placed<Process>>>,
     /// Log files of services on this machine.
@@ -165,6 +171,9 @@ pub(super) struct GoPprof {
     /// Whether an anomaly may trigger dumps and execution traces.
     #[schemars(extend("default" = true))]
     pub(super) captures: Option<Checked<bool>>,
+    /// Profiles besides CPU and goroutines, as the index names them, custom ones included.
+    #[schemars(extend("default" = ["mutex", "block", "heap"], "examples" = [["mutex", "block", "heap", "threadcreate", "shop/db.pool"]]))]
+    pub(super) profiles: Option<Vec<Checked<String>>>,
 }
 
 /// A service that answers `<url>/profile?seconds=N` with a pprof CPU profile, and perhaps `<url>/mutex` with
