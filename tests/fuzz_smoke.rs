@@ -10,6 +10,9 @@ use loadprof::{formats, time};
 #[expect(unreachable_pub, reason = "public in the fuzz crate")]
 #[path = "../fuzz/src/checks.rs"]
 mod checks;
+#[expect(unreachable_pub, reason = "public in the fuzz crate")]
+#[path = "../fuzz/src/text_checks.rs"]
+mod text_checks;
 
 const CASES: u32 = 1000;
 
@@ -148,6 +151,23 @@ proptest! {
     }
 }
 
+const LOG_LINES: [&str; 5] = ["slog", "pino", "logfmt", "plain", "lines"];
+const KERNEL: [&str; 7] = ["cgroup", "cpu.max", "cpu.stat", "netstat", "pressure", "snmp", "tcp"];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
+
+    #[test]
+    fn log_line(edits in edits(), file in prop::sample::select(LOG_LINES.to_vec())) {
+        text_checks::log_line(&apply(data(&format!("logline/{file}.txt")), &edits));
+    }
+
+    #[test]
+    fn kernel_text(edits in edits(), file in prop::sample::select(KERNEL.to_vec())) {
+        text_checks::kernel(&apply(data(&format!("kernel/{file}.txt")), &edits));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
@@ -188,4 +208,6 @@ fn the_checks_see_whole_files() {
     }
     checks::postgres_plan(&data("databases/plan.json"));
     checks::postgres_statement(&data("databases/statements.sql"));
+    LOG_LINES.iter().for_each(|file| text_checks::log_line(&data(&format!("logline/{file}.txt"))));
+    KERNEL.iter().for_each(|file| text_checks::kernel(&data(&format!("kernel/{file}.txt"))));
 }

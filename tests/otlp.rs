@@ -5,109 +5,26 @@
 #![allow(clippy::print_stdout, reason = "the figures belong in the log")]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 
 use loadprof::formats::otlp::{Measure, Signal, SpanKind};
 use loadprof::run::reader::Recording;
-use loadprof::spans::{Breakdown, DEFAULT_SPANS, Gather, Gathered, Trace};
+use loadprof::spans::Breakdown;
+
+#[path = "common/otel.rs"]
+mod otel;
 
 const MS: f64 = 1e6;
 
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/targets/otelgo");
-        let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join("otelgo");
-        let mut build = Command::new("go");
-        build.args(["build", "-o"]).arg(&binary).arg(".").current_dir(&source);
-        let status = build.status().expect("go is on PATH: tests/run installs it");
-        assert!(status.success(), "otelgo does not build");
-        binary
-    })
-}
-
-/// The service; killed when dropped.
-struct Service {
-    url: String,
-    child: Child,
-}
-
-impl Service {
-    fn start(protocol: &str, port: u16) -> Self {
-        let endpoint = format!("127.0.0.1:{port}");
-        let mut command = Command::new(binary());
-        command.args(["-protocol", protocol, "-endpoint", &endpoint]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("otelgo starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
-        let url = line.trim().strip_prefix("listening ").expect("listening URL").to_owned();
-        Self { url, child }
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port()
-}
-
-/// A run of five seconds, 20 requests a second, all of them sampled.
-fn record(protocol: &str) -> (tempfile::TempDir, Recording) {
-    let (grpc, http) = (free_port(), free_port());
-    let service = Service::start(protocol, if protocol == "grpc" { grpc } else { http });
-    let dir = tempfile::tempdir().expect("a scratch folder");
-    let scenario = format!(
-        "[target]\nurl = \"{}\"\n[load]\nsampled = 1.0\n[load.constant-arrival-rate]\nrate = \"20/s\"\n\
-         for = \"5s\"\n[[request]]\nname = \"work\"\nget = \"/work\"\n\
-         [[evidence.otlp]]\ngrpc = \"127.0.0.1:{grpc}\"\nhttp = \"127.0.0.1:{http}\"\n",
-        service.url
-    );
-    let (file, run) = (dir.path().join("s.toml"), dir.path().join("run"));
-    std::fs::write(&file, scenario).expect("writes");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_loadprof"));
-    let output = command.arg("run").arg(&file).arg("--out").arg(&run).output().expect("loadprof runs");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let recording = Recording::open(&run).unwrap_or_else(|e| panic!("{e}: {said}"));
-    (dir, recording)
-}
-
-fn traces(recording: &Recording) -> Gathered {
-    let mut gather = Gather::new(DEFAULT_SPANS);
-    let lines = recording.read_otlp(Signal::Traces, |batch| {
-        let (spans, invalid) = batch.into_spans();
-        assert_eq!(invalid, 0);
-        spans.iter().for_each(|span| gather.add(span));
-    });
-    assert_eq!(lines.expect("reads").skipped, 0);
-    gather.finish()
-}
-
 fn check(protocol: &str) {
-    let (_dir, recording) = record(protocol);
-    let all = traces(&recording);
+    let ports = otel::Ports::free();
+    let service =
+        otel::Service::start(protocol, if protocol == "grpc" { ports.grpc } else { ports.http }, &[]);
+    let (_dir, recording) = otel::record(&service, ports, otel::Load { rate: 20, secs: 5, more: "" });
+    let all = otel::gathered(&recording);
     assert_eq!(all.coverage.share, 1.0);
-    // Each joins the request that it belongs to by its id. The service traced what preflight asked it, too.
-    let run_id = &recording.manifest.run_id;
-    let of_run = |t: &&Trace| t.id.to_string().starts_with(run_id);
-    let traces: Vec<&Trace> = all.traces.iter().filter(of_run).collect();
+    let traces = otel::of_load(&recording, &all);
     assert_eq!(traces.len(), 100, "of 100 requests; {} in all", all.traces.len());
-    for trace in &traces {
-        assert!(trace.is_whole(), "{:?}", trace.defects);
-        assert!(trace.remote_parent.is_some(), "the load generator's own span");
-        let kinds: Vec<_> = trace.spans.iter().map(|s| s.kind).collect();
-        assert_eq!(kinds, [SpanKind::Server, SpanKind::Client, SpanKind::Server, SpanKind::Internal]);
-        let own: u64 = trace.critical_path().iter().map(|s| s.self_nanos).sum();
-        assert_eq!(own, trace.nanos());
-    }
+    traces.iter().for_each(|trace| otel::check_whole(trace));
     let breakdown = Breakdown::of(&all, traces.iter().copied());
     assert_eq!(breakdown.left_out.all(), 0);
     let rows: BTreeMap<_, _> =

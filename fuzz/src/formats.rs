@@ -6,6 +6,10 @@ pub mod expvar;
 pub mod gotrace;
 #[path = "../../src/formats/hlog/mod.rs"]
 pub mod hlog;
+#[path = "../../src/formats/kernel.rs"]
+pub mod kernel;
+#[path = "../../src/formats/logline/mod.rs"]
+pub mod logline;
 #[path = "../../src/formats/openmetrics/mod.rs"]
 pub mod openmetrics;
 #[path = "../../src/formats/otlp/mod.rs"]

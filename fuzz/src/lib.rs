@@ -11,5 +11,6 @@ mod scenario;
 pub mod script_checks;
 #[allow(dead_code, reason = "only what reads bytes from outside is called")]
 pub mod small;
+pub mod text_checks;
 #[path = "../../src/time.rs"]
 pub mod time;

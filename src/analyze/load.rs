@@ -1,5 +1,6 @@
 //! A run folder with everything that analysis reads of it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::AnalyzeError;
@@ -21,6 +22,8 @@ pub(super) struct Loaded {
     pub services: Vec<String>,
     /// Pages of metrics of each of them.
     pub pages: Vec<MetricHistory>,
+    /// Metrics that services sent over OTLP, which the scenario may not know of.
+    sent: BTreeMap<String, MetricHistory>,
 }
 
 impl Loaded {
@@ -56,7 +59,8 @@ impl Loaded {
             }
         }
         let pages = services.iter().map(|service| metrics::history(&recording, service)).collect();
-        Ok(Self { recording, scenario, periods, services, pages })
+        let sent = metrics::sent(&recording);
+        Ok(Self { recording, scenario, periods, services, pages, sent })
     }
 
     fn start(&self) -> RunTime {
@@ -104,7 +108,11 @@ impl Loaded {
         let slugs: Vec<_> = self.scenario.requests.iter().map(|r| r.slug.clone()).collect();
         let mut all = detect::load_series(self.scheduled(), &slugs, self.scenario.load.executor.is_open());
         for (service, pages) in self.services.iter().zip(&self.pages) {
-            all.extend(metrics::growth_series(pages, service, self.scheduled()));
+            let sent = self.sent.get(service);
+            all.extend(metrics::growth_series(Some(pages), sent, service, self.scheduled()));
+        }
+        for (service, sent) in self.sent.iter().filter(|(service, _)| !self.services.contains(service)) {
+            all.extend(metrics::growth_series(None, Some(sent), service, self.scheduled()));
         }
         all
     }

@@ -1,6 +1,6 @@
 //! Log lines that are new, that surged, or that tell of trouble, in the judged part against the reference.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Question;
 use super::load::Loaded;
@@ -11,6 +11,8 @@ use crate::time::Window;
 
 /// Patterns that are told of a service.
 const MOST: usize = 8;
+/// Services that are told of.
+const MOST_SERVICES: usize = 20;
 /// Patterns that are told apart in one run; lines of others are not looked at.
 const MAX_PATTERNS: usize = 10_000;
 /// Characters of an example.
@@ -33,26 +35,34 @@ struct Seen {
 
 type Patterns = HashMap<String, Seen>;
 
-/// The patterns worth a look, service by service, those of trouble first.
+/// Patterns by service: those that only send their lines have names that the scenario does not know.
+#[derive(Debug, Default)]
+struct Services {
+    by_name: BTreeMap<String, Patterns>,
+    patterns: usize,
+}
+
+/// The patterns worth a look, service by service in the scenario's order, others after them; those of trouble first.
 pub(super) fn patterns(run: &Loaded, question: &Question<'_>) -> Vec<LogPattern> {
     let slow = slow_traces(run);
-    let mut all = Vec::new();
-    for service in &run.services {
-        let mut seen = Patterns::new();
-        count(run, service, &[question.judged], &mut seen, |seen, line, read| {
-            seen.judged += 1;
-            seen.of_slow += u64::from(read.trace_id.as_ref().is_some_and(|t| slow.contains(t.as_str())));
-            if seen.example.is_empty() {
-                seen.example = line.chars().take(EXAMPLE).collect();
-            }
-        });
-        if let Some((before, windows)) = &question.reference {
-            count(before, service, windows, &mut seen, |seen, _, _| seen.reference += 1);
+    let mut services = Services::default();
+    count(run, &[question.judged], &mut services, |seen, line, read| {
+        seen.judged += 1;
+        seen.of_slow += u64::from(read.trace_id.as_ref().is_some_and(|t| slow.contains(t.as_str())));
+        if seen.example.is_empty() {
+            seen.example = line.chars().take(EXAMPLE).collect();
         }
-        let secs = question.reference.as_ref().map(|(_, w)| w.iter().map(|w| w.secs()).sum::<f64>());
-        all.extend(worth(service, seen, question.judged.secs(), secs.filter(|s| *s > 0.0)));
+    });
+    if let Some((before, windows)) = &question.reference {
+        count(before, windows, &mut services, |seen, _, _| seen.reference += 1);
     }
-    all
+    let secs = question.reference.as_ref().map(|(_, w)| w.iter().map(|w| w.secs()).sum::<f64>());
+    let secs = secs.filter(|s| *s > 0.0);
+    let mut order: Vec<(String, Patterns)> = services.by_name.into_iter().collect();
+    let place = |name: &String| run.services.iter().position(|s| s == name).unwrap_or(usize::MAX);
+    order.sort_by_key(|(name, _)| place(name));
+    let told = order.into_iter().map(|(name, seen)| worth(&name, seen, question.judged.secs(), secs));
+    told.filter(|patterns| !patterns.is_empty()).take(MOST_SERVICES).flatten().collect()
 }
 
 /// Trace ids of the slowest requests of each period.
@@ -68,28 +78,39 @@ fn slow_traces(run: &Loaded) -> HashSet<&str> {
 
 fn count(
     run: &Loaded,
-    service: &str,
     windows: &[Window],
-    seen: &mut Patterns,
+    services: &mut Services,
     mut found: impl FnMut(&mut Seen, &str, &LogLine),
 ) {
     // A file that cannot be read is told as missing evidence by its collector.
-    let _ = run.recording.log_lines(service, |t, line| {
-        if !windows.iter().any(|w| w.contains(t)) {
+    let _ = run.recording.log_lines(|line| {
+        if !windows.iter().any(|w| w.contains(line.at)) {
             return;
         }
-        let read = LogLine::read(line);
-        let key = pattern(&read.message);
-        if seen.len() >= MAX_PATTERNS && !seen.contains_key(&key) {
-            return;
-        }
-        let entry = seen.entry(key).or_default();
+        let read = line.read();
+        let Some(entry) = services.entry(line.service, pattern(&read.message)) else { return };
         if entry.level.is_empty() {
             entry.level.clone_from(&read.level);
         }
         entry.trouble |= read.is_trouble();
-        found(entry, line, &read);
+        found(entry, &line.text, &read);
     });
+}
+
+impl Services {
+    /// What is known of a pattern; none if it is one too many.
+    fn entry(&mut self, service: &str, pattern: String) -> Option<&mut Seen> {
+        let room = self.patterns < MAX_PATTERNS;
+        if !self.by_name.contains_key(service) {
+            room.then(|| self.by_name.insert(service.to_owned(), Patterns::new()))?;
+        }
+        let patterns = self.by_name.get_mut(service)?;
+        if !patterns.contains_key(&pattern) {
+            room.then_some(())?;
+            self.patterns += 1;
+        }
+        Some(patterns.entry(pattern).or_default())
+    }
 }
 
 /// Of trouble, or at least [`SURGE`] times as frequent as in the reference; the most frequent first.

@@ -1,8 +1,12 @@
-//! Keeps secrets out of messages: passwords and tokens in URLs, and their echoes in answers.
+//! Keeps secrets out of messages and files: passwords and tokens in URLs, their echoes in answers, and what a
+//! service's own texts tell.
+
+mod text;
 
 use url::Url;
 
 use crate::scenario::MASK;
+pub(super) use text::{mask_value, masked_text};
 
 /// Query keys whose values are no secret and help to understand a message.
 const HARMLESS: [&str; 3] = ["seconds", "debug", "gc"];

@@ -15,7 +15,7 @@ pub fn pairs(text: &str) -> impl Iterator<Item = (&str, u64)> {
 pub fn cpu_max(text: &str) -> Option<f64> {
     let mut fields = text.split_whitespace().map(str::parse::<f64>);
     let (quota, period) = (fields.next()?.ok()?, fields.next()?.ok()?);
-    (quota > 0.0 && period > 0.0).then(|| quota / period)
+    Some(quota / period).filter(|cores| quota > 0.0 && period > 0.0 && cores.is_finite())
 }
 
 /// Stalled time of `some` or `full` tasks.
@@ -45,7 +45,8 @@ pub fn net_counters(text: &str) -> impl Iterator<Item = (&str, &str, f64)> {
         let parts = parts.filter(|((section, _), (same, _))| section == same);
         parts.into_iter().flat_map(|((section, names), (_, values))| {
             let named = names.split_whitespace().zip(values.split_whitespace());
-            named.filter_map(move |(name, value)| Some((section, name, value.parse().ok()?)))
+            let number = |value: &str| value.parse().ok().filter(|n: &f64| n.is_finite());
+            named.filter_map(move |(name, value)| Some((section, name, number(value)?)))
         })
     })
 }

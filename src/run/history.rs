@@ -171,7 +171,8 @@ impl MetricHistory {
         }
     }
 
-    fn push(&mut self, at: RunTime, kind: Kind, sample: &Sample<'_>) {
+    /// Adds a value; one that is not later than the last of its series is left out.
+    pub(super) fn push(&mut self, at: RunTime, kind: Kind, sample: &Sample<'_>) {
         let mut labels: Vec<(&str, &str)> =
             sample.labels.iter().map(|(k, v)| (k.as_ref(), v.as_ref())).collect();
         labels.sort_unstable();

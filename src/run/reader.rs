@@ -1,6 +1,8 @@
 //! Reads a run folder: complete, interrupted or cut off.
 
+mod logs;
 mod otlp;
+mod otlp_series;
 
 use std::collections::BTreeSet;
 use std::io::BufReader;
@@ -21,6 +23,7 @@ use crate::formats::pprof::{self, Profile};
 use crate::time::{RunTime, Window};
 
 pub use super::files::TimedFile as ProfileFile;
+pub use logs::{KeptLine, UnreadLines};
 pub use otlp::OtlpLines;
 
 /// Largest manifest accepted, and largest scenario.
@@ -31,8 +34,6 @@ const MAX_EVENT: usize = 1 << 20;
 const MAX_EVENTS: usize = 1_000_000;
 /// Bytes of a capture.
 const MAX_CAPTURE: u64 = 256 << 20;
-/// Bytes of an entry of a service's log.
-const MAX_LOG_LINE: usize = 1 << 20;
 
 /// A run folder that was opened. Histograms, profiles and metrics are read when asked for.
 #[derive(Clone, Debug)]
@@ -209,30 +210,6 @@ impl Recording {
         MetricHistory::read(&self.host(service), |_, _| true)
     }
 
-    /// Calls `each` with every kept line of a service's log files and the moment of the look that found it, file by
-    /// file; gives how many entries could not be read.
-    ///
-    /// # Errors
-    /// If the system refuses.
-    pub fn log_lines(&self, service: &str, mut each: impl FnMut(RunTime, &str)) -> Result<u64, RunError> {
-        let Some(dir) = self.below("logs", &[service]) else { return Ok(0) };
-        let mut broken = 0;
-        for path in files::with_suffix(&dir, ".jsonl") {
-            let file = std::fs::File::open(&path).map_err(RunError::io(&path))?;
-            let read =
-                files::lines(
-                    &mut BufReader::new(file),
-                    MAX_LOG_LINE,
-                    |_, line| match serde_json::from_slice::<LogEntry>(line) {
-                        Ok(entry) => each(entry.t, &entry.line),
-                        Err(_) => broken += 1,
-                    },
-                );
-            read.map_err(RunError::io(&path))?;
-        }
-        Ok(broken)
-    }
-
     /// Captures in order of time.
     #[must_use]
     pub fn captures(&self) -> Vec<CaptureFile> {
@@ -270,13 +247,6 @@ impl Recording {
     fn below(&self, top: &str, names: &[&str]) -> Option<PathBuf> {
         names.iter().try_fold(self.dir.join(top), |dir, name| files::inside(&dir, name))
     }
-}
-
-/// An entry of a service's log.
-#[derive(Deserialize)]
-struct LogEntry {
-    t: RunTime,
-    line: String,
 }
 
 /// What is read of a manifest of any version.

@@ -5,7 +5,6 @@
 //! which is told, and nothing else.
 
 mod follow;
-mod secrets;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -14,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::mask::masked_text;
 use super::session::Session;
 use super::{Collector, Context};
 use crate::run::layout;
@@ -138,7 +138,7 @@ fn keep(out: &RunWriter, rel: &str, t: RunTime, lines: &[Vec<u8>], left: u64) ->
     let mut text = String::new();
     for line in lines {
         let line = String::from_utf8_lossy(line);
-        let line = secrets::masked(line.trim_end_matches('\r'));
+        let line = masked_text(line.trim_end_matches('\r'));
         // Plain values always become JSON.
         let Ok(entry) = serde_json::to_string(&Entry { t, line: &line }) else { continue };
         if (text.len() + entry.len()) as u64 > left {

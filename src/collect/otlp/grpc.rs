@@ -82,6 +82,7 @@ pub(super) fn status(refusal: &Refusal) -> Status {
             let details = retry_details(Code::Unavailable as i32, &message, RETRY_SECONDS);
             Status::with_details(Code::Unavailable, message, details.into())
         }
+        Refusal::Slow => Status::deadline_exceeded(message),
         Refusal::Otlp(_) | Refusal::Gzip(_) => Status::invalid_argument(message),
     }
 }

@@ -21,6 +21,7 @@ use crate::formats::otlp::{Encoding, MAX_BYTES, OtlpError, Signal, status_json, 
 
 /// Codes of gRPC, for the bodies of answers.
 const INVALID_ARGUMENT: i32 = 3;
+const DEADLINE_EXCEEDED: i32 = 4;
 const UNAVAILABLE: i32 = 14;
 
 /// Serves until `stop` turns true.
@@ -40,14 +41,9 @@ async fn export(signal: Signal, intake: Arc<Intake>, request: Request) -> Respon
         let why = "the content type must be application/x-protobuf or application/json";
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, why).into_response();
     };
-    let taken = tokio::time::timeout(TIME, take(signal, encoding, &intake, request)).await;
-    match taken {
-        Ok(Ok(body)) => answer(StatusCode::OK, encoding, body),
-        Ok(Err(refusal)) => refuse(&refusal, encoding),
-        Err(_) => {
-            add(&intake.counters.of(signal).malformed, 1);
-            (StatusCode::REQUEST_TIMEOUT, "the request did not come to its end").into_response()
-        }
+    match take(signal, encoding, &intake, request).await {
+        Ok(body) => answer(StatusCode::OK, encoding, body),
+        Err(refusal) => refuse(&refusal, encoding),
     }
 }
 
@@ -63,9 +59,13 @@ async fn take(
         refusal
     };
     let gzip = is_gzip(request.headers()).map_err(malformed)?;
-    let body = read(request.into_body()).await.map_err(malformed)?;
+    let body = tokio::time::timeout(TIME, read(request.into_body())).await;
+    let body = body.unwrap_or(Err(Refusal::Slow)).map_err(malformed)?;
     let call = Call { signal, encoding, grpc: false, gzip };
-    Ok(intake.accept(call, body).await?.encode(signal, encoding))
+    // Who waits for its turn behind others sent nothing wrong.
+    let accepted = tokio::time::timeout(TIME, intake.accept(call, body)).await;
+    let partial = accepted.map_err(|_| intake.busy(signal, "decoding is behind"))??;
+    Ok(partial.encode(signal, encoding))
 }
 
 /// Parameters such as a charset say nothing that matters.
@@ -103,6 +103,7 @@ async fn read(body: Body) -> Result<Bytes, Refusal> {
 pub(super) fn refuse(refusal: &Refusal, encoding: Encoding) -> Response {
     let (status, code) = match refusal {
         Refusal::Busy(_) => (StatusCode::TOO_MANY_REQUESTS, UNAVAILABLE),
+        Refusal::Slow => (StatusCode::REQUEST_TIMEOUT, DEADLINE_EXCEEDED),
         Refusal::Otlp(OtlpError::TooLarge | OtlpError::TooMany) => {
             (StatusCode::PAYLOAD_TOO_LARGE, INVALID_ARGUMENT)
         }

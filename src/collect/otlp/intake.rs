@@ -10,7 +10,7 @@ use flate2::read::MultiGzDecoder;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::counters::{Counters, Counts, add};
-use super::secrets;
+use crate::collect::mask::mask_value;
 use crate::formats::otlp::{Batch, Encoding, MAX_BYTES, OtlpError, Partial, Signal};
 
 /// Requests that are read at the same time; others wait a moment, then come again.
@@ -31,6 +31,9 @@ pub(super) enum Refusal {
     /// Broken compression.
     #[error("the gzip stream is broken: {0}")]
     Gzip(String),
+    /// The sender did not come to its end.
+    #[error("the request did not come to its end in time")]
+    Slow,
     /// Too much at once: the same bytes may be taken later.
     #[error("{0}: try again")]
     Busy(&'static str),
@@ -180,7 +183,7 @@ impl Intake {
         message
     }
 
-    fn busy(&self, signal: Signal, why: &'static str) -> Refusal {
+    pub(super) fn busy(&self, signal: Signal, why: &'static str) -> Refusal {
         add(&self.counters.of(signal).busy, 1);
         Refusal::Busy(why)
     }
@@ -212,7 +215,7 @@ fn prepare(call: Call, body: &[u8]) -> Result<Prepared, Refusal> {
     };
     let mut batch = Batch::decode(call.signal, call.encoding, body)?;
     let invalid = batch.drop_invalid();
-    batch.scrub(secrets::mask);
+    batch.scrub(mask_value);
     Ok(Prepared { line: batch.line()?, items: batch.items(), invalid })
 }
 

@@ -9,7 +9,6 @@ mod counters;
 mod grpc;
 mod http;
 mod intake;
-mod secrets;
 #[cfg(test)]
 mod tests;
 
@@ -31,7 +30,7 @@ use crate::run::writer::RunWriter;
 use counters::{Counters, add};
 use intake::{Intake, Job};
 
-/// Time that a request may take from its head to its answer.
+/// Time that a request may take to arrive; over HTTP as long again until it is decoded.
 const TIME: Duration = Duration::from_secs(10);
 /// When a sender that was turned away may come again.
 const RETRY_SECONDS: u32 = 1;

@@ -248,6 +248,8 @@ async fn readers_wait_for_their_turn_and_then_come_again() {
     let answer = http::refuse(&refused, Encoding::Json);
     assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(answer.headers()["retry-after"], "1");
+    let slow = http::refuse(&Refusal::Slow, Encoding::Json);
+    assert_eq!((slow.status(), slow.headers().get("retry-after")), (StatusCode::REQUEST_TIMEOUT, None));
 }
 
 #[tokio::test]

@@ -132,8 +132,8 @@ impl Batch {
         }
     }
 
-    /// The points and the number of those left out (exponential histograms, summaries, points without a value,
-    /// histograms that do not fit their bounds); nothing for other signals.
+    /// The points and the number of those left out (summaries, points without a value, histograms that do not fit
+    /// their bounds); nothing for other signals.
     #[must_use]
     pub fn into_points(self) -> (Vec<Point>, u64) {
         match self.0 {

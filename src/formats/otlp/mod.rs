@@ -7,6 +7,7 @@
 
 mod answer;
 mod batch;
+mod exponential;
 mod ids;
 mod json;
 mod point;

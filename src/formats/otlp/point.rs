@@ -1,14 +1,15 @@
-//! Metrics as points: sums, gauges and histograms with explicit buckets. Exponential histograms and summaries
-//! stay in the files and are counted as skipped.
+//! Metrics as points: sums, gauges and histograms, exponential ones with explicit buckets in place of theirs.
+//! Summaries stay in the files and are counted as skipped.
 
 use std::sync::Arc;
 
+use super::exponential;
 use super::value::attributes;
 use super::wire_metrics as wire;
 use super::{Attributes, Resource};
 
 /// Flag of a point that says "no value recorded".
-const NO_VALUE: u32 = 1;
+pub(super) const NO_VALUE: u32 = 1;
 
 /// Whether the points of a sum or histogram count since the start or since the last point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +80,8 @@ pub struct Point {
     pub resource: Arc<Resource>,
 }
 
-/// The points of a request, and the number of those that are not told here: exotic kinds, points without a
-/// value, histograms whose buckets do not fit their bounds.
+/// The points of a request, and the number of those that are not told here: summaries, points without a value,
+/// histograms whose buckets do not fit their bounds.
 pub(super) fn points(request: wire::MetricsRequest) -> (Vec<Point>, u64) {
     let mut points = Points::default();
     for process in request.resource_metrics {
@@ -100,7 +101,7 @@ struct Points {
 
 impl Points {
     fn add(&mut self, metric: wire::Metric, resource: &Arc<Resource>) {
-        self.skipped += metric.exotic();
+        self.skipped += metric.summaries();
         let (name, unit): (Arc<str>, Arc<str>) = (metric.name.into(), metric.unit.into());
         let place = |at, start, measure, attributes| Point {
             name: Arc::clone(&name),
@@ -136,6 +137,15 @@ impl Points {
                 self.keep(buckets(p, temporality).map(|m| place(at, start, m, attributes(series))));
             }
         }
+        if let Some(histogram) = metric.exponential_histogram {
+            let temporality = Temporality::of(histogram.aggregation_temporality);
+            for mut p in histogram.data_points {
+                let (at, start) = (p.time_unix_nano, p.start_time_unix_nano);
+                let series = std::mem::take(&mut p.attributes);
+                let measure = exponential::explicit(p, temporality);
+                self.keep(measure.map(|m| place(at, start, m, attributes(series))));
+            }
+        }
     }
 
     fn keep(&mut self, point: Option<Point>) {
@@ -151,14 +161,13 @@ impl wire::Metric {
     pub(super) fn points(&self) -> u64 {
         let told = self.gauge.as_ref().map_or(0, |g| g.data_points.len())
             + self.sum.as_ref().map_or(0, |s| s.data_points.len())
-            + self.histogram.as_ref().map_or(0, |h| h.data_points.len());
-        told as u64 + self.exotic()
+            + self.histogram.as_ref().map_or(0, |h| h.data_points.len())
+            + self.exponential_histogram.as_ref().map_or(0, |h| h.data_points.len());
+        told as u64 + self.summaries()
     }
 
-    fn exotic(&self) -> u64 {
-        let exponential = self.exponential_histogram.as_ref().map_or(0, |h| h.data_points.len());
-        let summaries = self.summary.as_ref().map_or(0, |s| s.data_points.len());
-        (exponential + summaries) as u64
+    fn summaries(&self) -> u64 {
+        self.summary.as_ref().map_or(0, |s| s.data_points.len()) as u64
     }
 }
 

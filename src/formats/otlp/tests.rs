@@ -100,18 +100,23 @@ fn metrics_are_points_and_exotic_ones_are_counted() {
             {"count":"3","sum":4,"bucketCounts":["1","2"],"explicitBounds":[1.0]},
             {"count":"3","bucketCounts":["1","2"],"explicitBounds":[]}]}},
         {"name":"e","exponentialHistogram":{"dataPoints":[{"count":1,"scale":-2,"positive":{"offset":-1,
-            "bucketCounts":[1]},"zeroThreshold":"Infinity"}]}},
+            "bucketCounts":[1]},"zeroThreshold":"Infinity"},
+            {"count":4,"sum":9,"scale":0,"positive":{"offset":1,"bucketCounts":["3"]},"zeroCount":1}]}},
         {"name":"q","summary":{"dataPoints":[{"count":2,"quantileValues":[{"quantile":0.5,"value":2}]}]}}]}]}]}"#;
     let batch = Batch::decode(Signal::Metrics, Encoding::Json, json.as_bytes()).expect("a request");
-    assert_eq!(batch.items(), 7);
+    assert_eq!(batch.items(), 8);
     let again = Batch::decode(Signal::Metrics, Encoding::Protobuf, &batch.encode(Encoding::Protobuf));
     assert_eq!(again.as_ref(), Ok(&batch), "exotic kinds survive");
     let (points, skipped) = batch.into_points();
-    assert_eq!((points.len(), skipped), (3, 4));
+    assert_eq!((points.len(), skipped), (4, 4));
     assert_eq!(points[0].measure, Measure::Gauge(5.0));
     let temporality = Temporality::Cumulative;
     assert_eq!(points[1].measure, Measure::Sum { value: 1.5, temporality, monotonic: true });
     assert!(matches!(&points[2].measure, Measure::Histogram { count: 3, bounds, .. } if bounds == &[1.0]));
+    let explicit = (Some(9.0), vec![0.0, 4.0], vec![1, 3, 0]);
+    let (sum, bounds, buckets) = explicit;
+    let temporality = Temporality::Unspecified;
+    assert_eq!(points[3].measure, Measure::Histogram { count: 4, sum, bounds, buckets, temporality });
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Attribute values, and the process that recorded.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use super::wire_common as wire;
@@ -41,6 +43,16 @@ impl Value {
         }
     }
 
+    /// The value as a text: a text itself, bytes as hex, others as JSON (numbers that it has no word for are null).
+    #[must_use]
+    pub fn to_text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Text(text) => Cow::Borrowed(text),
+            Self::Bytes(bytes) => Cow::Owned(hex(bytes)),
+            other => Cow::Owned(Json(other).to_string()),
+        }
+    }
+
     pub(super) fn of(wire: Option<wire::AnyValue>) -> Self {
         let Some(v) = wire else { return Self::Empty };
         let text = v.string_value.map(Self::Text);
@@ -51,6 +63,49 @@ impl Value {
             .or(v.kvlist_value.map(|m| Self::Map(attributes(m.values))))
             .or(v.bytes_value.map(Self::Bytes))
             .unwrap_or(Self::Empty)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // A string takes whatever is written.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Writes a value as JSON. Depth is bounded by the decoder.
+struct Json<'a>(&'a Value);
+
+impl fmt::Display for Json<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted = |text: &str| serde_json::Value::from(text);
+        match self.0 {
+            Value::Empty => f.write_str("null"),
+            Value::Text(text) => quoted(text).fmt(f),
+            Value::Bool(yes) => yes.fmt(f),
+            Value::Int(n) => n.fmt(f),
+            Value::Double(d) => serde_json::Value::from(*d).fmt(f),
+            Value::Bytes(bytes) => quoted(&hex(bytes)).fmt(f),
+            Value::List(list) => {
+                f.write_str("[")?;
+                for (i, value) in list.iter().enumerate() {
+                    f.write_str(if i > 0 { "," } else { "" })?;
+                    Json(value).fmt(f)?;
+                }
+                f.write_str("]")
+            }
+            Value::Map(pairs) => {
+                f.write_str("{")?;
+                for (i, (key, value)) in pairs.iter().enumerate() {
+                    f.write_str(if i > 0 { "," } else { "" })?;
+                    write!(f, "{}:", quoted(key))?;
+                    Json(value).fmt(f)?;
+                }
+                f.write_str("}")
+            }
+        }
     }
 }
 

@@ -57,6 +57,79 @@ fn requests_of_otlp_are_read_line_by_line() {
     assert_eq!(none, OtlpLines::default());
 }
 
+/// One request with one resource.
+fn of_service(service: &str, signal: &str, inside: &str) -> String {
+    format!(
+        r#"{{"resource{signal}":[{{"resource":{{"attributes":[
+        {{"key":"service.name","value":{{"stringValue":"{service}"}}}},
+        {{"key":"service.instance.id","value":{{"stringValue":"one"}}}}]}},"scope{signal}":[{{{inside}}}]}}]}}"#
+    )
+    .replace('\n', "")
+        + "\n"
+}
+
+#[test]
+fn log_lines_are_those_of_files_and_those_that_were_sent() {
+    let scratch = scratch();
+    let trace = "5b8efff798038103d269b633813fc60c";
+    let file = "{\"t\":7,\"line\":\"level=error msg=gone\"}\nbroken\n";
+    scratch.writer.append(&layout::log("shop", 0, "shop.log"), file.as_bytes()).expect("writes");
+    let records = format!(
+        r#""logRecords":[
+        {{"timeUnixNano":"11","severityNumber":13,"severityText":"low","body":{{"stringValue":"stock is low"}},
+         "traceId":"{trace}"}},
+        {{"observedTimeUnixNano":"21","severityText":"Severe","body":{{"stringValue":"{{\"msg\":\"x\",\"level\":\"info\"}}"}}}},
+        {{"body":{{"stringValue":"no time"}}}}]"#
+    );
+    let line = of_service("stock", "Logs", &records);
+    scratch.writer.append(&layout::otlp("logs"), line.as_bytes()).expect("writes");
+    let mut all = Vec::new();
+    let unread = scratch.open().log_lines(|line| {
+        let read = line.read();
+        let trace = read.trace_id.unwrap_or_default();
+        all.push(format!("{} {} {} {} {trace}", line.service, line.at.as_nanos(), read.level, read.message));
+    });
+    assert_eq!(unread.expect("reads"), UnreadLines { broken: 1, undated: 1 });
+    let sent = format!("stock 10 WARN stock is low {trace}");
+    assert_eq!(all, ["shop 7 error gone ", sent.as_str(), "stock 20 Severe x "]);
+}
+
+#[test]
+fn metrics_that_were_sent_are_series_that_count_since_the_start() {
+    let scratch = scratch();
+    let points = |at: u64, n: u64| {
+        let inside = format!(
+            r#""metrics":[
+            {{"name":"go.goroutine.count","unit":"{{goroutine}}","sum":{{"aggregationTemporality":2,
+             "dataPoints":[{{"timeUnixNano":"{at}","asInt":"{n}"}}]}}}},
+            {{"name":"sold","sum":{{"aggregationTemporality":1,"isMonotonic":true,
+             "dataPoints":[{{"timeUnixNano":"{at}","asDouble":{n},"attributes":[
+              {{"key":"product.kind","value":{{"intValue":"3"}}}}]}}]}}}},
+            {{"name":"took","unit":"ms","histogram":{{"aggregationTemporality":1,"dataPoints":[
+             {{"timeUnixNano":"{at}","count":"3","sum":{n},"bucketCounts":["1","2"],"explicitBounds":[5]}}]}}}}]"#
+        );
+        of_service("shop", "Metrics", &inside)
+    };
+    let text = format!("{}{}{}", points(11, 4), points(21, 6), points(0, 9));
+    scratch.writer.append(&layout::otlp("metrics"), text.as_bytes()).expect("writes");
+    let all = scratch.open().otlp_series(|family, _| family.name != "unwanted").expect("reads");
+    let shop = &all["shop"];
+    let of = |name: &str| {
+        let points = |s: &crate::run::history::MetricSeries| {
+            s.points.iter().map(|(t, v)| (t.as_nanos(), *v)).collect()
+        };
+        shop.named(name).map(points).collect::<Vec<Vec<(u64, f64)>>>()
+    };
+    assert_eq!(of("go_goroutine_count"), [[(10, 4.0), (20, 6.0)]]);
+    assert_eq!(of("sold_total"), [[(10, 4.0), (20, 10.0)]]);
+    assert_eq!(of("took_milliseconds_sum"), [[(10, 4.0), (20, 10.0)]]);
+    assert_eq!(of("took_milliseconds_bucket"), [[(10, 1.0), (20, 2.0)], [(10, 3.0), (20, 6.0)]]);
+    let sold = shop.get("sold_total", &[("product_kind", "3"), ("instance", "one")]);
+    assert!(sold.is_some(), "{:?}", shop.series);
+    let none = scratch.open().otlp_series(|_, sample| sample.name == "unheard").expect("reads");
+    assert!(none.is_empty());
+}
+
 impl Scratch {
     fn open(&self) -> Recording {
         Recording::open(self.dir.path()).expect("opens")

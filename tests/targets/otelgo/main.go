@@ -5,23 +5,26 @@
 //	otelgo -endpoint 127.0.0.1:4318 -protocol http
 //
 // It prints "listening http://127.0.0.1:PORT". GET /work sleeps 20 ms, calls the stock service (30 ms there,
-// of which 10 ms in a span of its own), then sleeps 10 ms. GET /flush exports what is held back.
+// of which 10 ms in a span of its own), then sleeps 10 ms. GET /flush exports what is held back. With -leak N every
+// GET /work leaves N goroutines behind.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
 
+	"go.opentelemetry.io/contrib/bridges/otelslog"
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/contrib/instrumentation/runtime"
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/attribute"
-	otellog "go.opentelemetry.io/otel/log"
 	"go.opentelemetry.io/otel/metric"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -33,17 +36,24 @@ const (
 	inStock  = 20 * time.Millisecond
 	counting = 10 * time.Millisecond
 	after    = 10 * time.Millisecond
+	// The runtime is read anew for every export, not every 15 s.
+	readApart = 100 * time.Millisecond
 )
 
 func main() {
 	endpoint := flag.String("endpoint", "127.0.0.1:4317", "host and port of the OTLP receiver")
 	protocol := flag.String("protocol", "grpc", "grpc or http")
+	leak := flag.Int("leak", 0, "goroutines that a request leaves behind")
 	flag.Parse()
-	shop, err := newTelemetry(*protocol, *endpoint, "shop")
+	shop, err := newTelemetry(*protocol, *endpoint, "shop", asUsual)
 	if err != nil {
 		log.Fatal(err)
 	}
-	stock, err := newTelemetry(*protocol, *endpoint, "stock")
+	stock, err := newTelemetry(*protocol, *endpoint, "stock", sinceLast)
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = runtime.Start(runtime.WithMeterProvider(shop.metrics), runtime.WithMinimumReadMemStatsInterval(readApart))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -51,7 +61,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	handler, err := newShop(shop, address)
+	handler, err := newShop(shop, address, *leak)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -74,7 +84,7 @@ func main() {
 }
 
 // newShop answers a request by asking the stock service.
-func newShop(t *telemetry, stock string) (http.Handler, error) {
+func newShop(t *telemetry, stock string, leak int) (http.Handler, error) {
 	client, err := grpc.NewClient(stock,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithStatsHandler(otelgrpc.NewClientHandler(
@@ -88,7 +98,7 @@ func newShop(t *telemetry, stock string) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	logger := t.logs.Logger("shop")
+	logger := otelslog.NewLogger("shop", otelslog.WithLoggerProvider(t.logs))
 	work := func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(before)
 		if err := client.Invoke(r.Context(), "/stock.Stock/Count", &emptypb.Empty{}, &emptypb.Empty{}); err != nil {
@@ -97,12 +107,12 @@ func newShop(t *telemetry, stock string) (http.Handler, error) {
 		}
 		time.Sleep(after)
 		requests.Add(r.Context(), 1)
-		var record otellog.Record
-		record.SetTimestamp(time.Now())
-		record.SetSeverity(otellog.SeverityInfo)
-		record.SetBody(attribute.StringValue("counted"))
-		record.AddAttributes(attribute.String("session.token", "hunter2"))
-		logger.Emit(r.Context(), record)
+		logger.InfoContext(r.Context(), "counted", "session.token", "hunter2")
+		logger.WarnContext(r.Context(), fmt.Sprintf("stock is low: %d left", time.Now().UnixNano()%9+1),
+			slog.Int("leak", leak))
+		for range leak {
+			go func() { select {} }()
+		}
 	}
 	return otelhttp.NewHandler(http.HandlerFunc(work), "GET /work",
 		otelhttp.WithTracerProvider(t.traces),
@@ -117,14 +127,23 @@ func serveStock(t *telemetry) (string, error) {
 		return "", err
 	}
 	tracer := t.traces.Tracer("stock")
+	meter := t.metrics.Meter("stock")
+	counts, err1 := meter.Int64Counter("stock.counts", metric.WithUnit("{count}"))
+	durations, err2 := meter.Float64Histogram("stock.count.duration", metric.WithUnit("s"))
+	if err := errors.Join(err1, err2); err != nil {
+		return "", err
+	}
 	count := func(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 		if err := decode(&emptypb.Empty{}); err != nil {
 			return nil, err
 		}
+		begin := time.Now()
 		time.Sleep(inStock)
 		_, span := tracer.Start(ctx, "count rows")
 		time.Sleep(counting)
 		span.End()
+		counts.Add(ctx, 1)
+		durations.Record(ctx, time.Since(begin).Seconds())
 		return &emptypb.Empty{}, nil
 	}
 	server := grpc.NewServer(grpc.StatsHandler(otelgrpc.NewServerHandler(

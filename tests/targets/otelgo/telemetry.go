@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
@@ -27,11 +28,21 @@ type telemetry struct {
 	logs    *sdklog.LoggerProvider
 }
 
-func newTelemetry(protocol, endpoint, service string) (*telemetry, error) {
+// reporting is how a service's metrics are counted.
+type reporting bool
+
+const (
+	// asUsual is since the start, in buckets with explicit bounds.
+	asUsual reporting = false
+	// sinceLast is since the last export, in exponential buckets.
+	sinceLast reporting = true
+)
+
+func newTelemetry(protocol, endpoint, service string, how reporting) (*telemetry, error) {
 	otel.SetTextMapPropagator(propagation.TraceContext{})
 	ctx := context.Background()
 	named := resource.NewSchemaless(attribute.String("service.name", service))
-	spans, records, points, err := exporters(ctx, protocol, endpoint)
+	spans, records, points, err := exporters(ctx, protocol, endpoint, how)
 	if err != nil {
 		return nil, err
 	}
@@ -45,21 +56,39 @@ func newTelemetry(protocol, endpoint, service string) (*telemetry, error) {
 	}, nil
 }
 
-func exporters(ctx context.Context, protocol, endpoint string) (
+func exporters(ctx context.Context, protocol, endpoint string, how reporting) (
 	sdktrace.SpanExporter, sdklog.Exporter, sdkmetric.Exporter, error,
 ) {
 	if protocol == "http" {
 		spans, err1 := otlptracehttp.New(ctx, otlptracehttp.WithEndpoint(endpoint), otlptracehttp.WithInsecure(),
 			otlptracehttp.WithCompression(otlptracehttp.GzipCompression))
 		records, err2 := otlploghttp.New(ctx, otlploghttp.WithEndpoint(endpoint), otlploghttp.WithInsecure())
-		points, err3 := otlpmetrichttp.New(ctx, otlpmetrichttp.WithEndpoint(endpoint), otlpmetrichttp.WithInsecure())
+		points, err3 := otlpmetrichttp.New(ctx, otlpmetrichttp.WithEndpoint(endpoint), otlpmetrichttp.WithInsecure(),
+			otlpmetrichttp.WithTemporalitySelector(how.temporality),
+			otlpmetrichttp.WithAggregationSelector(how.aggregation))
 		return spans, records, points, errors.Join(err1, err2, err3)
 	}
 	spans, err1 := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpoint(endpoint), otlptracegrpc.WithInsecure(),
 		otlptracegrpc.WithCompressor("gzip"))
 	records, err2 := otlploggrpc.New(ctx, otlploggrpc.WithEndpoint(endpoint), otlploggrpc.WithInsecure())
-	points, err3 := otlpmetricgrpc.New(ctx, otlpmetricgrpc.WithEndpoint(endpoint), otlpmetricgrpc.WithInsecure())
+	points, err3 := otlpmetricgrpc.New(ctx, otlpmetricgrpc.WithEndpoint(endpoint), otlpmetricgrpc.WithInsecure(),
+		otlpmetricgrpc.WithTemporalitySelector(how.temporality),
+		otlpmetricgrpc.WithAggregationSelector(how.aggregation))
 	return spans, records, points, errors.Join(err1, err2, err3)
+}
+
+func (how reporting) temporality(kind sdkmetric.InstrumentKind) metricdata.Temporality {
+	if how == sinceLast {
+		return metricdata.DeltaTemporality
+	}
+	return sdkmetric.DefaultTemporalitySelector(kind)
+}
+
+func (how reporting) aggregation(kind sdkmetric.InstrumentKind) sdkmetric.Aggregation {
+	if how == sinceLast && kind == sdkmetric.InstrumentKindHistogram {
+		return sdkmetric.AggregationBase2ExponentialHistogram{MaxSize: 160, MaxScale: 20}
+	}
+	return sdkmetric.DefaultAggregationSelector(kind)
 }
 
 func (t *telemetry) flush(ctx context.Context) error {
