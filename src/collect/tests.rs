@@ -49,7 +49,7 @@ fn go_collector(url: Url, name: &str) -> Box<dyn Collector> {
         planned: SECONDS(600.0),
         seed: 1,
     };
-    let all = go_pprof::collectors(&at(url), settings, |_| true);
+    let all = go_pprof::collectors(&at(url), settings, &[], |_| true);
     all.into_iter().find(|c| c.name() == name).expect("a collector of this name")
 }
 
@@ -227,7 +227,7 @@ async fn a_full_disk_ends_collectors_quietly() {
     rig.start(Box::new(Snapshots {
         name: "x".into(),
         endpoint: at(url.clone()),
-        kind: "heap",
+        kind: "heap".into(),
         url: below(&url, "heap", &[]),
         every: SECONDS(0.1),
     }));

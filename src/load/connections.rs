@@ -11,7 +11,7 @@ use super::http2;
 use super::http2::mux::Answer;
 use super::plan::Plan;
 use super::stream::Stream;
-use super::wire::Wire;
+use super::wire::Form;
 
 /// Where the connections of a session come from: a type of its own for each way, since users of the closed model
 /// move between threads and a shared connection does not.
@@ -128,9 +128,9 @@ impl Connections for Own {
 
 impl Connection {
     fn new(plan: &Plan, stream: Stream, watch: Watch) -> Self {
-        match plan.wire {
-            Wire::Http1 { .. } => Self::Http1(http1::conn::Connection::new(stream).watched(watch)),
-            Wire::Http2 { .. } => Self::Http2(Box::new(http2::conn::Connection::new(stream, plan.clock))),
+        match plan.wire.form {
+            Form::Http1 { .. } => Self::Http1(http1::conn::Connection::new(stream).watched(watch)),
+            Form::Http2 { .. } => Self::Http2(Box::new(http2::conn::Connection::new(stream, plan.clock))),
         }
     }
 

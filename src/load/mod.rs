@@ -54,6 +54,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod trace;
 mod vus;
 mod wire;
 

@@ -81,7 +81,7 @@ impl Person {
         let body = recipe.body(Some(&self.rendered));
         let message = Message { method: recipe.method(), path: &self.rendered.path, body };
         let content_length = content_length(message.method, body);
-        let own = Own { run: Some(plan.run), keep_alive: plan.keep_alive, content_length };
+        let own = Own { keep_alive: plan.keep_alive, content_length };
         head.clear();
         Ok(plan.wire.write(message, recipe.headers(&self.rendered).chain(self.cookie()), own, head))
     }

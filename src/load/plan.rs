@@ -84,13 +84,13 @@ impl Plan {
         };
         let personal: Vec<bool> = scenario.journeys.iter().enumerate().map(personal).collect();
         let transport = &scenario.target.transport;
-        let wire = Wire::of(&plan.base, &scenario.target);
+        let wire = Wire::of(&plan.base, scenario, run);
         let streams = match transport.http {
             HttpVersion::Http1 => 0,
             HttpVersion::Http2 { streams } => streams.max(1),
         };
         let redirects = transport.redirects;
-        let common = Common { target: &scenario.target, wire: &wire, run, heads: cookies || redirects > 0 };
+        let common = Common { target: &scenario.target, wire: &wire, heads: cookies || redirects > 0 };
         let values = script.values();
         let compiled = |requests: &[Request], steps: &[Step]| -> Vec<Template> {
             requests.iter().zip(steps).map(|(r, s)| Template::new(r, s, &values, common)).collect()

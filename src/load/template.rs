@@ -28,8 +28,6 @@ pub(crate) struct Template {
 pub(crate) struct Common<'a> {
     pub(crate) target: &'a Target,
     pub(crate) wire: &'a Wire,
-    /// First 16 hex digits of every trace id.
-    pub(crate) run: u64,
     /// Whether answers may set cookies that come back, or redirect to where a hit goes on.
     pub(crate) heads: bool,
 }
@@ -65,7 +63,7 @@ fn prepared(step: &Step, values: &Values, common: Common<'_>) -> Option<Prepared
     let (method, body) = (step.recipe.method(), step.recipe.body(Some(&rendered)));
     let message = Message { method, path: &rendered.path, body };
     let content_length = content_length(method, body);
-    let own = Own { run: Some(common.run), keep_alive: common.target.keep_alive, content_length };
+    let own = Own { keep_alive: common.target.keep_alive, content_length };
     let mut head = Vec::new();
     let trace_at = common.wire.write(message, step.recipe.headers(&rendered), own, &mut head);
     Some(Prepared { head, trace_at, path: rendered.path })

@@ -4,14 +4,22 @@ use url::Url;
 
 use super::http1::request::{Line, Own, origin, patch_trace, write_head};
 use super::http2::request::{Start, encode, patch};
-use crate::scenario::{HttpVersion, Target};
+use super::trace::TraceContext;
+use crate::scenario::{HttpVersion, Scenario};
 
 /// Bodies up to this length lie behind the head of HTTP/1.1 in the same buffer, so that one write sends both.
 const INLINE_BODY: usize = 16 * 1024;
 
 /// How heads are written.
 #[derive(Clone, Debug)]
-pub(crate) enum Wire {
+pub(crate) struct Wire {
+    pub(crate) form: Form,
+    trace: TraceContext,
+}
+
+/// The form of a protocol.
+#[derive(Clone, Debug)]
+pub(crate) enum Form {
     /// RFC 9112.
     Http1 {
         /// As in [`Line::origin`].
@@ -41,12 +49,13 @@ pub(crate) struct Message<'a> {
 }
 
 impl Wire {
-    /// As a target at `base` is spoken to.
-    pub(crate) fn of(base: &Url, target: &Target) -> Self {
-        match target.transport.http {
-            HttpVersion::Http1 => Self::Http1 { origin: origin(base, target) },
-            HttpVersion::Http2 { .. } => Self::Http2 { scheme: base.scheme().to_owned() },
-        }
+    /// As a scenario's target at `base` is spoken to in run `run`, the first 16 hex digits of every trace id.
+    pub(crate) fn of(base: &Url, scenario: &Scenario, run: u64) -> Self {
+        let form = match scenario.target.transport.http {
+            HttpVersion::Http1 => Form::Http1 { origin: origin(base, &scenario.target) },
+            HttpVersion::Http2 { .. } => Form::Http2 { scheme: base.scheme().to_owned() },
+        };
+        Self { form, trace: TraceContext::of(scenario, run) }
     }
 
     /// Writes a head, and the body if it is short enough to go with it; gives where its trace begins.
@@ -57,17 +66,17 @@ impl Wire {
         own: Own,
         out: &mut Vec<u8>,
     ) -> usize {
-        match self {
-            Self::Http1 { origin } => {
+        match &self.form {
+            Form::Http1 { origin } => {
                 let line = Line { method: message.method, origin, path: message.path };
-                let trace_at = write_head(out, line, headers, own);
+                let trace_at = write_head(out, line, headers, own, Some(&self.trace));
                 if let Some(body) = message.body.filter(|b| b.len() <= INLINE_BODY) {
                     out.extend_from_slice(body);
                 }
                 trace_at
             }
-            Self::Http2 { scheme } => {
-                block(scheme, message, headers, own, out);
+            Form::Http2 { scheme } => {
+                block((scheme, &self.trace), message, headers, own, out);
                 0
             }
         }
@@ -75,22 +84,23 @@ impl Wire {
 
     /// The part of a body that does not lie behind the head.
     pub(crate) fn apart<'a>(&self, body: Option<&'a [u8]>) -> &'a [u8] {
-        let inline = |body: &&[u8]| matches!(self, Self::Http1 { .. }) && body.len() <= INLINE_BODY;
+        let inline = |body: &&[u8]| matches!(self.form, Form::Http1 { .. }) && body.len() <= INLINE_BODY;
         body.filter(|body| !inline(body)).unwrap_or_default()
     }
 
     /// Writes the sequence number, span id and sampled flag into a head.
     pub(crate) fn patch(&self, head: &mut [u8], trace_at: usize, n: u64, span: u64, sampled: bool) {
-        match self {
-            Self::Http1 { .. } => patch_trace(head, trace_at, n, span, sampled),
-            Self::Http2 { .. } => patch(head, n, span, sampled),
+        let twice = self.trace.x_trace_id;
+        match self.form {
+            Form::Http1 { .. } => patch_trace(head, trace_at, twice, n, span, sampled),
+            Form::Http2 { .. } => patch(head, twice, n, span, sampled),
         }
     }
 }
 
 /// The header `host` becomes `:authority`; names are in lower case already.
 fn block<'h>(
-    scheme: &str,
+    (scheme, trace): (&str, &TraceContext),
     message: Message<'_>,
     headers: impl Iterator<Item = (&'h str, &'h [u8])>,
     own: Own,
@@ -107,17 +117,21 @@ fn block<'h>(
     let start =
         Start { method: message.method.as_bytes(), scheme: scheme.as_bytes(), authority, path: message.path };
     let length = own.content_length.map(|length| length as u64);
-    encode(start, fields.into_iter(), length, own.run.unwrap_or(0), out);
+    encode(start, fields.into_iter(), length, trace, out);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn wire(form: Form) -> Wire {
+        Wire { form, trace: TraceContext::default() }
+    }
+
     fn written(wire: &Wire, body: &[u8]) -> (Vec<u8>, usize) {
         let mut out = Vec::new();
         let message = Message { method: "POST", path: b"/p", body: Some(body) };
-        let own = Own { run: Some(1), keep_alive: true, content_length: Some(body.len()) };
+        let own = Own { keep_alive: true, content_length: Some(body.len()) };
         let headers = [("host", &b"h"[..]), ("x-a", &b" 1 "[..])];
         wire.write(message, headers.into_iter(), own, &mut out);
         (out, wire.apart(Some(body)).len())
@@ -125,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_long_body_is_not_copied_behind_the_head() {
-        let wire = Wire::Http1 { origin: String::new() };
+        let wire = wire(Form::Http1 { origin: String::new() });
         let (short, apart) = written(&wire, b"hi");
         assert!(short.ends_with(b"\r\n\r\nhi") && apart == 0);
         let (long, apart) = written(&wire, &[7; INLINE_BODY + 1]);
@@ -134,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_block_has_its_host_as_authority_and_its_body_apart() {
-        let wire = Wire::Http2 { scheme: "https".into() };
+        let wire = wire(Form::Http2 { scheme: "https".into() });
         let (block, apart) = written(&wire, b"hi");
         assert_eq!(apart, 2);
         let find = |text: &[u8]| block.windows(text.len()).any(|w| w == text);

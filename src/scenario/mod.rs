@@ -21,6 +21,7 @@ mod secret;
 mod source;
 mod suggest;
 pub mod text;
+mod trace;
 mod transport;
 mod units;
 mod wire;
@@ -49,6 +50,7 @@ pub use script::{
     Source as AnswerSource,
 };
 pub use secret::{MASK, looks_secret, mask_override};
+pub use trace::TraceHeaders;
 pub use transport::{Coding, HttpVersion, Transport};
 pub use units::{parse_duration, parse_rate};
 
@@ -194,6 +196,8 @@ pub struct Target {
     pub transport: Transport,
     /// How every request proves who sends it, unless it says otherwise.
     pub auth: Option<Auth>,
+    /// What ties requests to their traces besides `traceparent`.
+    pub trace_headers: TraceHeaders,
     /// Hosts besides loopback and private ones that load may go to.
     pub allow: Vec<String>,
 }
@@ -209,6 +213,7 @@ impl Target {
             keep_alive: true,
             transport: Transport::default(),
             auth: None,
+            trace_headers: TraceHeaders::default(),
             allow: Vec::new(),
         }
     }

@@ -15,7 +15,7 @@ use crate::collect::pace::Pace;
 use crate::collect::session::Session;
 use crate::collect::{Collector, Context};
 use crate::formats::postgres::lines::{Activity, Backend};
-use crate::formats::postgres::statement::{fingerprint, normalise};
+use crate::formats::postgres::statement::{fingerprint, normalise, trace_id};
 use crate::time::{RunTime, nanos};
 
 /// Bounds of a sample.
@@ -141,7 +141,8 @@ fn line(t: RunTime, took: Duration, blockers: bool, rows: Vec<Row>, texts: &mut 
 }
 
 fn backend(raw: Row, texts: &mut HashSet<u64>) -> Backend {
-    let text = normalise(raw.query.as_deref().unwrap_or_default());
+    let sql = raw.query.as_deref().unwrap_or_default();
+    let text = normalise(sql);
     let hash = fingerprint(&text);
     if texts.len() >= TEXTS {
         texts.clear();
@@ -153,6 +154,7 @@ fn backend(raw: Row, texts: &mut HashSet<u64>) -> Backend {
         wait: raw.wait,
         query_id: raw.query_id,
         hash,
+        trace_id: trace_id(sql),
         query: texts.insert(hash).then_some(text),
         xact_nanos: raw.xact_nanos,
         query_nanos: raw.query_nanos,

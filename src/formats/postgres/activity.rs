@@ -4,8 +4,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::lines::{Activity, Backend};
-use crate::time::Window;
+use crate::time::{RunTime, Window};
 
+/// Trace ids that are named of a statement, or of each side of a blocking.
+const MAX_TRACES: usize = 8;
 /// Longest chain of blockers that is followed.
 const MAX_CHAIN: usize = 32;
 
@@ -38,6 +40,8 @@ pub struct StatementWaits {
     /// The same by what it waited for (`Lock/transactionid`, `IO/DataFileRead`); `CPU` if for nothing. The most
     /// first.
     pub waits: Vec<(String, u64)>,
+    /// Traces that it was seen in, a few of them, those seen most often first; empty if its comments name none.
+    pub traces: Vec<String>,
 }
 
 /// What a window's samples say.
@@ -76,6 +80,25 @@ pub struct Blocking {
     pub oldest_nanos: u64,
     /// Process ids of roots, a few.
     pub pids: Vec<i32>,
+    /// Traces that waited, a few.
+    pub waiting: Vec<String>,
+    /// Traces that held what they waited for, a few: of each root's last statement.
+    pub holding: Vec<String>,
+}
+
+/// A backend at work for a trace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sighting {
+    /// Moment of the sample.
+    pub at: RunTime,
+    /// Its process id.
+    pub pid: i32,
+    /// `active`, `idle in transaction`, ..
+    pub state: String,
+    /// Normalised text.
+    pub query: String,
+    /// What it waits for, as in [`StatementWaits::waits`].
+    pub wait: String,
 }
 
 /// Texts by statement: each is written once per file, so all lines of the file are needed.
@@ -97,25 +120,61 @@ fn is_client(backend: &Backend) -> bool {
 pub fn shares(lines: &[Activity], window: Window) -> ActivityShares {
     let texts = texts(lines);
     let mut found = ActivityShares::default();
-    let mut by_key: BTreeMap<StatementKey, (u64, u64, BTreeMap<String, u64>)> = BTreeMap::new();
+    let mut by_key: BTreeMap<StatementKey, Seen> = BTreeMap::new();
     for line in within(lines, window) {
         found.samples += 1;
         for backend in line.backends.iter().filter(|b| is_client(b) && b.state == "active") {
             found.active += 1;
             let entry = by_key.entry(StatementKey::of(backend)).or_default();
-            entry.0 += 1;
-            entry.1 = backend.hash;
-            *entry.2.entry(wait_of(backend)).or_default() += 1;
+            entry.times += 1;
+            entry.hash = backend.hash;
+            *entry.waits.entry(wait_of(backend)).or_default() += 1;
+            if let Some(trace) = &backend.trace_id {
+                *entry.traces.entry(trace.clone()).or_default() += 1;
+            }
         }
     }
-    let statement = |(key, (seen, hash, waits)): (_, (u64, u64, BTreeMap<String, u64>))| {
-        let mut waits: Vec<_> = waits.into_iter().collect();
-        waits.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        let query = texts.get(&hash).copied().unwrap_or_default().to_owned();
-        StatementWaits { key, query, seen, waits }
+    let statement = |(key, seen): (_, Seen)| {
+        let query = texts.get(&seen.hash).copied().unwrap_or_default().to_owned();
+        let traces = most_first(seen.traces).into_iter().map(|(trace, _)| trace).take(MAX_TRACES).collect();
+        StatementWaits { key, query, seen: seen.times, waits: most_first(seen.waits), traces }
     };
     found.statements = by_key.into_iter().map(statement).collect();
     found.statements.sort_by(|a, b| b.seen.cmp(&a.seen).then(a.key.cmp(&b.key)));
+    found
+}
+
+/// What was seen of a statement.
+#[derive(Default)]
+struct Seen {
+    times: u64,
+    hash: u64,
+    waits: BTreeMap<String, u64>,
+    traces: BTreeMap<String, u64>,
+}
+
+fn most_first(counts: BTreeMap<String, u64>) -> Vec<(String, u64)> {
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    counts
+}
+
+/// Where a trace was met, in order of time. `lines` is the whole file.
+#[must_use]
+pub fn sightings(lines: &[Activity], trace_id: &str) -> Vec<Sighting> {
+    let texts = texts(lines);
+    let mut found = Vec::new();
+    for line in lines {
+        for backend in line.backends.iter().filter(|b| b.trace_id.as_deref() == Some(trace_id)) {
+            found.push(Sighting {
+                at: line.t,
+                pid: backend.pid,
+                state: backend.state.clone(),
+                query: texts.get(&backend.hash).copied().unwrap_or_default().to_owned(),
+                wait: wait_of(backend),
+            });
+        }
+    }
     found
 }
 
@@ -153,6 +212,8 @@ pub fn blocking(lines: &[Activity], window: Window) -> Vec<Blocking> {
                     seen: 0,
                     oldest_nanos: 0,
                     pids: Vec::new(),
+                    waiting: Vec::new(),
+                    holding: Vec::new(),
                 });
                 pair.seen += 1;
                 let age = seen.and_then(|b| b.xact_nanos).and_then(|n| u64::try_from(n).ok());
@@ -160,12 +221,19 @@ pub fn blocking(lines: &[Activity], window: Window) -> Vec<Blocking> {
                 if !pair.pids.contains(&root) && pair.pids.len() < 8 {
                     pair.pids.push(root);
                 }
+                note(&mut pair.waiting, waiter.trace_id.as_ref());
+                note(&mut pair.holding, seen.and_then(|b| b.trace_id.as_ref()));
             }
         }
     }
     let mut found: Vec<Blocking> = pairs.into_values().collect();
     found.sort_by_key(|pair| std::cmp::Reverse(pair.seen));
     found
+}
+
+fn note(traces: &mut Vec<String>, trace: Option<&String>) {
+    let new = trace.filter(|trace| traces.len() < MAX_TRACES && !traces.contains(trace));
+    traces.extend(new.cloned());
 }
 
 /// Ends of the chains that begin at a waiter; a circle (a deadlock not noticed yet) has none.
@@ -227,5 +295,35 @@ mod tests {
         assert_eq!(pairs.len(), 1, "{pairs:?}");
         assert_eq!((pairs[0].seen, pairs[0].blocker.as_str()), (2, "SELECT a10"));
         assert_eq!((pairs[0].state.as_str(), pairs[0].oldest_nanos), ("idle in transaction", 1));
+    }
+
+    #[test]
+    fn statements_waiters_and_blockers_are_named_by_their_traces() {
+        let traced = |pid, hash, state, trace: &str| Backend {
+            trace_id: Some(trace.into()),
+            ..backend(pid, hash, state, None)
+        };
+        let waits = |pid, trace| Backend { blocked_by: Some(vec![1]), ..traced(pid, 20, "active", trace) };
+        let at =
+            |nanos, backends| Activity { t: RunTime::from_nanos(nanos), backends, ..Activity::default() };
+        let holder = || traced(1, 10, "idle in transaction", "aa");
+        let lines = [
+            at(5, vec![holder(), waits(2, "bb")]),
+            at(6, vec![holder(), waits(2, "bb"), waits(3, "cc"), backend(4, 20, "active", None)]),
+        ];
+        let window = Window::new(RunTime::ZERO, RunTime::from_nanos(50));
+        assert_eq!(shares(&lines, window).statements[0].traces, ["bb", "cc"]);
+        let pairs = blocking(&lines, window);
+        assert_eq!((pairs.len(), pairs[0].seen), (1, 3));
+        assert_eq!(
+            (&*pairs[0].waiting, &*pairs[0].holding),
+            (&["bb".into(), "cc".into()][..], &["aa".into()][..])
+        );
+        let met = sightings(&lines, "bb");
+        let places: Vec<_> = met.iter().map(|s| (s.at.as_nanos(), s.pid, s.query.as_str())).collect();
+        assert_eq!(places, [(5, 2, "SELECT a20"), (6, 2, "SELECT a20")]);
+        assert_eq!(sightings(&lines, "dd"), []);
+        let many: Vec<_> = (0..20).map(|n| traced(n, 30, "active", &format!("{n:02}"))).collect();
+        assert_eq!(shares(&[at(7, many)], window).statements[0].traces.len(), MAX_TRACES);
     }
 }

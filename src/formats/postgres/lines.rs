@@ -109,6 +109,9 @@ pub struct Backend {
     /// Normalised text, once per fingerprint and file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
+    /// Trace id that a comment of the statement names (`traceparent`, sqlcommenter).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
     /// Age of its transaction, nanoseconds.
     pub xact_nanos: Option<i64>,
     /// Age of its statement, nanoseconds.

@@ -1,7 +1,8 @@
 //! SQL text without its literals: what may be written down, and what tells two statements apart.
 //!
-//! A literal may be a password, a token or somebody's name, so none is ever kept; nor is a comment. Where the
-//! end of a literal cannot be told for sure, the rest of the text goes with it.
+//! A literal may be a password, a token or somebody's name, so none is ever kept; nor is a comment, of which
+//! [`trace_id`] takes the id of a trace at the most. Where the end of a literal cannot be told for sure, the rest
+//! of the text goes with it.
 
 /// Stands for a literal.
 const LITERAL: &str = "?";
@@ -85,6 +86,38 @@ pub fn fingerprint(normalised: &str) -> u64 {
         }
     }
     hash
+}
+
+/// The trace id that a comment of a statement names as sqlcommenter does, `/*traceparent='00-<trace id>-..'*/`: 32
+/// lower-case hex digits. Nothing else is read of comments, and nothing of literals.
+#[must_use]
+pub fn trace_id(sql: &str) -> Option<String> {
+    let mut tokens = Tokens(sql);
+    loop {
+        let text = tokens.0;
+        let token = tokens.take()?;
+        // A comment that the server cut off is still one.
+        if token == Token::Gap || (token == Token::Unsure && text.starts_with("/*")) {
+            let found = traceparent(&text[..text.len() - tokens.0.len()]);
+            if found.is_some() {
+                return found;
+            }
+        }
+    }
+}
+
+/// The trace id of a whole `traceparent` within a comment.
+fn traceparent(comment: &str) -> Option<String> {
+    let (_, value) = comment.split_once("traceparent='")?;
+    let mut parts = value.split(['-', '\'']);
+    let mut part = |length: usize| {
+        let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        parts.next().filter(|part| part.len() == length && part.bytes().all(is_hex))
+    };
+    let (_version, trace, span) = (part(2)?, part(32)?, part(16)?);
+    part(2)?;
+    let valid = [trace, span].iter().all(|id| id.bytes().any(|b| b != b'0'));
+    valid.then(|| trace.to_owned())
 }
 
 /// Whether a text is exactly one statement that `EXPLAIN` may be asked of: a query or a change of rows, whole
@@ -316,6 +349,37 @@ mod tests {
             assert_eq!(normalise(normal), normal);
         }
         assert!(normalise(&"a ".repeat(9000)).len() <= MAX_TEXT);
+    }
+
+    #[test]
+    fn the_trace_of_a_statement_is_read_from_its_comments_alone() {
+        const ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let parent = format!("traceparent='00-{ID}-00f067aa0ba902b7-01'");
+        for sql in [
+            format!("SELECT 1 /*{parent}*/"),
+            format!("/*app='shop',{parent},tracestate='a%3Db'*/ SELECT 'x' FROM t"),
+            format!("SELECT /* first */ $1 /* {parent} */;"),
+            format!("SELECT 1 -- {parent}\nFROM t"),
+            format!("SELECT 1 /*{parent},tracestate='cut of"),
+        ] {
+            assert_eq!(trace_id(&sql).as_deref(), Some(ID), "{sql}");
+            assert!(!normalise(&sql).contains(ID));
+        }
+        let quoted = parent.replace('\'', "''");
+        for sql in [
+            String::new(),
+            format!("SELECT '/*{quoted}*/'"),
+            format!("SELECT $a$/*{parent}*/$a$"),
+            format!("SELECT \"/*{parent}*/\""),
+            format!("SELECT 'it\\'s' /*{parent}*/"),
+            format!("SELECT 1 /*{}*/", parent.replace("4bf9", "4BF9")),
+            format!("SELECT 1 /*{}*/", parent.replace(ID, &"0".repeat(32))),
+            format!("SELECT 1 /*{}*/", parent.replace("e4736", "e473")),
+            format!("SELECT 1 /*{}*/", parent.replace("4736-", "4736secret-")),
+            format!("SELECT 1 /*{}", &parent[..parent.len() - 3]),
+        ] {
+            assert_eq!(trace_id(&sql), None, "{sql}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use base64::Engine as _;
 use url::Url;
 
+use crate::load::trace::TraceContext;
 use crate::scenario::{Request, Target};
 
 /// Headers that the engine sets itself.
@@ -50,13 +51,14 @@ pub(crate) struct Line<'a> {
 /// What the engine itself adds to every head.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Own {
-    /// First 16 hex digits of every trace id; none sends no trace context.
-    pub(crate) run: Option<u64>,
     /// Whether the connection is used again.
     pub(crate) keep_alive: bool,
     /// Length of the body, where there is one or the method wants one.
     pub(crate) content_length: Option<usize>,
 }
+
+/// From the changing part of a `traceparent` to that of the `x-trace-id` behind it.
+const TO_X_TRACE_ID: usize = "0123456789abcdef-0123456789abcdef-00\r\nx-trace-id: 0123456789abcdef".len();
 
 /// Writes a head; gives where the changing part of its trace id begins.
 pub(crate) fn write_head<'h>(
@@ -64,6 +66,7 @@ pub(crate) fn write_head<'h>(
     line: Line<'_>,
     headers: impl Iterator<Item = (&'h str, &'h [u8])>,
     own: Own,
+    trace: Option<&TraceContext>,
 ) -> usize {
     for part in [line.method.as_bytes(), b" ", line.origin.as_bytes(), line.path, b" HTTP/1.1\r\n"] {
         out.extend_from_slice(part);
@@ -80,11 +83,24 @@ pub(crate) fn write_head<'h>(
         // Writing to a vector cannot fail.
         let _ = write!(out, "content-length: {length}\r\n");
     }
-    let trace_at = out.len() + "traceparent: 00-".len() + 16;
-    if let Some(run) = own.run {
-        let _ = write!(out, "traceparent: 00-{run:016x}{:016x}-{:016x}-00\r\n", 0, 0);
-    }
+    let trace_at = trace.map_or(out.len(), |trace| write_trace(out, trace));
     out.extend_from_slice(b"\r\n");
+    trace_at
+}
+
+fn write_trace(out: &mut Vec<u8>, trace: &TraceContext) -> usize {
+    if !trace.baggage.is_empty() {
+        for part in [&b"baggage: "[..], &trace.baggage, b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    }
+    let trace_at = out.len() + "traceparent: 00-".len() + 16;
+    let run = trace.run;
+    // Writing to a vector cannot fail.
+    let _ = write!(out, "traceparent: 00-{run:016x}{:016x}-{:016x}-00\r\n", 0, 0);
+    if trace.x_trace_id {
+        let _ = write!(out, "x-trace-id: {run:016x}{:016x}\r\n", 0);
+    }
     trace_at
 }
 
@@ -94,9 +110,13 @@ pub(crate) fn content_length(method: &str, body: Option<&[u8]>) -> Option<usize>
     wanted.then(|| body.map_or(0, <[u8]>::len))
 }
 
-/// Writes the sequence number, span id and sampled flag into a head whose trace begins at `at`.
-pub(crate) fn patch_trace(head: &mut [u8], at: usize, n: u64, span: u64, sampled: bool) {
+/// Writes the sequence number, span id and sampled flag into a head whose trace begins at `at`; `twice` if the trace
+/// id is in an `x-trace-id` too.
+pub(crate) fn patch_trace(head: &mut [u8], at: usize, twice: bool, n: u64, span: u64, sampled: bool) {
     hex(&mut head[at..at + 16], n);
+    if twice {
+        hex(&mut head[at + TO_X_TRACE_ID..][..16], n);
+    }
     hex(&mut head[at + 17..at + 33], span);
     head[at + 35] = if sampled { b'1' } else { b'0' };
 }
@@ -114,8 +134,8 @@ pub(crate) fn plain_head(base: &Url, target: &Target, request: &Request) -> Resu
     let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let content_length = content_length(&request.method, request.body.as_deref());
     let mut head = Vec::new();
-    let own = Own { run: None, keep_alive: target.keep_alive, content_length };
-    write_head(&mut head, line, headers, own);
+    let own = Own { keep_alive: target.keep_alive, content_length };
+    write_head(&mut head, line, headers, own, None);
     Ok(head)
 }
 
@@ -167,6 +187,9 @@ pub(crate) fn headers(
     out.extend(target.headers.iter().filter(|(n, _)| !replaced(n)).cloned());
     out.extend(request.headers.iter().cloned());
     out.iter().try_for_each(|(name, value)| check_header(name, value))?;
+    if let Some((name, _)) = out.iter().find(|(name, _)| target.trace_headers.sends(name)) {
+        return Err(RequestError::OwnHeader(name.clone()));
+    }
     let hosts = out.iter().filter(|(name, _)| name.eq_ignore_ascii_case("host")).count();
     if hosts > 1 { Err(RequestError::Hosts) } else { Ok(out) }
 }
@@ -238,6 +261,7 @@ fn is_token(byte: u8) -> bool {
 mod tests {
     use super::*;
     use crate::load::testing::requests::{Ready, request, target};
+    use crate::scenario::TraceHeaders;
 
     #[test]
     fn a_get_is_written_in_full() {
@@ -250,6 +274,29 @@ mod tests {
         );
         assert_eq!(String::from_utf8(ready.head(0x12, 0xfeed, true)).expect("ascii"), expected);
         assert!(ready.body.is_empty());
+    }
+
+    #[test]
+    fn trace_headers_follow_the_trace_from_hit_to_hit() {
+        let t = Target { trace_headers: TraceHeaders { x_trace_id: true, baggage: true }, ..target(&[]) };
+        let ready = Ready::new("http://h", &t, &request("POST", "/p", &[], Some(b"hi"))).expect("valid");
+        let mut head = ready.head(1, 1, false);
+        ready.patch(&mut head, 0x12, 0xfeed, true);
+        let expected = format!(
+            "POST /p HTTP/1.1\r\nhost: h\r\nuser-agent: loadprof/{}\r\naccept: */*\r\ncontent-length: 2\r\n\
+             baggage: loadprof.run=000000000000abcd,loadprof.scenario=test\r\n\
+             traceparent: 00-000000000000abcd0000000000000012-000000000000feed-01\r\n\
+             x-trace-id: 000000000000abcd0000000000000012\r\n\r\nhi",
+            env!("CARGO_PKG_VERSION")
+        );
+        assert_eq!(String::from_utf8(head).expect("ascii"), expected);
+        for own in ["X-Trace-Id", "Baggage"] {
+            let made = Ready::new("http://h", &t, &request("GET", "/", &[(own, "a")], None));
+            assert_eq!(made.err(), Some(RequestError::OwnHeader(own.into())));
+            let plain = Ready::new("http://h", &target(&[(own, "a")]), &request("GET", "/", &[], None));
+            let head = plain.expect("the scenario's own").head(1, 2, false);
+            assert!(String::from_utf8(head).expect("ascii").contains(&format!("{own}: a\r\n")));
+        }
     }
 
     #[test]

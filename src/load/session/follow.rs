@@ -45,7 +45,7 @@ impl<C: Connections> Session<C> {
         let rendered = self.maker.get().map_or(&nobody, Person::rendered);
         let body = template.body(method, Some(rendered));
         let content_length = content_length(method, body);
-        let own = Own { run: Some(plan.run), keep_alive: plan.keep_alive, content_length };
+        let own = Own { keep_alive: plan.keep_alive, content_length };
         self.head.clear();
         self.head_of = None;
         let message = Message { method, path, body };

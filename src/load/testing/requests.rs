@@ -48,8 +48,8 @@ impl Ready {
             ScriptError::Request { source, .. } => source,
             other => panic!("{other}"),
         })?;
-        let wire = Wire::of(&base, target);
-        let common = Common { target, wire: &wire, run: 0xabcd, heads: false };
+        let wire = Wire::of(&base, &all, 0xabcd);
+        let common = Common { target, wire: &wire, heads: false };
         let template = Template::new(request, &script.steps[0], &script.values(), common);
         let body = wire.apart(template.body(&request.method, None)).to_vec();
         Ok(Self { prepared: template.fixed.expect("no variables"), wire, body })

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::load::choice::Choice;
+use crate::load::testing::http2::{self, Ends, Reply};
 use crate::load::testing::{OK, RUN_ID, Server, begin, request, run, scenario, with_requests};
 use crate::run::period::{Failure, Phase};
-use crate::scenario::{Executor, Request, Stage};
+use crate::scenario::{Executor, HttpVersion, Journey, Request, Stage, TraceHeaders};
 use crate::time::{MILLISECOND, SECOND};
 
 /// goose keeps its killswitch for the whole process: one run at a time.
@@ -68,6 +69,57 @@ fn number(head: &str) -> u64 {
     let prefix = format!("traceparent: 00-{RUN_ID}");
     let trace = head.lines().find_map(|l| l.strip_prefix(&prefix)).expect("trace context");
     u64::from_str_radix(&trace[..16], 16).expect("hex")
+}
+
+/// Users whose journeys have a fixed step and one with a variable, and follow a redirect.
+fn travellers() -> crate::scenario::Scenario {
+    let steps = vec![request("/a"), request("/b?n=${seq}"), request("/away")];
+    let mut scenario = with_requests(scenario(users(3, 400, 0)), steps);
+    scenario.name = "buy, 100 %".into();
+    scenario.journeys = vec![Journey { steps: 0..3, ..Journey::single(&scenario.requests).remove(0) }];
+    scenario.target.transport.redirects = 1;
+    scenario.target.trace_headers = TraceHeaders { x_trace_id: true, baggage: true };
+    scenario
+}
+
+/// Whether a request's headers say the same of its trace, and who sent it.
+fn tells_its_trace<'a>(header: impl Fn(&str) -> Option<&'a str>) -> bool {
+    let id = header("traceparent").and_then(|t| t.get(3..35)).unwrap_or_default();
+    let baggage = format!("loadprof.run={RUN_ID},loadprof.scenario=buy%2C%20100%20%25");
+    id.starts_with(RUN_ID) && header("x-trace-id") == Some(id) && header("baggage") == Some(&baggage)
+}
+
+#[test]
+fn every_step_of_a_user_tells_its_trace() {
+    let _alone = alone();
+    let server = Server::start(|asked| {
+        let text: &[u8] = match &asked.head {
+            _ if !tells_its_trace(|name| asked.header(name)) => {
+                b"HTTP/1.1 400 No\r\ncontent-length: 0\r\n\r\n"
+            }
+            head if head.starts_with("GET /away") => {
+                b"HTTP/1.1 302 Found\r\nlocation: /c\r\ncontent-length: 0\r\n\r\n"
+            }
+            _ => OK,
+        };
+        Some(text.to_vec())
+    });
+    let ran = run(&travellers(), &server.url());
+    assert!(ran.passed() > 30 && ran.done() == ran.passed(), "{:?}", ran.details());
+    assert!(ran.all[2].redirects >= ran.all[2].passed, "the request behind the redirect is one of them");
+}
+
+#[test]
+fn every_step_of_a_user_tells_its_trace_over_http2() {
+    let _alone = alone();
+    let server = http2::Server::start(Ends::Never, |asked| {
+        let told = tells_its_trace(|name| asked.head.headers.get(name).and_then(|v| v.to_str().ok()));
+        Reply::status(if told { 200 } else { 400 }, "ok")
+    });
+    let mut scenario = travellers();
+    scenario.target.transport.http = HttpVersion::Http2 { streams: 4 };
+    let ran = run(&scenario, &server.url);
+    assert!(ran.passed() > 30 && ran.done() == ran.passed(), "{:?}", ran.details());
 }
 
 #[test]

@@ -26,7 +26,7 @@ use super::scalar::{Checked, Placed, Span};
 use super::source::Source;
 use super::suggest::nearest;
 use super::units::Time;
-use super::{Arrivals, Detect, Expect, Rule, Scenario, wire};
+use super::{Arrivals, Detect, Expect, Rule, Scenario, TraceHeaders, wire};
 
 /// Longest name of a scenario, request or service.
 const MAX_NAME: usize = 80;
@@ -45,6 +45,9 @@ struct Check<'a, 'e> {
 /// What goes with every request because the target's settings say so.
 #[derive(Default)]
 struct TargetSends {
+    /// Headers of the trace context that loadprof writes; none before the target was checked, so that those of
+    /// evidence sources are free.
+    trace_headers: TraceHeaders,
     /// Whether its headers hold an `authorization`.
     authorization: bool,
     /// Whether it has an `auth`.
@@ -234,6 +237,13 @@ impl Check<'_, '_> {
         if OWN.contains(&name.to_lowercase().as_str()) {
             self.findings
                 .place(span, "loadprof sets this header itself: remove it (for connections: keep-alive)");
+            return None;
+        }
+        if self.target_sends.trace_headers.sends(&name) {
+            self.findings.place(
+                span,
+                "loadprof sets this header itself because of trace-headers: remove it here or there",
+            );
             return None;
         }
         let (value, span) = self.findings.take(Some(value))?;

@@ -5,7 +5,9 @@ use std::time::Duration;
 use url::Url;
 
 use super::super::scalar::{Checked, Placed, Span};
-use super::super::{DEFAULT_TIMEOUT, DemoTarget, Endpoint, HttpVersion, Target, is_local, wire};
+use super::super::{
+    DEFAULT_TIMEOUT, DemoTarget, Endpoint, HttpVersion, Target, TraceHeaders, is_local, wire,
+};
 use super::{Check, TargetSends};
 
 /// Stands for an address that came from a variable which is not set any more; never resolves (RFC 2606).
@@ -24,6 +26,8 @@ impl Check<'_, '_> {
         };
         let (mut wire, span) = wire.into_parts();
         self.texts.clear();
+        let trace_headers = self.trace_headers(wire.trace_headers.take());
+        self.target_sends.trace_headers = trace_headers;
         let headers = self.headers(wire.headers.take());
         let header_texts = std::mem::take(&mut self.texts);
         let auth = self.auth(wire.auth.take());
@@ -33,7 +37,9 @@ impl Check<'_, '_> {
             self.findings
                 .place(at, "the target's headers have an `authorization` as well: remove one of the two");
         }
-        self.target_sends = TargetSends { authorization, auth: auth.is_some(), header_texts, auth_texts };
+        let has_auth = auth.is_some();
+        self.target_sends =
+            TargetSends { trace_headers, authorization, auth: has_auth, header_texts, auth_texts };
         let timeout = self.positive(wire.timeout.take()).unwrap_or(DEFAULT_TIMEOUT);
         let keep_alive = self.findings.take(wire.keep_alive.take());
         let allow: Vec<String> =
@@ -48,7 +54,28 @@ impl Check<'_, '_> {
         }
         let keep_alive = keep_alive.is_none_or(|(keep_alive, _)| keep_alive);
         let auth = auth.map(|(auth, _)| auth);
-        Some(Target { endpoint: endpoint?, headers, timeout, keep_alive, transport, auth, allow })
+        Some(Target {
+            endpoint: endpoint?,
+            headers,
+            timeout,
+            keep_alive,
+            transport,
+            auth,
+            trace_headers,
+            allow,
+        })
+    }
+
+    fn trace_headers(&mut self, wire: Option<Vec<Checked<String>>>) -> TraceHeaders {
+        let mut sent = TraceHeaders::default();
+        for name in wire.into_iter().flatten() {
+            let span = name.span.clone();
+            let known = TraceHeaders::KNOWN.map(|name| (name, name));
+            if self.one_of(Some(name), &known).is_some_and(|name| !sent.add(name)) {
+                self.findings.value(&span, "is there already: remove one");
+            }
+        }
+        sent
     }
 
     fn endpoint(

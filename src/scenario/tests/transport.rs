@@ -105,6 +105,57 @@ fn mistakes_in_connections_are_named() {
 }
 
 #[test]
+fn trace_headers_are_asked_for_by_name_and_written_once() {
+    let sent = |text: &str| good(&format!("{TARGET}{text}{LOAD}"), &[]).target.trace_headers;
+    assert_eq!(sent(""), TraceHeaders::default());
+    let (both, one) =
+        (TraceHeaders { x_trace_id: true, baggage: true }, TraceHeaders { x_trace_id: true, baggage: false });
+    assert_eq!(sent("trace-headers = [\"x-trace-id\"]\n"), one);
+    assert_eq!(sent("trace-headers = [\"baggage\", \"x-trace-id\"]\n"), both);
+    // Who does not ask for them may write them; another service's are no business of the target's.
+    good(
+        &format!(
+            "{TARGET}headers = {{ X-Trace-Id = \"a\", baggage = \"b=c\", tracestate = \"d=e\" }}\n{LOAD}"
+        ),
+        &[],
+    );
+    let evidence =
+        "[[evidence.prometheus]]\nservice = \"a\"\nurl = \"/m\"\nheaders = { baggage = \"b=c\" }\n";
+    good(&format!("{TARGET}trace-headers = [\"baggage\"]\n{LOAD}{evidence}"), &[]);
+    let header = "loadprof sets this header itself because of trace-headers: remove it here or there";
+    for (text, more, expected) in [
+        (
+            "trace-headers = [\"x-trace\"]\n",
+            "",
+            "target.trace-headers[0] = \"x-trace\": did you mean \"x-trace-id\"? Known are: x-trace-id, baggage",
+        ),
+        (
+            "trace-headers = [\"baggage\", \"baggage\"]\n",
+            "",
+            "target.trace-headers[1] = \"baggage\": is there already: remove one",
+        ),
+        (
+            "headers = { X-Trace-ID = \"a\" }\ntrace-headers = [\"x-trace-id\"]\n",
+            "",
+            &format!("target.headers.X-Trace-ID: {header}"),
+        ),
+        (
+            "trace-headers = [\"baggage\"]\n",
+            "[[request]]\nget = \"/\"\nheaders = { Baggage = \"a=b\" }\n",
+            &format!("request[0].headers.Baggage: {header}"),
+        ),
+        (
+            "trace-headers = [\"baggage\"]\n",
+            "[[setup]]\nget = \"/\"\nheaders = { Baggage = \"a=b\" }\n",
+            &format!("setup[0].headers.Baggage: {header}"),
+        ),
+    ] {
+        let found = problems(&format!("{TARGET}{text}{LOAD}{more}"), &[]);
+        assert!(found.iter().any(|p| p.contains(expected)), "expected {expected}\nfound {found:#?}");
+    }
+}
+
+#[test]
 fn closed_connections_and_poisson_arrivals() {
     let closed = "[load.constant-connections]\nconnections = 64\nfor = \"10s\"\n";
     let s = good(&format!("{TARGET}{closed}"), &["load.connections=3000"]);

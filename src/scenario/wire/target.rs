@@ -18,6 +18,10 @@ pub(in crate::scenario) struct Target {
     pub(in crate::scenario) demo: Option<Placed<Demo>>,
     /// Headers sent with every request, in the order written.
     pub(in crate::scenario) headers: Option<Headers>,
+    /// Headers that tie a request to its trace, besides `traceparent`. `x-trace-id`: the trace id alone, for services
+    /// that know no `traceparent`. `baggage`: the run's id and the scenario's name. Default: none.
+    #[schemars(extend("examples" = [["x-trace-id", "baggage"]]))]
+    pub(in crate::scenario) trace_headers: Option<Vec<Checked<String>>>,
     /// Time limit of a request, from sending to the last byte.
     #[schemars(extend("default" = "10s"))]
     pub(in crate::scenario) timeout: Option<Checked<Time>>,

@@ -5,6 +5,8 @@ use crate::load::http2::hpack::decode::{Block, Name};
 use crate::load::http2::hpack::table::STATIC;
 use crate::load::http2::request::{Start, encode, patch};
 use crate::load::testing::requests::{Ready, http2_target, request};
+use crate::load::trace::TraceContext;
+use crate::scenario::TraceHeaders;
 
 fn lines(block: &[u8]) -> Vec<String> {
     let (mut block, mut out) = (Block::new(block), Vec::new());
@@ -39,6 +41,27 @@ fn a_get_is_written_in_full() {
     assert_eq!(lines(&block), expected);
     assert!(ready.body.is_empty());
     assert_eq!(&block[..2], b"\x82\x86", "method and scheme are indices");
+}
+
+#[test]
+fn trace_headers_follow_the_trace_from_hit_to_hit() {
+    let all = [(false, false), (true, false), (false, true), (true, true)];
+    for (x_trace_id, baggage) in all {
+        let mut t = http2_target(&[]);
+        t.trace_headers = TraceHeaders { x_trace_id, baggage };
+        let ready = Ready::new("http://h", &t, &request("GET", "/", &[], None)).expect("valid");
+        let mut block = ready.head(1, 1, false);
+        ready.patch(&mut block, 0x12, 0xfeed, true);
+        let mut expected = Vec::new();
+        if baggage {
+            expected.push("baggage: loadprof.run=000000000000abcd,loadprof.scenario=test");
+        }
+        if x_trace_id {
+            expected.push("x-trace-id: 000000000000abcd0000000000000012");
+        }
+        expected.push("traceparent: 00-000000000000abcd0000000000000012-000000000000feed-01");
+        assert_eq!(lines(&block)[6..], expected);
+    }
 }
 
 #[test]
@@ -84,11 +107,11 @@ fn what_does_not_belong_in_http2_is_refused() {
 fn a_rendered_request_is_written_into_a_buffer_of_the_caller() {
     let start = Start { method: b"PUT", scheme: b"http", authority: b"h", path: b"/x?k=1" };
     let headers = [(&b"x-user"[..], &b"7"[..])];
-    let mut out = Vec::new();
+    let (trace, mut out) = (TraceContext { run: 1, ..TraceContext::default() }, Vec::new());
     for length in [0, 9, 10, 1_234_567_890] {
         out.clear();
-        encode(start, headers.into_iter(), Some(length), 1, &mut out);
-        patch(&mut out, u64::MAX, 2, false);
+        encode(start, headers.into_iter(), Some(length), &trace, &mut out);
+        patch(&mut out, false, u64::MAX, 2, false);
         let expected = [
             ":method: PUT",
             ":scheme: http",
