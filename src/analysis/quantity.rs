@@ -49,6 +49,17 @@ pub fn number(v: f64) -> String {
     millis(v * 1e6)
 }
 
+/// A number of unknown size: whole ones above 1000 with separators, small ones with three digits that count.
+#[must_use]
+pub fn plain(v: f64) -> String {
+    match v.abs() {
+        x if x >= 1000.0 && v >= 0.0 => count(v.round() as u64),
+        x if x >= 1000.0 => format!("-{}", count(x.round() as u64)),
+        x if x >= 0.01 || x == 0.0 => number(v),
+        _ => format!("{v:.2e}"),
+    }
+}
+
 /// A signed [`millis`]: `+5.10`, `-0.200`.
 #[must_use]
 pub fn signed_millis(nanos: f64) -> String {
@@ -257,6 +268,12 @@ fn count_f64(v: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_of_unknown_size_keep_three_digits() {
+        let shown = [0.0, 0.000_012_3, 0.25, 31.0, -2.5, 12_345.6, -12_345.6].map(plain);
+        assert_eq!(shown, ["0", "1.23e-5", "0.250", "31.0", "-2.50", "12,346", "-12,346"]);
+    }
 
     #[test]
     fn durations_have_three_digits_and_never_a_four_digit_number() {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::analysis::{
-    Analysis, Handoff, LogPattern, Reading, SpanFacts, SpanRow, StateTime, TraceFacts, Unit,
+    Analysis, Handoff, LogPattern, MetricReading, Reading, SpanFacts, SpanRow, StateTime, TraceFacts, Unit,
 };
 use crate::report::{quantity, words};
 
@@ -12,6 +12,16 @@ use crate::report::{quantity, words};
 pub(super) struct ReadingView {
     service: String,
     what: &'static str,
+    reference: Option<String>,
+    judged: String,
+}
+
+/// A value that was asked for, or that moved.
+#[derive(Serialize)]
+pub(super) struct MetricView {
+    service: String,
+    name: String,
+    labels: String,
     reference: Option<String>,
     judged: String,
 }
@@ -41,6 +51,23 @@ pub(super) fn readings(a: &Analysis) -> Vec<ReadingView> {
         judged: value(r, r.judged),
     };
     a.readings.iter().map(view).collect()
+}
+
+pub(super) fn metrics(a: &Analysis) -> Vec<MetricView> {
+    // A number without a unit may be a thousandth or a billion.
+    let value = |m: &MetricReading, v: f64| m.unit.map_or_else(|| quantity::plain(v), |u| quantity::value(v, u));
+    let labels = |m: &MetricReading| {
+        let pairs: Vec<String> = m.labels.iter().map(|(k, v)| format!("{k}=\"{v}\"")).collect();
+        pairs.join(", ")
+    };
+    let view = |m: &MetricReading| MetricView {
+        service: m.service.clone(),
+        name: m.name.clone(),
+        labels: labels(m),
+        reference: m.reference.map(|v| value(m, v)),
+        judged: value(m, m.judged),
+    };
+    a.metrics.iter().map(view).collect()
 }
 
 pub(super) fn logs(a: &Analysis) -> Vec<LogView> {
