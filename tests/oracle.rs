@@ -225,6 +225,12 @@ fn closed_connections_with_a_fixed_law() {
     });
 }
 
+/// So many that the generator lets their answers gather.
+#[test]
+fn many_closed_connections() {
+    holds(Setup::of(Law::Exponential { mean: ms(20), seed: 11 }, Load::Connections(256), 2), closed_clocks);
+}
+
 #[test]
 fn closed_connections_over_tls() {
     holds(Setup::of(EXPONENTIAL, Load::Connections(8), 2).tls(), closed_clocks);

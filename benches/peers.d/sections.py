@@ -20,7 +20,7 @@ def sections(seconds: int, abilities: Abilities) -> list[Section]:
         Section("closed", "closed, 64 connections, HTTP", Load(seconds),
                 [ours, Wrk(), Oha(), Hey(), Vegeta(), K6(), Goose(abilities)]),
         Section("floor", "closed, 64 connections, HTTP: what the kernel alone costs", Load(seconds),
-                [ours, Wrk(), Floor("read"), Floor("recvmsg"), Floor("uring")]),
+                [ours, Wrk(), *(Floor(way) for way in ("read", "recvmsg", "gather", "uring", "uring-recvmsg"))]),
         Section("paced", "paced at 20,000/s, 64 connections, HTTP", Load(seconds, rate=20_000),
                 [ours, Reference(), Oha(), Vegeta(), Wrk2()]),
         Section("paced-https", "paced at 20,000/s, 64 connections, HTTPS", Load(seconds, rate=20_000, tls=True),

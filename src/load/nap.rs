@@ -45,6 +45,11 @@ impl Nap {
             }
             return;
         }
+        self.sleep_until(at);
+    }
+
+    /// As [`Nap::until`], and never spins.
+    pub(crate) fn sleep_until(&self, at: RunTime) {
         let nanos = self.origin.saturating_add(at.as_nanos());
         let at = Timespec { tv_sec: (nanos / SECOND) as i64, tv_nsec: (nanos % SECOND) as i64 };
         let _ = clock_nanosleep_absolute(ClockId::Monotonic, &at);

@@ -6,6 +6,7 @@
 
 pub(crate) mod lane;
 pub(crate) mod links;
+mod lull;
 #[cfg(test)]
 mod nap_tests;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A load thread: its runtime, its own task, and how it ends.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
@@ -22,6 +23,11 @@ use crate::time::RunTime;
 const STOP_CHECK: u64 = 20_000_000;
 /// How long answers are waited for after a stop, at most.
 pub(crate) const STOP_GRACE: u64 = 2_000_000_000;
+
+thread_local! {
+    /// Who decides whether this thread lets answers gather, and how it sleeps then; none outside of a run.
+    static GATHERS: RefCell<Option<(Rc<Worker>, Nap)>> = const { RefCell::new(None) };
+}
 
 /// What a thread's run came to.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +52,9 @@ pub(crate) fn main(
     ready: &Sender<io::Result<()>>,
     go: &Receiver<Go>,
 ) -> Option<ThreadOutcome> {
-    let set_up = set_up(&plan);
+    // Steps of a journey and redirects are not kept waiting for each other.
+    let gathers = schedule.is_none() && plan.naps;
+    let set_up = set_up(&plan, gathers);
     let (set_up, report) = match set_up {
         Ok(set_up) => (Some(set_up), Ok(())),
         Err(e) => (None, Err(e)),
@@ -57,22 +65,40 @@ pub(crate) fn main(
     let end = started.plus(plan.length);
     let worker = Rc::new(Worker::new(plan, schedule, thread, started, recorder));
     let nap = Nap::new(worker.plan.clock);
+    if gathers {
+        GATHERS.set(Some((Rc::clone(&worker), Nap::new(worker.plan.clock))));
+    }
     let mut run = Run { grace: worker.plan.graceful_stop, worker, timer, nap, end, stopped: None };
     runtime.block_on(run.finish());
+    GATHERS.set(None);
     let (offered, sent) = run.worker.totals();
     Some(ThreadOutcome { offered, sent, stopped: run.stopped })
 }
 
-fn set_up(plan: &Plan) -> io::Result<(LocalRuntime, Timer)> {
+fn set_up(plan: &Plan, gathers: bool) -> io::Result<(LocalRuntime, Timer)> {
     let mut builder = Builder::new_current_thread();
     builder.enable_io();
     if !plan.naps {
         // For the pauses of journeys; a timer costs a little at every sleep of the thread.
         builder.enable_time();
     }
+    if gathers {
+        builder.on_thread_park(gather);
+    }
     let runtime = builder.build_local(LocalOptions::default())?;
     let timer = runtime.block_on(async { Timer::new(&plan.clock) })?;
     Ok((runtime, timer))
+}
+
+/// Before the thread listens to its sockets: everything that could run has run.
+fn gather() {
+    GATHERS.with_borrow(|gathers| {
+        if let Some((worker, nap)) = gathers
+            && let Some(until) = worker.lull()
+        {
+            nap.sleep_until(until);
+        }
+    });
 }
 
 /// What the thread's own task does next.

@@ -11,6 +11,7 @@ use std::task::Waker;
 
 use super::lane::{self, Lane};
 use super::links::Links;
+use super::lull::Lull;
 use crate::load::attention::Attention;
 use crate::load::hit::{Hit, Problem};
 use crate::load::plan::Plan;
@@ -73,6 +74,8 @@ pub(crate) struct Worker {
     /// Whether all answers so far were short; none before the first. One long answer keeps the thread from napping
     /// for good: which request gets the next one is not known.
     short_answers: Cell<Option<bool>>,
+    /// How long answers may gather (closed model).
+    lull: RefCell<Lull>,
     /// Lanes that wait with an open connection, and those without; the last one is taken first.
     ready: RefCell<Vec<Rc<Lane>>>,
     resting: RefCell<Vec<Rc<Lane>>>,
@@ -108,6 +111,7 @@ impl Worker {
             links: Links::new(plan.connections_of(thread), plan.streams),
             attention: Attention::default(),
             short_answers: Cell::new(None),
+            lull: RefCell::default(),
             ready: RefCell::default(),
             resting: RefCell::default(),
             ahead: RefCell::default(),
@@ -187,6 +191,19 @@ impl Worker {
             return None;
         }
         Some(due.min(self.recorder.borrow().period_end()).min(self.limit.get()))
+    }
+
+    /// Until when a thread of the closed model whose lanes all wait may sleep, so that answers gather.
+    pub(crate) fn lull(&self) -> Option<RunTime> {
+        if self.schedule.is_some() || self.stage.get() != Stage::Running {
+            return None;
+        }
+        if self.short_answers.get() != Some(true) || self.attention.wanted() {
+            return None;
+        }
+        let now = self.plan.clock.now();
+        let length = self.lull.borrow_mut().length(now, self.totals().1, self.in_flight.get())?;
+        Some(now.plus(length).min(self.next_moment()))
     }
 
     /// The next moment at which [`Worker::tick`] has something to do.
