@@ -49,7 +49,7 @@ fn go_collector(url: Url, name: &str) -> Box<dyn Collector> {
         planned: SECONDS(600.0),
         seed: 1,
     };
-    let all = go_pprof::collectors(&at(url), settings, &[], |_| true);
+    let all = go_pprof::collectors(&at(url), settings, &ProfileName::usual(), |_| true);
     all.into_iter().find(|c| c.name() == name).expect("a collector of this name")
 }
 
