@@ -36,6 +36,9 @@ pub struct Asked {
     pub clock_ahead_nanos: i64,
 }
 
+/// How far a moment may be off by being told in milliseconds, nanoseconds.
+const ROUNDED: i128 = 1_000_000;
+
 impl Asked {
     /// A moment of the answer on the clock of the run; none for one before its start.
     pub(super) fn run_time(&self, unix_seconds: f64, started_unix_nanos: u64) -> Option<RunTime> {
@@ -46,6 +49,8 @@ impl Asked {
         let whole = unix_seconds.trunc();
         let nanos = whole as i128 * 1_000_000_000 + ((unix_seconds - whole) * 1e9).round() as i128;
         let since = nanos - i128::from(self.clock_ahead_nanos) - i128::from(started_unix_nanos);
+        // Servers know milliseconds: the start itself may come back as a moment just before it.
+        let since = if (-ROUNDED..0).contains(&since) { 0 } else { since };
         u64::try_from(since).ok().map(RunTime::from_nanos)
     }
 }
@@ -86,6 +91,7 @@ mod tests {
         let started = 1_700_000_000_250_000_000;
         let at = |seconds| asked.run_time(seconds, started).map(RunTime::as_nanos);
         assert_eq!(at(1_700_000_004.0), Some(1_250_000_000));
+        assert_eq!(at(1_700_000_002.749_7), Some(0), "the start, told in milliseconds");
         assert_eq!(at(1_700_000_002.0), None, "before the start");
         assert_eq!(at(f64::INFINITY), None);
     }
