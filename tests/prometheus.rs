@@ -305,7 +305,7 @@ fn profiles(recording: &Recording, out: &Path) {
         [("mutex", "contentions", 1), ("block", "contentions", 10), ("allocs", "alloc_objects", 1)]
     {
         let (first, last) = ends(kind);
-        let between = delta(&first, &last).expect("of one kind");
+        let between = delta(&last, &first).expect("of one kind");
         let index = between.value_index(value).unwrap_or_else(|| panic!("{kind} has {value}"));
         assert!(between.total(index) >= least, "{kind}: {} {value}", between.total(index));
     }
