@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::dose::{Dose, Probe};
-use common::{Pair, after, analysis, finish, loadprof, printed, scenario};
+use common::{Pair, after, analysis, finish, keep, loadprof, printed, scenario};
 use serde_json::Value;
 
 /// Length of a run and when the fault is switched on.
@@ -185,16 +185,6 @@ fn run(dir: &Path, text: &str, args: &[&str]) -> Value {
     assert!(out.join("report.md").exists(), "no report: {}", printed(&output));
     keep(&out);
     analysis(&out)
-}
-
-/// With `LOADPROF_KEEP=DIR` the run folders stay, to be looked at.
-fn keep(out: &Path) {
-    if let Ok(dir) = std::env::var("LOADPROF_KEEP") {
-        let name = thread::current().name().unwrap_or("run").replace(' ', "-");
-        let target = Path::new(&dir).join(name);
-        let _ = std::fs::remove_dir_all(&target);
-        let _ = std::process::Command::new("cp").arg("-r").arg(out).arg(&target).status();
-    }
 }
 
 fn text(pair: &Pair, name: &str, rate: f64, requests: &str) -> String {

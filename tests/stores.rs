@@ -7,11 +7,9 @@ mod common;
 #[path = "common/databases.rs"]
 mod servers;
 
-use std::path::Path;
-use std::thread;
 use std::time::Duration;
 
-use common::{Shop, after, analysis, finish, loadprof, printed, scenario};
+use common::{Shop, after, analysis, finish, keep, loadprof, printed, scenario};
 use serde_json::Value;
 use servers::{PASSWORD, Server};
 
@@ -99,16 +97,6 @@ fn run(stores: &Stores, rate: f64, requests: &str, fault: impl FnOnce() + Send +
         .unwrap_or_else(|e| panic!("{e}: {}", printed(&output)));
     assert!(!report.contains(PASSWORD));
     (analysis(&out), report)
-}
-
-/// With `LOADPROF_KEEP=DIR` the run folders stay, to be looked at.
-fn keep(out: &Path) {
-    if let Ok(dir) = std::env::var("LOADPROF_KEEP") {
-        let name = thread::current().name().unwrap_or("run").replace(' ', "-");
-        let target = Path::new(&dir).join(name);
-        let _ = std::fs::remove_dir_all(&target);
-        let _ = std::process::Command::new("cp").arg("-r").arg(out).arg(&target).status();
-    }
 }
 
 /// The first cause, said aloud.

@@ -232,3 +232,37 @@ fn nothing_is_blamed_when_nothing_grew() {
         Evidence { mean_ms: 0.6, requests: &[(PAGE, 0.5)], cpu: &[(PAGE, 0.5)], ..Evidence::default() };
     assert!(blamed(&same, &same).is_empty());
 }
+
+const QUERY: &str = "runtime.gopark runtime.netpollblock internal/poll.runtime_pollWait net.(*conn).Read \
+                     github.com/lib/pq.(*conn).recv database/sql.(*DB).QueryContext shop/orders.(*Book).Read";
+const CONNECTION: &str = "runtime.gopark runtime.selectgo database/sql.(*DB).conn database/sql.(*DB).QueryContext shop/orders.(*Book).Read";
+
+#[test]
+fn waits_for_a_connection_are_the_fault_of_what_holds_it() {
+    let before = Evidence {
+        mean_ms: 2.6,
+        requests: &[(PAGE, 0.5), (QUERY, 2.0)],
+        cpu: &[(PAGE, 0.5)],
+        ..Evidence::default()
+    };
+    let slower = Evidence {
+        mean_ms: 30.6,
+        requests: &[(PAGE, 0.5), (QUERY, 8.0), (CONNECTION, 22.0)],
+        cpu: &[(PAGE, 0.5)],
+        ..Evidence::default()
+    };
+    let found = blamed(&before, &slower);
+    assert_eq!((found[0].kind, found[0].at.as_str()), (CauseKind::Database, "shop/orders.(*Book).Read"));
+    assert!((found[0].explains.value - 28.0e6).abs() < 1.0e6, "both waits: {:?}", found[0]);
+    assert!(found.iter().all(|c| c.kind != CauseKind::Pool), "{found:?}");
+
+    // Statements take what they did, or little more: there are too few connections.
+    let fewer = Evidence {
+        mean_ms: 25.0,
+        requests: &[(PAGE, 0.5), (QUERY, 2.4), (CONNECTION, 22.0)],
+        cpu: &[(PAGE, 0.5)],
+        ..Evidence::default()
+    };
+    let found = blamed(&before, &fewer);
+    assert_eq!((found[0].kind, found[0].at.as_str()), (CauseKind::Pool, "shop/orders.(*Book).Read"));
+}

@@ -177,6 +177,16 @@ pub fn analysis(run: &Path) -> Value {
     serde_json::from_str(&text).expect("JSON")
 }
 
+/// With `LOADPROF_KEEP=DIR` run folders stay, to be looked at, each by the name of its test.
+pub fn keep(out: &Path) {
+    if let Ok(dir) = std::env::var("LOADPROF_KEEP") {
+        let name = std::thread::current().name().unwrap_or("run").replace(' ', "-");
+        let target = Path::new(&dir).join(name);
+        let _ = std::fs::remove_dir_all(&target);
+        let _ = Command::new("cp").arg("-r").arg(out).arg(&target).status();
+    }
+}
+
 /// Writes a scenario file.
 pub fn scenario(dir: &Path, text: &str) -> PathBuf {
     let path = dir.join("scenario.toml");

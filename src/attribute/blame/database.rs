@@ -217,12 +217,16 @@ fn cut(text: &str) -> String {
     }
 }
 
+/// How many times as long as in the reference connections must be held for waits for a free one to be their fault: they
+/// grow faster than what they wait for.
+const HELD_LONGER: f64 = 1.5;
+
 /// Requests wait for a connection of a pool as long as others hold them: if what these wait for became longer, that is
 /// to blame for both waits. Gives back the waits that nothing slow explains.
-pub(super) fn take_over(remote: &mut [Candidate], pools: Vec<Candidate>) -> Vec<Candidate> {
+pub(super) fn take_over(case: &Case, remote: &mut [Candidate], pools: Vec<Candidate>) -> Vec<Candidate> {
     let is_slow = |c: &&mut Candidate| matches!(c.kind, CauseKind::Database | CauseKind::Cache);
     let slow = remote.iter_mut().filter(is_slow).max_by(|a, b| a.explains.value.total_cmp(&b.explains.value));
-    let Some(slow) = slow else { return pools };
+    let Some(slow) = slow.filter(|_| are_held_longer(case)) else { return pools };
     for pool in pools {
         slow.mechanism.push_str(&format!(
             "; they wait {} longer for a free connection in {}, as each is held for longer",
@@ -233,6 +237,16 @@ pub(super) fn take_over(remote: &mut [Candidate], pools: Vec<Candidate>) -> Vec<
         slow.evidence.extend(pool.evidence);
     }
     Vec::new()
+}
+
+fn are_held_longer(case: &Case) -> bool {
+    let held = case.lines.iter().filter(|l| matches!(l.state, State::Database | State::Cache));
+    let (mut before, mut now) = (0.0, 0.0);
+    for line in held {
+        before += line.reference.map_or(0.0, |r| r.value);
+        now += line.judged.value;
+    }
+    case.reference.is_some() && now >= HELD_LONGER * before
 }
 
 #[cfg(test)]

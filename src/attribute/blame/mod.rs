@@ -97,7 +97,7 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
     let mut all = lock::candidates(case);
     all.extend(pool::candidates(case));
     let mut remote = remote::candidates(case);
-    all.extend(database::take_over(&mut remote, pool::connections(case)));
+    all.extend(database::take_over(case, &mut remote, pool::connections(case)));
     all.extend(remote);
     all.extend(work(case));
     all.extend(leak::candidate(case));

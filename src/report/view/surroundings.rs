@@ -55,7 +55,8 @@ pub(super) fn readings(a: &Analysis) -> Vec<ReadingView> {
 
 pub(super) fn metrics(a: &Analysis) -> Vec<MetricView> {
     // A number without a unit may be a thousandth or a billion.
-    let value = |m: &MetricReading, v: f64| m.unit.map_or_else(|| quantity::plain(v), |u| quantity::value(v, u));
+    let value =
+        |m: &MetricReading, v: f64| m.unit.map_or_else(|| quantity::plain(v), |u| quantity::value(v, u));
     let labels = |m: &MetricReading| {
         let pairs: Vec<String> = m.labels.iter().map(|(k, v)| format!("{k}=\"{v}\"")).collect();
         pairs.join(", ")
