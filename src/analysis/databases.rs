@@ -11,6 +11,10 @@ pub struct DatabaseFacts {
     pub service: String,
     /// What server it is.
     pub system: DatabaseSystem,
+    /// Whether the server's counters were read in every part that is compared; else times are of samples of its sessions.
+    pub counted: bool,
+    /// Whether every entry of its counters was looked at each time.
+    pub complete: bool,
     /// Hits that ended between the readings of the judged part.
     pub requests: u64,
     /// The same in the reference; none without one.

@@ -154,7 +154,10 @@ fn of_query(series: &str, query: &PromqlQuery) -> bool {
 
 /// Unit of a reading, and what its values are multiplied by.
 fn unit(series: &MetricSeries, queries: &[&PromqlQuery], counter: bool) -> (Option<Unit>, f64) {
-    let written = queries.iter().find(|q| of_query(&series.name, q)).and_then(|q| q.unit);
+    let query = queries.iter().find(|q| of_query(&series.name, q));
+    // How often is no time, whatever the histogram's values are.
+    let is_count = query.is_some_and(|q| series.name != q.name && series.name.ends_with("_count"));
+    let written = query.and_then(|q| q.unit).filter(|_| !is_count);
     let own = match expvar::nature(&series.name).1 {
         "bytes" => Some(QueryUnit::Bytes),
         "ratio" => Some(QueryUnit::Ratio),
@@ -194,6 +197,8 @@ mod tests {
         let of = |name: &str, counter| unit(&series(name), &queries, counter);
         assert_eq!(of("took", false), (Some(Unit::Nanoseconds), 1e9));
         assert_eq!(of("took_sum", true), (Some(Unit::Ratio), 1.0));
+        assert_eq!(of("took_count", true), (Some(Unit::PerSecond), 1.0));
+        assert_eq!(of("took_count", false), (None, 1.0), "a rate of a histogram");
         assert_eq!(of("cpu_total", true), (Some(Unit::Ratio), 1.0), "cores");
         assert_eq!(of("plain", false), (None, 1.0));
         assert_eq!(of("plain_count", true), (Some(Unit::PerSecond), 1.0));

@@ -157,8 +157,14 @@ impl MetricHistory {
         self.left_out += answer.left_out;
         for series in &answer.series {
             let name = format!("{}{}", asked.name, series.part);
-            let metric = series.labels.get("__name__").unwrap_or(&name);
-            let family = Family::new(name.as_str(), kind_of(metric), "");
+            let metric = series.labels.get("__name__");
+            let kind = match (series.part, metric) {
+                ("", _) => kind_of(metric.unwrap_or(&name)),
+                // Counts of a native histogram as it is; of what a function made of one, they are no counters.
+                (_, Some(_)) => Kind::Counter,
+                (_, None) => Kind::Unknown,
+            };
+            let family = Family::new(name.as_str(), kind, "");
             let labels = series.labels.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())).collect();
             let mut sample =
                 Sample { name: name.as_str().into(), labels, value: 0.0, timestamp: None, exemplar: None };

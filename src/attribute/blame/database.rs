@@ -14,6 +14,8 @@ const STATEMENTS_PART: f64 = 0.5;
 const MORE_OFTEN: f64 = 1.5;
 /// Executions of one statement by one request that look like a loop.
 const LOOP: f64 = 5.0;
+/// The same where there is no reference.
+const UNCOMPARED_LOOP: f64 = 10.0;
 /// Longest text of a statement in a sentence.
 const TEXT: usize = 160;
 
@@ -41,16 +43,22 @@ pub(super) fn open(case: &Case, state: State, change: f64) -> Option<Opened> {
     let of_system = case.databases.iter().filter(|d| d.system == system);
     // A server without readings in the reference cannot say what changed.
     let servers: Vec<_> = of_system.filter(|d| d.reference.is_some() == referenced).collect();
-    if let Some((server, top)) = repeated(&servers) {
+    let server = servers.iter().copied().max_by_key(|d| growth(d))?;
+    let took = growth(server) as f64 >= SERVERS_PART * change;
+    let top =
+        server.statements.first().filter(|s| added(s) as f64 >= STATEMENTS_PART * growth(server) as f64);
+    let top = top.filter(|_| took);
+    // What a statement costs comes first: a loop that costs little beside it is none of the matter.
+    if let Some(top) = top.filter(|s| !is_more_often(s)) {
+        return Some(statement(server, top));
+    }
+    if let Some((server, top)) = repeated(case, &servers) {
         return Some(in_a_loop(server, top));
     }
-    let server = servers.into_iter().max_by_key(|d| growth(d))?;
-    if (growth(server) as f64) < SERVERS_PART * change {
-        return elsewhere(server);
+    match took {
+        true => top.map(|top| statement(server, top)),
+        false => elsewhere(server),
     }
-    let top = server.statements.first();
-    let top = top.filter(|s| added(s) as f64 >= STATEMENTS_PART * growth(server) as f64)?;
-    Some(statement(server, top))
 }
 
 fn growth(server: &DatabaseFacts) -> i64 {
@@ -63,10 +71,21 @@ fn added(of: &StatementFacts) -> i64 {
 
 /// The statement that is executed most times more often, if that looks like a loop. Each execution costs a round trip,
 /// which the server's own time does not show.
-fn repeated<'a>(servers: &[&'a DatabaseFacts]) -> Option<(&'a DatabaseFacts, &'a StatementFacts)> {
+fn repeated<'a>(
+    case: &Case,
+    servers: &[&'a DatabaseFacts],
+) -> Option<(&'a DatabaseFacts, &'a StatementFacts)> {
     let more = |s: &StatementFacts| s.calls - s.reference_calls.unwrap_or(0.0);
-    let all = servers.iter().flat_map(|d| d.statements.iter().map(|s| (*d, s)));
-    all.filter(|(_, s)| more(s) >= LOOP && is_more_often(s)).max_by(|a, b| more(a.1).total_cmp(&more(b.1)))
+    let all = servers.iter().filter(|d| d.counted).flat_map(|d| d.statements.iter().map(|s| (*d, s)));
+    all.filter(|(_, s)| more(s) >= LOOP && is_more_often(s) && is_of_requests(case, s))
+        .max_by(|a, b| more(a.1).total_cmp(&more(b.1)))
+}
+
+/// What is executed as often in each second as before is no request's: where fewer requests end, there is more of it for
+/// each.
+fn is_of_requests(case: &Case, of: &StatementFacts) -> bool {
+    let before = of.reference_calls.unwrap_or(0.0) * case.throughput_before();
+    of.calls * case.throughput() >= MORE_OFTEN * before
 }
 
 fn in_a_loop(server: &DatabaseFacts, top: &StatementFacts) -> Opened {
@@ -89,7 +108,7 @@ fn in_a_loop(server: &DatabaseFacts, top: &StatementFacts) -> Opened {
 
 /// The server did not take the time. Its silence counts only if nothing is missing in its counters.
 fn elsewhere(server: &DatabaseFacts) -> Option<Opened> {
-    let whole = server.resets == 0 && server.evicted == 0 && server.requests > 0;
+    let whole = server.counted && server.complete && server.resets == 0 && server.evicted == 0;
     let says = format!(
         "{} itself spends {} per request on statements{}: the time is lost between the two",
         server.service,
@@ -157,10 +176,14 @@ fn blocked(opened: &mut Opened, server: &DatabaseFacts, top: &StatementFacts) {
     ));
 }
 
-/// Whether it is its number, and not its cost, that changed most. One that is new, or of which no reference is known,
-/// is a loop if a request executes it many times.
+/// Whether it is its number, and not its cost, that changed most. One that is new is a loop if a request executes it
+/// several times, one that there is nothing to compare with if it does so many times.
 fn is_more_often(top: &StatementFacts) -> bool {
-    let Some(before) = top.reference_calls.filter(|c| *c > 0.0) else { return top.calls >= LOOP };
+    let before = match top.reference_calls {
+        Some(calls) if calls > 0.0 => calls,
+        Some(_) => return top.calls >= LOOP,
+        None => return top.reference.is_none() && top.calls >= UNCOMPARED_LOOP,
+    };
     let each = |nanos: i64, calls: f64| nanos as f64 / calls.max(1e-9);
     let dearer = each(top.nanos, top.calls) / each(top.reference.unwrap_or(0), before).max(1.0);
     top.calls >= MORE_OFTEN * before && top.calls / before > dearer
@@ -262,6 +285,8 @@ mod tests {
         DatabaseFacts {
             service: "orders-db".into(),
             system: DatabaseSystem::Postgresql,
+            counted: true,
+            complete: true,
             requests: 600,
             reference_requests: Some(800),
             nanos: ms.1 * MS,
@@ -353,5 +378,28 @@ mod tests {
         let mut reset = server((1.0, 1.0), (2, 3));
         reset.resets = 1;
         assert!(opened(reset, 19).is_none(), "a part of its counters is missing");
+        let partial = DatabaseFacts { complete: false, ..server((1.0, 1.0), (2, 3)) };
+        assert!(opened(partial, 19).is_none(), "not all of its statements were looked at");
+    }
+
+    #[test]
+    fn a_loop_that_costs_little_does_not_hide_a_dear_statement() {
+        let mut both = server((1.0, 1.0), (2, 20));
+        let often = StatementFacts {
+            text: "SELECT title FROM article WHERE item = $1".into(),
+            calls: 8.0,
+            nanos: MS / 5,
+            reference: Some(MS / 50),
+            ..both.statements[0].clone()
+        };
+        both.statements.push(often);
+        assert_eq!(opened(both.clone(), 19).expect("opened").doing, SCAN);
+        // Nothing is dear: then it is the loop, unless nobody counted in the reference.
+        both.statements.remove(0);
+        (both.nanos, both.reference) = (MS / 5, Some(MS / 50));
+        assert!(opened(both.clone(), 19).expect("opened").doing.starts_with("SELECT title"));
+        both.counted = false;
+        both.statements[0].reference_calls = None;
+        assert!(opened(both, 19).is_none());
     }
 }

@@ -70,10 +70,15 @@ struct Use {
     executed: Option<f64>,
     /// Nanoseconds by samples of sessions: their mean number times the length of the windows.
     sampled: f64,
+    /// How often a session was seen executing it.
+    seen: u64,
+    /// Whether the samples may show a part of a text that the counters know whole.
+    cut: bool,
     waits: BTreeMap<String, f64>,
 }
 
-/// What all statements did in one part, by fingerprint, and the hits that counters and samples cover.
+/// What all statements did in one part, by fingerprint of the text (by the server's id where it may not be seen), and the
+/// hits that counters and samples cover.
 #[derive(Clone, Debug, Default)]
 struct Uses {
     by_hash: BTreeMap<u64, Use>,
@@ -81,9 +86,16 @@ struct Uses {
     requests: f64,
     /// Hits that ended while sessions were sampled.
     sampled_requests: f64,
+    /// Whether each reading of the counters looked at every entry.
+    complete: bool,
     resets: u64,
     evicted: u64,
 }
+
+/// Sightings from which on samples are believed against the counters.
+const MANY_SEEN: u64 = 10;
+/// How many times the counters' time samples must show to be believed.
+const FAR_MORE: f64 = 2.0;
 
 /// One statement per request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -95,11 +107,20 @@ struct PerRequest {
 impl Uses {
     fn per_request(&self, hash: u64) -> PerRequest {
         let Some(of) = self.by_hash.get(&hash) else { return PerRequest::default() };
-        let nanos = match of.executed {
-            Some(nanos) => ratio(nanos, self.requests),
-            None => ratio(of.sampled, self.sampled_requests),
+        let sampled = ratio(of.sampled, self.sampled_requests);
+        let nanos = match of.executed.map(|nanos| ratio(nanos, self.requests)) {
+            // Counters know executions that ended well; those that were cancelled or still wait are in samples only.
+            Some(counted) if of.seen >= MANY_SEEN && sampled > FAR_MORE * counted => sampled,
+            Some(counted) => counted,
+            None if of.cut && self.is_counted() => 0.0,
+            None => sampled,
         };
         PerRequest { calls: ratio(of.calls, self.requests), nanos }
+    }
+
+    /// Whether there are readings of the server's counters.
+    fn is_counted(&self) -> bool {
+        self.requests > 0.0
     }
 
     fn nanos(&self) -> f64 {
@@ -125,6 +146,8 @@ fn compare(service: &str, system: DatabaseSystem, judged: &Uses, reference: Opti
     DatabaseFacts {
         service: service.to_owned(),
         system,
+        counted: judged.is_counted() && reference.is_none_or(Uses::is_counted),
+        complete: judged.complete && reference.is_none_or(|r| r.complete),
         requests: hits(judged),
         reference_requests: reference.map(hits),
         nanos: whole(judged.nanos()),
@@ -156,7 +179,7 @@ fn statement(hash: u64, of: &Use, judged: &Uses, reference: Option<&Uses>) -> St
     StatementFacts {
         text: of.text.clone(),
         calls: now.calls,
-        reference_calls: before.map(|b| b.calls),
+        reference_calls: before.filter(|_| reference.is_some_and(Uses::is_counted)).map(|b| b.calls),
         nanos: whole(now.nanos),
         reference: before.map(|b| whole(b.nanos)),
         waits,

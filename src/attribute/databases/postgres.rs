@@ -43,31 +43,46 @@ pub(super) fn facts(inquiry: &Inquiry, service: &str) -> Option<DatabaseFacts> {
 }
 
 pub(super) fn uses(lines: &Postgres, periods: &[LoadPeriod], windows: &[Window]) -> Uses {
-    let mut uses = Uses::default();
+    let mut uses = Uses { complete: true, ..Uses::default() };
+    let mut ids = Ids::new();
     for window in windows {
-        executed(&mut uses, lines, periods, *window);
-        sampled(&mut uses, lines, periods, *window);
+        executed(&mut uses, &mut ids, lines, periods, *window);
+    }
+    for window in windows {
+        sampled(&mut uses, &ids, lines, periods, *window);
     }
     uses
 }
 
+/// Keys of statements by the server's ids: texts of running statements are cut, and differ then.
+type Ids = BTreeMap<i64, u64>;
+
 /// Statements inside functions are part of the statement that called the function.
-fn executed(uses: &mut Uses, lines: &Postgres, periods: &[LoadPeriod], window: Window) {
+fn executed(uses: &mut Uses, ids: &mut Ids, lines: &Postgres, periods: &[LoadPeriod], window: Window) {
     let found = statements::between(&lines.statements, window);
     let Some(span) = found.span else { return };
     uses.requests += requests(periods, span);
+    uses.complete &= found.complete;
     uses.resets += found.resets;
     uses.evicted += found.evicted;
     for of in found.statements.into_iter().filter(|s| s.key.toplevel) {
-        let sum = uses.by_hash.entry(of.hash).or_default();
+        let hash = match of.key.queryid {
+            Some(id) if of.query.is_empty() => id.cast_unsigned(),
+            _ => of.hash,
+        };
+        ids.extend(of.key.queryid.map(|id| (id, hash)));
+        let sum = uses.by_hash.entry(hash).or_default();
         sum.calls += of.calls as f64;
         sum.executed = Some(sum.executed.unwrap_or(0.0) + of.total_ms * MILLISECOND);
         name(sum, of.query);
     }
 }
 
+/// From so many characters on a text may be one that the server cut (`track_activity_query_size`, 1 kB).
+const MAY_BE_CUT: usize = 500;
+
 /// The mean number of sessions that execute a statement, times the length of the window, is their time in it.
-fn sampled(uses: &mut Uses, lines: &Postgres, periods: &[LoadPeriod], window: Window) {
+fn sampled(uses: &mut Uses, ids: &Ids, lines: &Postgres, periods: &[LoadPeriod], window: Window) {
     let shares = activity::shares(&lines.activity, window);
     if shares.samples == 0 {
         return;
@@ -75,8 +90,11 @@ fn sampled(uses: &mut Uses, lines: &Postgres, periods: &[LoadPeriod], window: Wi
     uses.sampled_requests += requests(periods, window);
     let each = window.nanos() as f64 / shares.samples as f64;
     for of in shares.statements {
-        let sum = uses.by_hash.entry(fingerprint(&of.query)).or_default();
+        let known = of.key.query_id.and_then(|id| ids.get(&id).copied());
+        let sum = uses.by_hash.entry(known.unwrap_or_else(|| fingerprint(&of.query))).or_default();
         sum.sampled += of.seen as f64 * each;
+        sum.seen += of.seen;
+        sum.cut |= known.is_none() && of.query.len() >= MAY_BE_CUT;
         for (event, seen) in of.waits {
             *sum.waits.entry(event).or_default() += seen as f64 * each;
         }

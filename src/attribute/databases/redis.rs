@@ -32,7 +32,7 @@ pub(super) fn facts(inquiry: &Inquiry, service: &str) -> Option<DatabaseFacts> {
 }
 
 pub(super) fn uses(lines: &Redis, periods: &[LoadPeriod], windows: &[Window]) -> Uses {
-    let mut uses = Uses::default();
+    let mut uses = Uses { complete: true, ..Uses::default() };
     for window in windows {
         let found = deltas::between(&lines.info, *window);
         let Some(span) = found.span else { continue };
@@ -41,7 +41,7 @@ pub(super) fn uses(lines: &Redis, periods: &[LoadPeriod], windows: &[Window]) ->
         for of in found.commands.into_iter().filter(|c| !is_own(&c.command)) {
             let sum = uses.by_hash.entry(fingerprint(&of.command)).or_default();
             sum.calls += of.calls as f64;
-            sum.executed = Some(sum.executed.unwrap_or(0.0) + (of.usec * MICROSECOND) as f64);
+            sum.executed = Some(sum.executed.unwrap_or(0.0) + of.usec as f64 * MICROSECOND as f64);
             sum.text = of.command;
         }
     }

@@ -55,7 +55,7 @@ fn recorded() -> Postgres {
         ];
         Statements { t: at(s), complete: true, rows, ..Statements::default() }
     });
-    // Two sessions in the scan all the time, one of them waiting for the disk.
+    // One session in the scan in a fifth of the time; then two all the time, one of them waiting for the disk.
     let scan = "SELECT count(*) FROM orders WHERE customer = ?";
     let backend = |pid, wait: Option<(&str, &str)>| Backend {
         pid,
@@ -69,7 +69,11 @@ fn recorded() -> Postgres {
     };
     let activity = (0..200_u64).map(|i| Activity {
         t: RunTime::from_nanos(i * SECOND / 10),
-        backends: vec![backend(1, None), backend(2, Some(("IO", "DataFileRead")))],
+        backends: match i {
+            0..100 if i % 5 == 0 => vec![backend(1, None)],
+            0..100 => Vec::new(),
+            _ => vec![backend(1, None), backend(2, Some(("IO", "DataFileRead")))],
+        },
         ..Activity::default()
     });
     Postgres { statements: statements.collect(), activity: activity.collect(), ..Postgres::default() }
@@ -98,11 +102,12 @@ fn statements_are_told_per_request_and_the_most_growth_comes_first() {
 #[test]
 fn samples_alone_give_the_time_of_a_statement() {
     let lines = Postgres { statements: Vec::new(), ..recorded() };
-    let judged = postgres::uses(&lines, &periods(20), &[window(0, 20)]);
+    let judged = postgres::uses(&lines, &periods(20), &[window(10, 20)]);
     let found = compare("orders-db", DatabaseSystem::Postgresql, &judged, None);
+    assert!(!found.counted);
     let [scan] = found.statements.as_slice() else { panic!("{found:?}") };
     assert_eq!((scan.calls, scan.nanos, scan.reference), (0.0, 20_000_000, None));
-    assert_eq!(found.requests, 2000);
+    assert_eq!(found.requests, 1000);
     let nothing = postgres::uses(&Postgres::default(), &periods(20), &[window(0, 20)]);
     assert!(!nothing.is_read());
 }
@@ -123,4 +128,48 @@ fn commands_of_the_collector_itself_are_left_out() {
     let found = compare("cache", DatabaseSystem::Redis, &judged, None);
     let [get] = found.statements.as_slice() else { panic!("{found:?}") };
     assert_eq!((get.text.as_str(), get.calls, get.nanos), ("get", 3.0, 15_000));
+}
+
+#[test]
+fn executions_that_never_end_well_are_seen_in_samples() {
+    let mut lines = recorded();
+    // All but the first are cancelled: the counters stand still.
+    let first = lines.statements[11].rows[0].clone();
+    lines.statements.iter_mut().skip(11).for_each(|s| s.rows[0] = first.clone());
+    let judged = postgres::uses(&lines, &periods(20), &[window(12, 18)]);
+    let found = compare("orders-db", DatabaseSystem::Postgresql, &judged, None);
+    assert_eq!(found.statements[0].nanos, 20_000_000, "{found:?}");
+}
+
+#[test]
+fn a_cut_text_is_known_by_the_servers_id() {
+    let mut lines = recorded();
+    let long = format!("SELECT {} FROM orders", "note, ".repeat(200));
+    for line in &mut lines.statements {
+        line.rows[0].query = Some(long.clone());
+    }
+    for backend in lines.activity.iter_mut().flat_map(|a| &mut a.backends) {
+        (backend.query_id, backend.query) = (Some(1), Some(long[..900].to_owned()));
+    }
+    let judge = |lines: &Postgres| {
+        let judged = postgres::uses(lines, &periods(20), &[window(12, 18)]);
+        compare("orders-db", DatabaseSystem::Postgresql, &judged, None)
+    };
+    let found = judge(&lines);
+    assert_eq!((found.statements.len(), found.nanos), (2, 23_000_000), "{found:?}");
+    assert_eq!(found.statements[0].waits.len(), 2);
+    // Old servers give no id: then it is counted once, by the counters.
+    lines.activity.iter_mut().flat_map(|a| &mut a.backends).for_each(|b| b.query_id = None);
+    assert_eq!(judge(&lines).nanos, 23_000_000);
+}
+
+#[test]
+fn a_reference_without_counters_gives_no_number_of_executions() {
+    let lines = recorded();
+    let judged = postgres::uses(&lines, &periods(20), &[window(12, 18)]);
+    let sampled = Postgres { statements: Vec::new(), ..recorded() };
+    let reference = postgres::uses(&sampled, &periods(20), &[window(0, 9)]);
+    let found = compare("orders-db", DatabaseSystem::Postgresql, &judged, Some(&reference));
+    assert!(!found.counted && found.reference.is_some(), "{found:?}");
+    assert!(found.statements.iter().all(|s| s.reference_calls.is_none()), "{found:?}");
 }

@@ -21,6 +21,14 @@ use super::{
 pub const PROTOBUF: &str = "application/vnd.google.protobuf";
 /// Largest metric that is decoded: a histogram of ten thousand buckets.
 const MAX_METRIC: usize = 1 << 20;
+/// Longest name of a family, and most text of a metric's labels: each of its samples has a copy.
+const MAX_NAME: usize = 1 << 10;
+const MAX_LABEL_TEXT: usize = 16 << 10;
+/// Most bytes of names and labels over all samples of a page.
+const MAX_COPIED: usize = 256 << 20;
+
+/// Samples that a metric has besides buckets and quantiles: `+Inf`, sum, count, time of creation, at most.
+const FEW_SAMPLES: usize = 4;
 
 /// Decodes a page; numbers of problems are those of families, from 1.
 ///
@@ -61,6 +69,7 @@ struct Page {
     names: HashSet<String>,
     samples: usize,
     labels: usize,
+    copied: usize,
 }
 
 /// A family before its metrics are decoded.
@@ -83,6 +92,9 @@ impl Page {
         let Some(head) = head(bytes) else { return self.skip(number, "a broken family") };
         if head.name.is_empty() {
             return self.skip(number, "a family without a name");
+        }
+        if head.name.len() > MAX_NAME {
+            return self.skip(number, "a name is too long");
         }
         let family = head.family();
         if self.exposition.families.len() == MAX_FAMILIES {
@@ -108,6 +120,16 @@ impl Page {
         if metric.label.len() >= MAX_LABELS {
             return Err("too many labels");
         }
+        // Before any sample is made: a bucket of two bytes becomes one with all of the labels.
+        let text: usize = metric.label.iter().map(|l| l.name.len() + l.value.len()).sum();
+        let most = metric.histogram.as_ref().map_or(0, |h| h.bucket.len())
+            + metric.summary.as_ref().map_or(0, |s| s.quantile.len())
+            + FEW_SAMPLES;
+        let copied = self.copied.saturating_add(most.saturating_mul(text + name.len()));
+        if text > MAX_LABEL_TEXT || copied > MAX_COPIED {
+            return Err("labels are too long");
+        }
+        self.copied = copied;
         let family = &mut self.exposition.families[family];
         let before = family.samples.len();
         let mut into = Into { name, labels: labels(&metric.label)?, samples: &mut family.samples };

@@ -93,6 +93,12 @@ fn facts(d: &DatabaseFacts) -> String {
     if d.resets > 0 {
         words += " Its counters began anew meanwhile: what was executed before is missing.";
     }
+    if !d.counted {
+        words += " Its counters were not read in every part that is compared: times may be of sampled sessions alone.";
+    }
+    if !d.complete {
+        words += " It has more statements than were looked at: those with the least time are missing.";
+    }
     if d.evicted > 0 {
         words += &format!(
             " It threw out {} entries of statements meanwhile: some executions are missing (raise \

@@ -16,6 +16,12 @@ use crate::time::RunTime;
 
 /// Most services told apart.
 const MAX_SERVICES: usize = 1000;
+/// Most values that are kept, over all services.
+const MAX_VALUES: usize = 20_000_000;
+/// Most text of one series' labels, what a series takes besides its labels, and what all series may take, in bytes.
+const MAX_LABEL_TEXT: usize = 16 << 10;
+const SERIES_BYTES: usize = 400;
+const MAX_SERIES_BYTES: usize = 128 << 20;
 /// Most series that are added up.
 const MAX_ADDED: usize = 200_000;
 /// Most names that are remembered.
@@ -35,6 +41,7 @@ impl Recording {
     ) -> Result<BTreeMap<String, MetricHistory>, RunError> {
         let mut all = BTreeMap::new();
         let (mut sums, mut names) = (Sums::default(), Names::default());
+        let (mut values, mut room) = (0_usize, MAX_SERIES_BYTES);
         let start = self.manifest.started_unix_nanos;
         self.read_otlp(Signal::Metrics, |batch| {
             for point in batch.into_points().0 {
@@ -48,11 +55,20 @@ impl Recording {
                     if !keep(family, &sample) {
                         continue;
                     }
+                    let text: usize = sample.labels.iter().map(|(k, v)| k.len() + v.len()).sum();
+                    let history: &mut MetricHistory = all.entry(service.clone()).or_default();
+                    if text > MAX_LABEL_TEXT || room == 0 || values >= MAX_VALUES {
+                        history.left_out += 1;
+                        continue;
+                    }
                     if !sums.since_start(&point, &mut sample) {
                         continue;
                     }
-                    let history: &mut MetricHistory = all.entry(service.clone()).or_default();
+                    let before = history.series.len();
                     history.push(RunTime::from_nanos(nanos), family.kind, &sample);
+                    values += 1;
+                    // Its labels are kept three times: as they are, in its key, and in that of its sum.
+                    room = room.saturating_sub((history.series.len() - before) * (3 * text + SERIES_BYTES));
                 }
             }
         })?;
@@ -143,6 +159,8 @@ fn labels<'a>(attributes: &'a Attributes, resource: &'a Resource) -> Labels<'a> 
         attributes.iter().map(|(key, value)| (plain(key).into(), value.to_text())).collect();
     let instance = INSTANCE.iter().find_map(|key| find(&resource.attributes, key));
     all.extend(instance.map(|value| ("instance".into(), value.to_text())));
+    // Their order says nothing, and running sums are told apart by them.
+    all.sort_unstable();
     all
 }
 
