@@ -126,3 +126,45 @@ fn a_native_histogram_of_floats_has_count_and_sum() {
         ["1e+06", "5e-05", "1.23456789e+08", "0.25", "1e-300"]
     );
 }
+
+/// A page of one family, whatever its lengths.
+fn page(name: &str, metrics: &[Metric]) -> Vec<u8> {
+    let field = |number: u8, bytes: &[u8]| {
+        let mut all = vec![number << 3 | 2];
+        prost::encoding::encode_varint(bytes.len() as u64, &mut all);
+        all.extend(bytes);
+        all
+    };
+    let mut family = field(1, name.as_bytes());
+    metrics.iter().for_each(|m| family.extend(field(4, &m.encode_to_vec())));
+    let mut page = Vec::new();
+    prost::encoding::encode_varint(family.len() as u64, &mut page);
+    page.extend(family);
+    page
+}
+
+/// Each sample has a copy of the name and the labels: 2 bytes of a bucket must not become half a megabyte.
+#[test]
+fn small_pages_do_not_become_large_ones() {
+    let label = |size: usize| vec![LabelPair { name: "l".into(), value: "x".repeat(size) }];
+    let buckets = |n: usize| Some(Histogram { bucket: vec![Bucket::default(); n], ..Histogram::default() });
+    let bomb = Metric { label: label(512 << 10), histogram: buckets(100_000), ..Metric::default() };
+    let read = decode_protobuf(&page("h", &[bomb])).expect("small");
+    assert_eq!(
+        (read.samples().count(), read.first_problem.map(|p| p.what)),
+        (0, Some("labels are too long"))
+    );
+
+    let gauge = Metric { gauge: Some(Value { value: 1.0 }), ..Metric::default() };
+    let read = decode_protobuf(&page(&"n".repeat(1 << 20), &[gauge.clone()])).expect("small");
+    assert_eq!((read.samples().count(), read.first_problem.map(|p| p.what)), (0, Some("a name is too long")));
+
+    let wide = Metric { label: label(16_000), histogram: buckets(4_000), ..Metric::default() };
+    let read = decode_protobuf(&page("h", &vec![wide; 20])).expect("small");
+    let copied: usize = read.samples().flat_map(|(_, s)| &s.labels).map(|(k, v)| k.len() + v.len()).sum();
+    assert!(
+        read.skipped > 0 && (1..=MAX_COPIED).contains(&copied),
+        "{copied} bytes, {} left out",
+        read.skipped
+    );
+}
