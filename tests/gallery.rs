@@ -212,23 +212,40 @@ fn outcome(index: usize) -> &'static Outcome {
     OUTCOMES[index].get_or_init(|| faulty_run(&FAULTS[index]))
 }
 
+/// Runs of a fault that may say of themselves that they are no measurement: generator and service share two cores.
+const INVALID: usize = 2;
+/// What the rate is multiplied by then, as the report advises.
+const CALMER: f64 = 0.9;
+
 fn faulty_run(fault: &Fault) -> Outcome {
     let requests = requests(fault.path, fault.weight);
     let probe = Probe { requests: &requests, downstream: fault.downstream };
-    let (rate, healthy) = probe.rate(SHARE * healthy_capacity());
+    let (mut rate, healthy) = probe.rate(SHARE * healthy_capacity());
+    let query =
+        fault.dose.map_or_else(|| fault.set.to_owned(), |dose| probe.setting(fault.set, dose, rate, healthy));
+    let mut invalid = 0;
+    loop {
+        let outcome = run_with(fault, &requests, rate, query.clone());
+        if outcome.analysis["verdict"] != "generator" || invalid == INVALID {
+            return outcome;
+        }
+        invalid += 1;
+        let checks = outcome.analysis["validity"]["checks"].as_array().expect("checks");
+        let failed: Vec<_> = checks.iter().filter(|c| c["outcome"] == "failed").collect();
+        eprintln!("{} at {rate:.0}/s is no valid run, once more: {failed:?}", fault.name);
+        rate *= CALMER;
+    }
+}
+
+fn run_with(fault: &Fault, requests: &str, rate: f64, query: String) -> Outcome {
     let share = f64::from(fault.weight) / f64::from(fault.weight + 15);
     let busy = format!("{:.1}ms", 0.9 * 3.0 * 1e3 / (share * rate) - 0.3);
     let args: Vec<&str> = fault.args.iter().map(|a| if *a == "BUSY" { busy.as_str() } else { *a }).collect();
     let pair = Pair::start(&args);
     let dir = tempfile::tempdir().expect("a folder");
-    let text = text(&pair, fault.name, rate, &requests);
+    let text = text(&pair, fault.name, rate, requests);
     let base = if fault.downstream { pair.downstream.url.clone() } else { pair.shop.url.clone() };
-    let query =
-        fault.dose.map_or_else(|| fault.set.to_owned(), |dose| probe.setting(fault.set, dose, rate, healthy));
-    let switch = after(SWITCH, move || {
-        let answer = common::http(&base, "POST", &format!("/admin/set?{query}"));
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    });
+    let switch = after(SWITCH, move || common::set(&base, &query));
     let readings: Readings = Arc::default();
     let reader = watch_clocks(&pair, Arc::clone(&readings));
     let analysis = run(dir.path(), &text, &["--quiet"]);

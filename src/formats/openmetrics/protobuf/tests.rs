@@ -156,7 +156,7 @@ fn small_pages_do_not_become_large_ones() {
     );
 
     let gauge = Metric { gauge: Some(Value { value: 1.0 }), ..Metric::default() };
-    let read = decode_protobuf(&page(&"n".repeat(1 << 20), &[gauge.clone()])).expect("small");
+    let read = decode_protobuf(&page(&"n".repeat(1 << 20), &[gauge])).expect("small");
     assert_eq!((read.samples().count(), read.first_problem.map(|p| p.what)), (0, Some("a name is too long")));
 
     let wide = Metric { label: label(16_000), histogram: buckets(4_000), ..Metric::default() };
