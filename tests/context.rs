@@ -10,11 +10,10 @@ mod servers;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::process::Command;
 use std::time::Duration;
 
 use loadprof::formats::otlp::{Signal, SpanKind};
@@ -24,30 +23,17 @@ use loadprof::run::databases;
 use loadprof::run::reader::{KeptLine, Recording};
 use loadprof::spans::{DEFAULT_SPANS, Gather, Trace};
 use serde_json::Value;
-use servers::{PASSWORD, Server, postgres, redis};
-use tokio_postgres::NoTls;
+use servers::{PASSWORD, Server, execute, free_port, postgres, redis};
 
+use common::go::{self, Running};
 use common::{finish, loadprof, printed, scenario};
 
 const SERVICES: [&str; 4] = ["front", "orders", "stock", "ledger"];
 
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/targets/chain");
-        let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chain");
-        let mut build = Command::new("go");
-        build.args(["build", "-o"]).arg(&binary).arg(".").current_dir(&source);
-        let status = build.status().expect("go is on PATH: tests/run installs it");
-        assert!(status.success(), "chain does not build");
-        binary
-    })
-}
-
 /// The four services and their databases; all end with it.
 struct Chain {
     url: String,
-    child: Child,
+    _child: Running,
     postgres: Server,
     redis: Server,
     /// Log files, and whatever else a test writes.
@@ -59,19 +45,15 @@ impl Chain {
     fn start() -> Self {
         let (postgres, redis, otlp) = (postgres(false), redis(), free_port());
         let dir = tempfile::tempdir().expect("a scratch folder");
-        prepare(&postgres);
-        let mut child = Command::new(binary())
+        execute(postgres.port, "test", "CREATE EXTENSION pg_stat_statements");
+        let mut chain = Command::new(go::program("chain"));
+        chain
             .args(["-otlp", &format!("127.0.0.1:{otlp}")])
             .args(["-postgres", &dsn(&postgres), "-redis", &redis_url(&redis)])
             .arg("-logs")
-            .arg(dir.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("chain starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
-        let url = line.trim().strip_prefix("listening ").expect("listening URL").to_owned();
-        Self { url, child, postgres, redis, dir, otlp }
+            .arg(dir.path());
+        let (child, url) = go::start(&mut chain);
+        Self { url, _child: child, postgres, redis, dir, otlp }
     }
 
     /// Runs a scenario that begins with its target; its folder.
@@ -92,38 +74,12 @@ impl Chain {
     }
 }
 
-impl Drop for Chain {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port()
-}
-
 fn dsn(server: &Server) -> String {
     format!("postgres://postgres:{PASSWORD}@127.0.0.1:{}/postgres?sslmode=disable", server.port)
 }
 
 fn redis_url(server: &Server) -> String {
     format!("redis://:{PASSWORD}@127.0.0.1:{}", server.port)
-}
-
-/// Waits until the server answers, which is later than when it listens.
-fn prepare(server: &Server) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        for _ in 0..200 {
-            if let Ok((client, connection)) = tokio_postgres::connect(&dsn(server), NoTls).await {
-                tokio::spawn(connection);
-                return client.batch_execute("CREATE EXTENSION pg_stat_statements").await.expect("created");
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("no connection to PostgreSQL")
-    });
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {

@@ -17,27 +17,14 @@ use loadprof::run::databases;
 use loadprof::run::event::EventKind;
 use loadprof::scenario::{Address, EvidenceKind, EvidenceSource, Location};
 use loadprof::time::{RunTime, Window};
-use servers::{PASSWORD, Recording};
-use tokio_postgres::{Client, NoTls};
+use servers::{PASSWORD, Recording, connect};
+use tokio_postgres::Client;
 
 const SECRET: &str = "hunter2-the-secret";
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
 fn whole() -> Window {
     Window::new(RunTime::ZERO, RunTime::from_nanos(u64::MAX))
-}
-
-async fn connect(port: u16, app: &str) -> Client {
-    let dsn = format!("host=127.0.0.1 port={port} user=postgres password={PASSWORD} application_name={app}");
-    for _ in 0..200 {
-        if let Ok((client, connection)) = tokio_postgres::connect(&dsn, NoTls).await {
-            tokio::spawn(connection);
-            return client;
-        }
-        // It listens before it is ready.
-        tokio::time::sleep(MS(50)).await;
-    }
-    panic!("no connection")
 }
 
 const FAST: &str = "SELECT note FROM orders WHERE id = $1";

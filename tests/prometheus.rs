@@ -7,13 +7,12 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::go::{self, Running};
 use common::{after, analysis, finish, http, loadprof, printed, scenario, try_http};
 use loadprof::formats::openmetrics::{Exposition, Kind, decode_protobuf, parse};
 use loadprof::formats::pprof::{Profile, delta};
@@ -27,48 +26,22 @@ const BEFORE: u64 = 3;
 /// Requests that preflight sends to see whether the target is there.
 const LOOK: u64 = 1;
 
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/targets/metrics");
-        let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join("metrics");
-        let mut build = Command::new("go");
-        build.args(["build", "-o"]).arg(&binary).arg(".").current_dir(source);
-        assert!(build.status().expect("go is on PATH: tests/run installs it").success(), "it does not build");
-        binary
-    })
-}
-
-/// A process that ends with its owner.
-struct Running {
-    child: Child,
+/// A process and where it listens.
+struct Service {
     url: String,
+    _process: Running,
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn service(args: &[&str]) -> Running {
-    let mut child = Command::new(binary())
-        .arg(format!("-password={SECRET}"))
-        .args(args)
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the service starts");
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
-    let url = line.trim().strip_prefix("listening ").expect("listening URL").to_owned();
-    let service = Running { child, url };
+fn service(args: &[&str]) -> Service {
+    let mut command = Command::new(go::program("metrics"));
+    let (process, url) = go::start(command.arg(format!("-password={SECRET}")).args(args));
+    let service = Service { url, _process: process };
     (0..BEFORE).for_each(|_| drop(http(&service.url, "GET", "/work/a")));
     service
 }
 
 /// Debian's Prometheus, scraping both registries of the service every second; ready when both were scraped.
-fn prometheus(dir: &Path, service: &str) -> Running {
+fn prometheus(dir: &Path, service: &str) -> Service {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
     let target = service.trim_start_matches("http://");
     let job = |name: &str, path: &str| {
@@ -89,7 +62,7 @@ fn prometheus(dir: &Path, service: &str) -> Running {
         .stderr(Stdio::null())
         .spawn()
         .expect("prometheus is on PATH: tests/run installs it");
-    let server = Running { child, url: format!("http://127.0.0.1:{port}") };
+    let server = Service { url: format!("http://127.0.0.1:{port}"), _process: Running(child) };
     let deadline = Instant::now() + Duration::from_secs(60);
     let both = || {
         let answer =

@@ -46,38 +46,16 @@ impl Stores {
 }
 
 fn dsn(port: u16) -> String {
-    format!(
-        "postgres://postgres:{PASSWORD}@127.0.0.1:{port}/postgres?sslmode=disable&application_name=nightly"
-    )
+    format!("postgres://postgres:{PASSWORD}@127.0.0.1:{port}/postgres?sslmode=disable")
 }
 
 fn url(port: u16) -> String {
     format!("redis://:{PASSWORD}@127.0.0.1:{port}")
 }
 
-/// Executes statements one after the other on a connection of their own.
+/// What somebody else does at the database meanwhile.
 fn sql(port: u16, statements: &str) {
-    let work = async {
-        for _ in 0..200 {
-            // It listens before it is ready.
-            if let Ok((client, connection)) = tokio_postgres::connect(&dsn(port), tokio_postgres::NoTls).await
-            {
-                tokio::spawn(connection);
-                for statement in statements.split(';') {
-                    match statement.trim().strip_prefix("sleep ") {
-                        Some(ms) => {
-                            tokio::time::sleep(Duration::from_millis(ms.parse().expect("a number"))).await
-                        }
-                        None => client.batch_execute(statement).await.expect("executes"),
-                    }
-                }
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("no connection")
-    };
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work);
+    servers::execute(port, "nightly", statements);
 }
 
 const MIX: &str = "[[request]]\nname = \"account\"\nget = \"/account\"\nweight = 2\n\

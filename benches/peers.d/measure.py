@@ -13,6 +13,8 @@ from pathlib import Path
 from server import BenchError, Server
 
 TICKS = os.sysconf("SC_CLK_TCK")
+# Above this share something else is at work; CPU per request then tells more about that than about a tool.
+BUSY_LIMIT = 0.10
 
 
 @dataclass
@@ -83,6 +85,16 @@ def busy_share(seconds: float) -> float:
     time.sleep(seconds)
     after = idle()
     return max(0.0, 1 - sum(after[c] - before[c] for c in after) / (seconds * len(after)))
+
+
+def refuse_a_busy_machine(anyway: bool) -> None:
+    busy = busy_share(3)
+    if busy <= BUSY_LIMIT:
+        return
+    text = f"{busy:.0%} of the machine is busy with something else, load average {os.getloadavg()[0]:.2f}"
+    if not anyway:
+        raise BenchError(f"{text}: wait until it has finished, or measure all the same with --busy-anyway")
+    print(f"warning: {text}")
 
 
 @contextlib.contextmanager

@@ -41,6 +41,22 @@ pub struct DatabaseFacts {
     pub evicted: u64,
 }
 
+impl DatabaseFacts {
+    /// Time that was added against the reference, nanoseconds per request; all of it without one.
+    #[must_use]
+    pub fn added(&self) -> i64 {
+        self.nanos - self.reference.unwrap_or(0)
+    }
+}
+
+impl StatementFacts {
+    /// Time that was added against the reference, nanoseconds per request; all of it without one.
+    #[must_use]
+    pub fn added(&self) -> i64 {
+        self.nanos - self.reference.unwrap_or(0)
+    }
+}
+
 /// Kinds of database servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

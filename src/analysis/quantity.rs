@@ -34,19 +34,27 @@ pub fn compact(nanos: u64) -> String {
 /// Nanoseconds as a plain number of milliseconds, for columns headed `ms`: `171`, `56.1`, `8.00`, `0.708`.
 #[must_use]
 pub fn millis(nanos: f64) -> String {
-    let ms = nanos / 1e6;
-    let decimals = match ms.abs() {
+    number(nanos / 1e6)
+}
+
+/// A plain number with three digits that count: `31.0`, `1.00`, `0.250`; below half a thousandth it is `0`.
+#[must_use]
+pub fn number(v: f64) -> String {
+    let decimals = match v.abs() {
         x if x < 0.0005 => return "0".into(),
         x if x < 0.9995 => 3,
         x => decimals(x),
     };
-    format!("{ms:.decimals$}")
+    format!("{v:.decimals$}")
 }
 
-/// A plain number with three digits that count: `31.0`, `1.00`, `0.250`.
+/// At most so many characters of a text, `..` in the place of the rest.
 #[must_use]
-pub fn number(v: f64) -> String {
-    millis(v * 1e6)
+pub fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}..", &text[..at]),
+        None => text.to_owned(),
+    }
 }
 
 /// A number of unknown size: whole ones above 1000 with separators, small ones with three digits that count.

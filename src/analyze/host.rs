@@ -5,7 +5,7 @@ use super::load::Loaded;
 use crate::analysis::{Reading, ReadingKind, Unit};
 use crate::run::history::{MetricHistory, MetricSeries};
 use crate::run::reader::Recording;
-use crate::time::Window;
+use crate::time::{RunTime, Window};
 
 /// What is read, its unit, and how.
 const READINGS: [(ReadingKind, Unit, Read); 13] = [
@@ -106,9 +106,11 @@ fn growth(series: &MetricSeries, windows: &[Window]) -> Option<(f64, f64)> {
     (pairs > 0).then_some((grown, seconds))
 }
 
-fn mean(series: &MetricSeries, windows: &[Window]) -> Option<f64> {
-    let inside = series.points.iter().filter(|(t, _)| windows.iter().any(|w| w.contains(*t)));
-    let (sum, n) = inside.fold((0.0, 0_u32), |(sum, n), (_, v)| (sum + v, n + 1));
+/// Mean of the readings inside the windows; those that are no numbers (nothing happened, 0 / 0) are left out.
+pub(super) fn mean(series: &MetricSeries, windows: &[Window]) -> Option<f64> {
+    let inside = |(t, v): &&(RunTime, f64)| v.is_finite() && windows.iter().any(|w| w.contains(*t));
+    let (sum, n) =
+        series.points.iter().filter(inside).fold((0.0, 0_u32), |(sum, n), (_, v)| (sum + v, n + 1));
     (n > 0).then(|| sum / f64::from(n))
 }
 
@@ -116,7 +118,7 @@ fn mean(series: &MetricSeries, windows: &[Window]) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::formats::openmetrics::Kind;
-    use crate::time::{RunTime, SECOND};
+    use crate::time::SECOND;
 
     fn at(seconds: u64) -> RunTime {
         RunTime::from_nanos(seconds * SECOND)

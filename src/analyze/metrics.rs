@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Question;
-use super::host::rate;
+use super::host::{mean, rate};
 use super::load::Loaded;
 use crate::analysis::{MetricReading, Unit};
 use crate::detect::{Point, Series};
@@ -117,14 +117,6 @@ fn of_service(run: &Loaded, service: &str, question: &Question<'_>) -> Vec<Metri
     moved.retain(|r| change(r) >= MOVED);
     moved.sort_by(|a, b| change(b).total_cmp(&change(a)).then_with(|| a.name.cmp(&b.name)));
     asked.chain(moved.into_iter().take(MOST_MOVED)).collect()
-}
-
-/// Mean of the readings inside the windows; those that are no numbers (nothing happened, 0 / 0) are left out.
-fn mean(series: &MetricSeries, windows: &[Window]) -> Option<f64> {
-    let inside = |(t, v): &&(RunTime, f64)| v.is_finite() && windows.iter().any(|w| w.contains(*t));
-    let (sum, n) =
-        series.points.iter().filter(inside).fold((0.0, 0_u32), |(sum, n), (_, v)| (sum + v, n + 1));
-    (n > 0).then(|| sum / f64::from(n))
 }
 
 /// NaN and infinities are no numbers in JSON.

@@ -14,10 +14,11 @@ use loadprof::run::writer::RunWriter;
 use loadprof::time::RunClock;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
+use tokio_postgres::{Client, NoTls};
 
 pub const PASSWORD: &str = "pa55-never-written";
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
     listener.local_addr().expect("an address").port()
 }
@@ -127,6 +128,33 @@ pub fn postgres(tls: bool) -> Server {
     let child = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("postgres runs");
     wait_for(port);
     Server { child, port, tls: port, dir }
+}
+
+/// A connection of its superuser, who calls itself `app`; it listens before it is ready.
+pub async fn connect(port: u16, app: &str) -> Client {
+    let dsn = format!("host=127.0.0.1 port={port} user=postgres password={PASSWORD} application_name={app}");
+    for _ in 0..200 {
+        if let Ok((client, connection)) = tokio_postgres::connect(&dsn, NoTls).await {
+            tokio::spawn(connection);
+            return client;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("no connection")
+}
+
+/// Executes statements on a connection of its own, one after the other; `sleep MS` among them is a pause.
+pub fn execute(port: u16, app: &str, statements: &str) {
+    let work = async {
+        let client = connect(port, app).await;
+        for statement in statements.split(';') {
+            match statement.trim().strip_prefix("sleep ") {
+                Some(ms) => tokio::time::sleep(Duration::from_millis(ms.parse().expect("a number"))).await,
+                None => client.batch_execute(statement).await.expect("executes"),
+            }
+        }
+    };
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work);
 }
 
 /// A Redis with a password, which notes commands and events of 5 ms.

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stderr, reason = "the figures belong in the log")]
 
 pub mod dose;
+pub mod go;
 pub mod hostile;
 pub mod oracle;
 
@@ -14,6 +15,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use go::Running;
 use serde_json::Value;
 
 /// Whether the tests may take their time (`LOADPROF_LONG=1`): more repeats, the same questions.
@@ -21,41 +23,15 @@ pub fn long() -> bool {
     std::env::var_os("LOADPROF_LONG").is_some()
 }
 
-/// The Go shop, built once per test binary.
-pub fn shop_binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/targets/shop");
-        let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shop");
-        let status = Command::new("go")
-            .args(["build", "-o"])
-            .arg(&binary)
-            .arg(".")
-            .current_dir(&source)
-            .status()
-            .expect("go is on PATH: tests/run installs it");
-        assert!(status.success(), "the shop does not build");
-        binary
-    })
-}
-
 /// A running shop; killed when dropped.
 pub struct Shop {
     pub url: String,
-    child: Child,
+    child: Running,
 }
 
 impl Shop {
     pub fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(shop_binary())
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the shop starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
-        let url = line.trim().strip_prefix("listening ").expect("listening URL").to_owned();
+        let (child, url) = go::start(Command::new(go::program("shop")).args(args).stderr(Stdio::null()));
         Self { url, child }
     }
 
@@ -72,14 +48,7 @@ impl Shop {
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-}
-
-impl Drop for Shop {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.child.0.id()
     }
 }
 

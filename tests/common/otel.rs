@@ -2,39 +2,18 @@
 
 #![allow(unreachable_pub, dead_code, reason = "test files use parts of it")]
 
-use std::io::{BufRead, BufReader};
+#[path = "go.rs"]
+mod go;
+
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use loadprof::formats::otlp::{Signal, SpanKind};
 use loadprof::run::reader::Recording;
 use loadprof::spans::{DEFAULT_SPANS, Gather, Gathered, Trace};
 
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/targets/otelgo");
-        let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join("otelgo");
-        let mut build = Command::new("go");
-        build.args(["build", "-o"]).arg(&binary).arg(".").current_dir(&source);
-        let status = build.status().expect("go is on PATH: tests/run installs it");
-        assert!(status.success(), "otelgo does not build");
-        binary
-    })
-}
-
-/// A process; killed when dropped.
-pub struct Running(pub Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+pub use go::Running;
 
 /// The service.
 pub struct Service {
@@ -46,14 +25,11 @@ impl Service {
     /// Sends to a port of this machine; spans are held back for a second at the most.
     pub fn start(protocol: &str, port: u16, more: &[&str]) -> Self {
         let endpoint = format!("127.0.0.1:{port}");
-        let mut command = Command::new(binary());
+        let mut command = Command::new(go::program("otelgo"));
         command.args(["-protocol", protocol, "-endpoint", &endpoint]).args(more);
-        command.env("OTEL_BSP_SCHEDULE_DELAY", "1000");
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("otelgo starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
-        let url = line.trim().strip_prefix("listening ").expect("listening URL").to_owned();
-        Self { url, _child: Running(child) }
+        command.env("OTEL_BSP_SCHEDULE_DELAY", "1000").stderr(Stdio::null());
+        let (child, url) = go::start(&mut command);
+        Self { url, _child: child }
     }
 }
 

@@ -43,10 +43,10 @@ pub(super) fn open(case: &Case, state: State, change: f64) -> Option<Opened> {
     let of_system = case.databases.iter().filter(|d| d.system == system);
     // A server without readings in the reference cannot say what changed.
     let servers: Vec<_> = of_system.filter(|d| d.reference.is_some() == referenced).collect();
-    let server = servers.iter().copied().max_by_key(|d| growth(d))?;
-    let took = growth(server) as f64 >= SERVERS_PART * change;
+    let server = servers.iter().copied().max_by_key(|d| d.added())?;
+    let took = server.added() as f64 >= SERVERS_PART * change;
     let top =
-        server.statements.first().filter(|s| added(s) as f64 >= STATEMENTS_PART * growth(server) as f64);
+        server.statements.first().filter(|s| s.added() as f64 >= STATEMENTS_PART * server.added() as f64);
     let top = top.filter(|_| took);
     // What a statement costs comes first: a loop that costs little beside it is none of the matter.
     if let Some(top) = top.filter(|s| !is_more_often(s)) {
@@ -59,14 +59,6 @@ pub(super) fn open(case: &Case, state: State, change: f64) -> Option<Opened> {
         true => top.map(|top| statement(server, top)),
         false => elsewhere(server),
     }
-}
-
-fn growth(server: &DatabaseFacts) -> i64 {
-    server.nanos - server.reference.unwrap_or(0)
-}
-
-fn added(of: &StatementFacts) -> i64 {
-    of.nanos - of.reference.unwrap_or(0)
 }
 
 /// The statement that is executed most times more often, if that looks like a loop. Each execution costs a round trip,
@@ -96,7 +88,7 @@ fn in_a_loop(server: &DatabaseFacts, top: &StatementFacts) -> Opened {
         says: format!(
             "each executes {text} {} times{before}: {} of it in {}, the rest is the way there and back",
             quantity::number(top.calls),
-            duration(added(top) as f64),
+            duration(top.added() as f64),
             server.service
         ),
         doing: text,
@@ -131,7 +123,7 @@ fn statement(server: &DatabaseFacts, top: &StatementFacts) -> Opened {
         says: format!(
             "{} spends {} more in {text}{}",
             server.service,
-            duration(added(top) as f64),
+            duration(top.added() as f64),
             each(top)
         ),
         remedy: None,
@@ -152,7 +144,7 @@ fn statement(server: &DatabaseFacts, top: &StatementFacts) -> Opened {
 fn blocked(opened: &mut Opened, server: &DatabaseFacts, top: &StatementFacts) {
     let waits = top.waits.iter().filter(|w| w.event.starts_with("Lock/")).map(|w| w.nanos).sum::<i64>();
     let pair = server.blocking.iter().find(|b| fingerprint(&b.waiter) == fingerprint(&top.text));
-    let Some(pair) = pair.filter(|_| 2 * waits > added(top)) else { return };
+    let Some(pair) = pair.filter(|_| 2 * waits > top.added()) else { return };
     let holder = match pair.blocker.as_str() {
         "" => format!("a session ({})", pair.state),
         blocker => format!("a session ({}) whose statement is {}", pair.state, cut(blocker)),
@@ -234,10 +226,7 @@ fn counters(server: &DatabaseFacts) -> String {
 }
 
 fn cut(text: &str) -> String {
-    match text.char_indices().nth(TEXT) {
-        Some((at, _)) => format!("{}..", &text[..at]),
-        None => text.to_owned(),
-    }
+    quantity::cut(text, TEXT)
 }
 
 /// How many times as long as in the reference connections must be held for waits for a free one to be their fault: they

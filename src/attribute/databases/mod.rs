@@ -9,12 +9,12 @@ mod redis;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::{Inquiry, Reference};
 use crate::analysis::{DatabaseFacts, DatabaseSystem, StatementFacts, StatementWait};
 use crate::run::databases;
 use crate::run::period::LoadPeriod;
-use crate::run::reader::Recording;
 use crate::time::Window;
 
 /// Statements that are told of a server.
@@ -30,28 +30,38 @@ pub(super) fn facts(inquiry: &Inquiry) -> Vec<DatabaseFacts> {
     of_postgres.chain(of_redis).flatten().collect()
 }
 
-/// Windows of one run, and the hits that ended in them.
-#[derive(Clone, Copy, Debug)]
-struct Part<'a> {
-    recording: &'a Recording,
-    periods: &'a [LoadPeriod],
-    windows: &'a [Window],
+/// What was recorded of one server, and what its statements did in the judged part and in the reference.
+#[derive(Debug)]
+struct Sides<L> {
+    lines: L,
+    /// Of the run that the reference is in, if it is another.
+    other: Option<L>,
+    judged: Uses,
+    reference: Option<Uses>,
 }
 
-impl<'a> Part<'a> {
-    fn judged(inquiry: &'a Inquiry) -> Self {
-        let windows = std::slice::from_ref(&inquiry.judged);
-        Self { recording: inquiry.recording, periods: inquiry.periods, windows }
+impl<L> Sides<L> {
+    /// None without a reading in the judged part.
+    fn of(
+        inquiry: &Inquiry,
+        read: impl Fn(&Path) -> L,
+        uses: impl Fn(&L, &[LoadPeriod], &[Window]) -> Uses,
+    ) -> Option<Self> {
+        let lines = read(&inquiry.recording.dir);
+        let judged = uses(&lines, inquiry.periods, &[inquiry.judged]);
+        if !judged.is_read() {
+            return None;
+        }
+        let of_another = |r: &Reference<'_>| !std::ptr::eq(r.recording, inquiry.recording);
+        let other = inquiry.reference.filter(of_another).map(|r| read(&r.recording.dir));
+        let reference =
+            inquiry.reference.map(|r| uses(other.as_ref().unwrap_or(&lines), r.periods, r.windows));
+        Some(Self { lines, other, judged, reference })
     }
 
-    fn reference(inquiry: &'a Inquiry) -> Option<Self> {
-        let of = |r: Reference<'a>| Self { recording: r.recording, periods: r.periods, windows: r.windows };
-        inquiry.reference.map(of)
-    }
-
-    /// Whether both are of one run, so that its lines need not be read twice.
-    fn same_run(&self, other: &Self) -> bool {
-        std::ptr::eq(self.recording, other.recording)
+    /// Lines and windows of the reference.
+    fn before<'a>(&'a self, inquiry: &Inquiry<'a>) -> Option<(&'a L, &'a [Window])> {
+        inquiry.reference.map(|r| (self.other.as_ref().unwrap_or(&self.lines), r.windows))
     }
 }
 
@@ -138,8 +148,7 @@ fn compare(service: &str, system: DatabaseSystem, judged: &Uses, reference: Opti
     let reference = reference.filter(|r| r.is_read());
     let mut statements: Vec<StatementFacts> =
         judged.by_hash.iter().map(|(hash, of)| statement(*hash, of, judged, reference)).collect();
-    let growth = |s: &StatementFacts| s.nanos - s.reference.unwrap_or(0);
-    statements.sort_by(|a, b| growth(b).cmp(&growth(a)).then_with(|| a.text.cmp(&b.text)));
+    statements.sort_by(|a, b| b.added().cmp(&a.added()).then_with(|| a.text.cmp(&b.text)));
     let more = statements.len().saturating_sub(MOST) as u64;
     statements.truncate(MOST);
     let hits = |uses: &Uses| uses.requests.max(uses.sampled_requests).round() as u64;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Part, Use, Uses, compare, requests};
+use super::{Sides, Use, Uses, compare, requests};
 use crate::analysis::{
     BlockedStatement, ClientFacts, DatabaseFacts, DatabaseSystem, PlanFacts, StatementFacts,
 };
@@ -12,32 +12,20 @@ use crate::formats::postgres::statement::fingerprint;
 use crate::formats::postgres::{activity, plan, statements};
 use crate::run::databases::{self, Postgres};
 use crate::run::period::LoadPeriod;
-use crate::time::{SECOND, Window};
+use crate::time::{MILLISECOND, SECOND, Window};
 
 /// Blocked statements and findings of plans that are told.
 const MOST: usize = 6;
-/// Nanoseconds of a millisecond.
-const MILLISECOND: f64 = 1e6;
 /// Stands for a text that the role of the collector may not see.
 const HIDDEN: &str = "(text not visible to the role that asked)";
 
 pub(super) fn facts(inquiry: &Inquiry, service: &str) -> Option<DatabaseFacts> {
-    let part = Part::judged(inquiry);
-    let lines = databases::postgres(&part.recording.dir, service);
-    let before = Part::reference(inquiry);
-    let other = before.filter(|b| !b.same_run(&part)).map(|b| databases::postgres(&b.recording.dir, service));
-    let lines_before = other.as_ref().unwrap_or(&lines);
-    let judged = uses(&lines, part.periods, part.windows);
-    let reference = before.map(|b| uses(lines_before, b.periods, b.windows));
-    if !judged.is_read() {
-        return None;
-    }
-    let found = compare(service, DatabaseSystem::Postgresql, &judged, reference.as_ref());
-    let plans = plans(&lines.plans, &found.statements);
+    let sides = Sides::of(inquiry, |dir| databases::postgres(dir, service), uses)?;
+    let found = compare(service, DatabaseSystem::Postgresql, &sides.judged, sides.reference.as_ref());
     Some(DatabaseFacts {
-        plans,
-        blocking: blocking(&lines.activity, inquiry.judged),
-        clients: clients(&lines, inquiry.judged, before.map(|b| (lines_before, b.windows))),
+        plans: plans(&sides.lines.plans, &found.statements),
+        blocking: blocking(&sides.lines.activity, inquiry.judged),
+        clients: clients(&sides.lines, inquiry.judged, sides.before(inquiry)),
         ..found
     })
 }
@@ -73,7 +61,7 @@ fn executed(uses: &mut Uses, ids: &mut Ids, lines: &Postgres, periods: &[LoadPer
         ids.extend(of.key.queryid.map(|id| (id, hash)));
         let sum = uses.by_hash.entry(hash).or_default();
         sum.calls += of.calls as f64;
-        sum.executed = Some(sum.executed.unwrap_or(0.0) + of.total_ms * MILLISECOND);
+        sum.executed = Some(sum.executed.unwrap_or(0.0) + of.total_ms * MILLISECOND as f64);
         name(sum, of.query);
     }
 }

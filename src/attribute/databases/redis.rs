@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Part, Uses, compare, requests};
+use super::{Sides, Uses, compare, requests};
 use crate::analysis::{ClientFacts, DatabaseFacts, DatabaseSystem, SlowCommand};
 use crate::attribute::Inquiry;
 use crate::formats::postgres::statement::fingerprint;
@@ -17,17 +17,11 @@ const MOST: usize = 6;
 const MICROSECOND: u64 = 1000;
 
 pub(super) fn facts(inquiry: &Inquiry, service: &str) -> Option<DatabaseFacts> {
-    let part = Part::judged(inquiry);
-    let lines = databases::redis(&part.recording.dir, service);
-    let before = Part::reference(inquiry);
-    let other = before.filter(|b| !b.same_run(&part)).map(|b| databases::redis(&b.recording.dir, service));
-    let lines_before = other.as_ref().unwrap_or(&lines);
-    let judged = uses(&lines, part.periods, part.windows);
-    let reference = before.map(|b| uses(lines_before, b.periods, b.windows));
-    judged.is_read().then(|| DatabaseFacts {
-        slow: slow(&lines, inquiry.judged),
-        clients: clients(&lines, inquiry.judged, before.map(|b| (lines_before, b.windows))),
-        ..compare(service, DatabaseSystem::Redis, &judged, reference.as_ref())
+    let sides = Sides::of(inquiry, |dir| databases::redis(dir, service), uses)?;
+    Some(DatabaseFacts {
+        slow: slow(&sides.lines, inquiry.judged),
+        clients: clients(&sides.lines, inquiry.judged, sides.before(inquiry)),
+        ..compare(service, DatabaseSystem::Redis, &sides.judged, sides.reference.as_ref())
     })
 }
 

@@ -163,8 +163,5 @@ fn slow(s: &SlowCommand) -> SlowView {
 }
 
 fn cut(text: &str) -> String {
-    match text.char_indices().nth(TEXT) {
-        Some((at, _)) => format!("{}..", &text[..at]),
-        None => text.to_owned(),
-    }
+    quantity::cut(text, TEXT)
 }
