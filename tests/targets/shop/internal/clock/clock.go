@@ -18,11 +18,19 @@ type Request struct {
 	Downstream time.Duration
 	Database   time.Duration
 	Cache      time.Duration
+	Supplier   time.Duration
+	Pause      time.Duration
+	Log        time.Duration
 }
 
 // Start opens the account of one request.
 func Start() Request {
 	return Request{start: time.Now()}
+}
+
+// SoFar returns the time since the start.
+func (r *Request) SoFar() time.Duration {
+	return time.Since(r.start)
 }
 
 // Route sums the finished requests of one route since the process started.
@@ -36,13 +44,17 @@ type Route struct {
 	downstream atomic.Int64
 	database   atomic.Int64
 	cache      atomic.Int64
+	supplier   atomic.Int64
+	pause      atomic.Int64
+	log        atomic.Int64
 	rest       atomic.Int64
 }
 
 // Finish closes the account of r, adds it to the route and returns the total.
 func (rt *Route) Finish(r *Request) time.Duration {
-	total := time.Since(r.start)
-	rest := total - r.LockWait - r.LockHeld - r.PoolWait - r.PoolWork - r.Downstream - r.Database - r.Cache
+	total := r.SoFar()
+	rest := total - r.LockWait - r.LockHeld - r.PoolWait - r.PoolWork - r.Downstream - r.Database - r.Cache -
+		r.Supplier - r.Pause - r.Log
 	rt.requests.Add(1)
 	rt.total.Add(int64(total))
 	rt.lockWait.Add(int64(r.LockWait))
@@ -52,6 +64,9 @@ func (rt *Route) Finish(r *Request) time.Duration {
 	rt.downstream.Add(int64(r.Downstream))
 	rt.database.Add(int64(r.Database))
 	rt.cache.Add(int64(r.Cache))
+	rt.supplier.Add(int64(r.Supplier))
+	rt.pause.Add(int64(r.Pause))
+	rt.log.Add(int64(r.Log))
 	rt.rest.Add(int64(rest))
 	return total
 }
@@ -67,6 +82,9 @@ type Totals struct {
 	Downstream int64 `json:"downstream_ns"`
 	Database   int64 `json:"database_ns"`
 	Cache      int64 `json:"cache_ns"`
+	Supplier   int64 `json:"supplier_ns"`
+	Pause      int64 `json:"pause_ns"`
+	Log        int64 `json:"log_ns"`
 	Rest       int64 `json:"rest_ns"`
 }
 
@@ -83,6 +101,9 @@ func (rt *Route) Totals() Totals {
 		Downstream: rt.downstream.Load(),
 		Database:   rt.database.Load(),
 		Cache:      rt.cache.Load(),
+		Supplier:   rt.supplier.Load(),
+		Pause:      rt.pause.Load(),
+		Log:        rt.log.Load(),
 		Rest:       rt.rest.Load(),
 	}
 }

@@ -4,12 +4,15 @@ package recommend
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"example.com/shop/internal/clock"
@@ -21,26 +24,40 @@ var ErrNoDownstream = errors.New("no downstream configured")
 // Client asks the downstream for related products.
 type Client struct {
 	Base string // URL of the downstream; empty if there is none
+	// RenewAlways makes every Related enter the answer into the notes.
+	RenewAlways atomic.Bool
+	// HangUpAlways makes every call end its connection.
+	HangUpAlways atomic.Bool
 
-	http *http.Client
+	kept   *http.Client // keeps its connections for the next call
+	single *http.Client // has a connection for each call
+	notes  notes
 }
 
 // NewClient returns a client without a downstream.
 func NewClient() *Client {
 	return &Client{
-		http: &http.Client{
-			Transport: &http.Transport{
-				MaxIdleConns:        4096,
-				MaxIdleConnsPerHost: 4096,
-				IdleConnTimeout:     5 * time.Minute,
-			},
-		},
+		kept: &http.Client{Transport: &http.Transport{
+			MaxIdleConns:        4096,
+			MaxIdleConnsPerHost: 4096,
+			IdleConnTimeout:     5 * time.Minute,
+		}},
+		single: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+		notes:  notes{byItem: make(map[int][]Item)},
+	}
+}
+
+// Trust accepts certificates that these authorities signed, and no others. To
+// be called before the first call.
+func (c *Client) Trust(authorities *x509.CertPool) {
+	for _, client := range []*http.Client{c.kept, c.single} {
+		client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: authorities}
 	}
 }
 
 // Close gives up the idle connections.
 func (c *Client) Close() {
-	c.http.CloseIdleConnections()
+	c.kept.CloseIdleConnections()
 }
 
 // Related returns the products that go with the given one.
@@ -48,6 +65,13 @@ func (c *Client) Related(ctx context.Context, rc *clock.Request, id int) ([]Item
 	if c.Base == "" {
 		return nil, ErrNoDownstream
 	}
+	if c.RenewAlways.Load() {
+		return c.renew(ctx, rc, id)
+	}
+	return c.ask(ctx, rc, id)
+}
+
+func (c *Client) ask(ctx context.Context, rc *clock.Request, id int) ([]Item, error) {
 	asked := time.Now()
 	body, err := c.get(ctx, c.Base+"/related?item="+strconv.Itoa(id))
 	rc.Downstream += time.Since(asked)
@@ -68,7 +92,11 @@ func (c *Client) get(ctx context.Context, url string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.http.Do(req)
+	client := c.kept
+	if c.HangUpAlways.Load() {
+		client = c.single
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,9 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"example.com/shop/internal/clock"
+	"example.com/shop/internal/supply"
 )
 
 // The parts of every route make up its total, and each setting shows in the
@@ -12,7 +15,7 @@ func TestClocksAddUp(t *testing.T) {
 	base, second := start(t)
 	const clients, each = 6, 8
 	set(t, base, "refresh=always&workers=2&compile=always&buffer=64KiB")
-	set(t, second, "delay=3ms")
+	set(t, second, "delay=3ms&work-time=2ms")
 	begin := time.Now()
 	before := clocks(t, base)
 	for _, path := range paths {
@@ -25,8 +28,8 @@ func TestClocksAddUp(t *testing.T) {
 		if c.Requests != n {
 			t.Errorf("%s: %d requests, want %d", path, c.Requests, n)
 		}
-		if sum := c.LockWait + c.LockHeld + c.PoolWait + c.PoolWork + c.Downstream + c.Database + c.Cache + c.Rest; sum != c.Total {
-			t.Errorf("%s: parts %d, total %d", path, sum, c.Total)
+		if got := sum(c); got != c.Total {
+			t.Errorf("%s: parts %d, total %d", path, got, c.Total)
 		}
 		if c.Rest <= 0 || c.Total > clients*took {
 			t.Errorf("%s: %+v", path, c)
@@ -41,9 +44,21 @@ func TestClocksAddUp(t *testing.T) {
 	if c := r.Routes["/recommend"]; c.Downstream < n*int64(3*time.Millisecond) {
 		t.Errorf("recommend %+v", c)
 	}
+	if c := r.Routes["/availability"]; c.Supplier < n*int64(2*time.Millisecond) || c.Pause != 0 {
+		t.Errorf("availability %+v", c)
+	}
+	if c := clocks(t, second).Routes[supply.Method]; c.Requests != n || c.Rest < n*int64(2*time.Millisecond) {
+		t.Errorf("supplier %+v", c)
+	}
 	if r.ProcessCPU <= before.ProcessCPU || r.At <= before.At {
 		t.Errorf("CPU %d then %d at %d then %d", before.ProcessCPU, r.ProcessCPU, before.At, r.At)
 	}
+}
+
+// sum is all the parts of a total.
+func sum(c clock.Totals) int64 {
+	return c.LockWait + c.LockHeld + c.PoolWait + c.PoolWork + c.Downstream + c.Database + c.Cache +
+		c.Supplier + c.Pause + c.Log + c.Rest
 }
 
 func TestSubscribe(t *testing.T) {

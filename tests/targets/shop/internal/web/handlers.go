@@ -22,13 +22,15 @@ func (s *Shop) catalogue(w http.ResponseWriter, req *http.Request, rc *clock.Req
 	writeJSON(w, http.StatusOK, map[string]any{"page": page, "products": products})
 }
 
-func (s *Shop) search(w http.ResponseWriter, req *http.Request, _ *clock.Request) {
+func (s *Shop) search(w http.ResponseWriter, req *http.Request, rc *clock.Request) {
 	q := req.URL.Query().Get("q")
 	if q == "" {
 		writeError(w, http.StatusBadRequest, errors.New("parameter q is missing"))
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"query": q, "hits": s.searchIndex.Match(q)})
+	hits := s.searchIndex.Match(q)
+	s.history.Add(rc, q, hits)
+	writeJSON(w, http.StatusOK, map[string]any{"query": q, "hits": hits})
 }
 
 func (s *Shop) order(w http.ResponseWriter, req *http.Request, rc *clock.Request) {
@@ -118,6 +120,10 @@ func (s *Shop) relatedItems(w http.ResponseWriter, req *http.Request, _ *clock.R
 
 func (s *Shop) healthz(w http.ResponseWriter, _ *http.Request, _ *clock.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+func (s *Shop) listening(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, s.addresses)
 }
 
 func (s *Shop) clocks(w http.ResponseWriter, _ *http.Request) {

@@ -3,6 +3,8 @@ package web
 import (
 	"net/http"
 	"net/http/pprof"
+	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -24,8 +26,21 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	rc := clock.Start()
 	cw := codeWriter{ResponseWriter: w, code: http.StatusOK}
 	rt.handle(rt.shop, &cw, req, &rc)
+	if j := rt.shop.journal; j.Wanted() {
+		asked := time.Now()
+		j.Request(req.URL.Path, trace(req), rc.SoFar())
+		rc.Log += time.Since(asked)
+	}
 	took := rt.clock.Finish(&rc)
 	rt.metrics.observe(cw.code, took)
+}
+
+// trace is the id of the trace that a request belongs to; empty if it has none.
+func trace(req *http.Request) string {
+	if fields := strings.Split(req.Header.Get("traceparent"), "-"); len(fields) == 4 {
+		return fields[1]
+	}
+	return ""
 }
 
 // codeWriter remembers the status code.
@@ -43,14 +58,15 @@ func (w *codeWriter) WriteHeader(code int) {
 func (s *Shop) Handler() http.Handler {
 	mux := http.NewServeMux()
 	handles := map[string]handle{
-		"/catalogue": (*Shop).catalogue,
-		"/search":    (*Shop).search,
-		"/order":     (*Shop).order,
-		"/recommend": (*Shop).recommend,
-		"/image":     (*Shop).image,
-		"/feed":      (*Shop).feed,
-		"/related":   (*Shop).relatedItems,
-		"/healthz":   (*Shop).healthz,
+		"/catalogue":    (*Shop).catalogue,
+		"/search":       (*Shop).search,
+		"/order":        (*Shop).order,
+		"/recommend":    (*Shop).recommend,
+		"/image":        (*Shop).image,
+		"/feed":         (*Shop).feed,
+		"/related":      (*Shop).relatedItems,
+		"/availability": (*Shop).availability,
+		"/healthz":      (*Shop).healthz,
 	}
 	if s.ledger != nil {
 		handles["/account"] = (*Shop).account
@@ -68,6 +84,7 @@ func (s *Shop) Handler() http.Handler {
 		})
 	}
 	mux.HandleFunc("GET /clocks", s.clocks)
+	mux.HandleFunc("GET /addresses", s.listening)
 	mux.HandleFunc("GET /admin/get", s.adminGet)
 	mux.HandleFunc("POST /admin/set", s.adminSet)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))

@@ -3,8 +3,10 @@ package web
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,23 +14,47 @@ import (
 	"example.com/shop/internal/clock"
 )
 
-var paths = []string{"/catalogue", "/search?q=oak+mug", "/order", "/recommend", "/image", "/feed", "/related", "/healthz"}
+var paths = []string{"/catalogue", "/search?q=oak+mug", "/order", "/recommend", "/image", "/feed", "/related",
+	"/availability", "/healthz"}
 
-// start runs a shop and its downstream and returns their URLs.
+// short are the paths whose answers are small.
+var short = []string{"/availability", "/healthz"}
+
+// start runs a shop and its downstream, which is its supplier, too, and returns
+// their URLs.
 func start(t *testing.T) (base, downstream string) {
 	t.Helper()
-	serve := func(s *Shop) string {
-		server := httptest.NewServer(s.Handler())
-		t.Cleanup(func() {
-			server.Close()
-			s.Close()
-		})
-		return server.URL
-	}
-	second := serve(New())
+	second := New()
+	supplier := listen(t)
+	second.Supply(supplier)
+	downstream = serve(t, second)
 	first := New()
-	first.SetDownstream(second)
-	return serve(first), second
+	first.SetDownstream(downstream)
+	if err := first.SetSuppliers(supplier.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	return serve(t, first), downstream
+}
+
+// serve runs a shop until the test ends and returns its URL.
+func serve(t *testing.T, s *Shop) string {
+	t.Helper()
+	server := httptest.NewServer(s.Handler())
+	t.Cleanup(func() {
+		server.Close()
+		s.Close()
+	})
+	return server.URL
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	return listener
 }
 
 func call(t *testing.T, method, url string) (int, string) {
@@ -90,7 +116,7 @@ func TestAnswers(t *testing.T) {
 		if code != 200 || !json.Valid([]byte(body)) {
 			t.Errorf("%s: %d %s", path, code, body)
 		}
-		if n := len(body); path != "/healthz" && (n < 900 || n > 3600) {
+		if n := len(body); !slices.Contains(short, path) && (n < 900 || n > 3600) {
 			t.Errorf("%s: %d bytes", path, n)
 		}
 	}
@@ -109,17 +135,19 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func TestNoDownstream(t *testing.T) {
+func TestNobodyToAsk(t *testing.T) {
 	_, second := start(t)
-	if code, body := call(t, "GET", second+"/recommend"); code != 503 {
-		t.Errorf("%d %s", code, body)
+	for _, path := range []string{"/recommend", "/availability"} {
+		if code, body := call(t, "GET", second+path); code != 503 {
+			t.Errorf("%s: %d %s", path, code, body)
+		}
 	}
 }
 
 func TestAdmin(t *testing.T) {
 	base, _ := start(t)
 	for query, want := range map[string]string{
-		"colour=red":              `unknown setting \"colour\"; known are: buffer, compile`,
+		"colour=red":              `unknown setting \"colour\"; known are: attempts, buffer, compile`,
 		"workers=0":               "0 is not between 1 and 10000",
 		"delay=20":                "not a duration such as 20ms",
 		"refresh=always&pages=-1": "-1 is not between",
@@ -138,7 +166,7 @@ func TestAdmin(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got["workers"] != "3" || got["buffer"] != "1MiB" || got["refresh"] != "never" || len(got) != 10 {
+	if got["workers"] != "3" || got["buffer"] != "1MiB" || got["refresh"] != "never" || len(got) != 19 {
 		t.Errorf("settings %v", got)
 	}
 }
