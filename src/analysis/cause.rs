@@ -81,6 +81,8 @@ pub enum State {
     Sync,
     /// Waiting for a connection of a pool.
     ConnectionPool,
+    /// Opening a connection to another service, a database or a cache.
+    Dial,
     /// Waiting for another service over HTTP or gRPC.
     Downstream,
     /// Waiting for a database.
@@ -150,6 +152,17 @@ pub enum CauseKind {
     CpuSaturation,
     /// Connections are opened again and again, or slowly.
     Connect,
+    /// The control group of the service may not use more of the CPUs.
+    CpuLimit,
+    /// Other processes of the machine take the CPUs.
+    #[serde(rename = "noisy-neighbour")]
+    Neighbour,
+    /// The way between two services takes the time.
+    Network,
+    /// Writes wait for a disk.
+    Disk,
+    /// Calls fail and are made again.
+    Retry,
 }
 
 impl CauseKind {
@@ -168,6 +181,11 @@ impl CauseKind {
             Self::Wait => "wait",
             Self::CpuSaturation => "cpu-saturation",
             Self::Connect => "connect",
+            Self::CpuLimit => "cpu-limit",
+            Self::Neighbour => "noisy-neighbour",
+            Self::Network => "network",
+            Self::Disk => "disk",
+            Self::Retry => "retry",
         }
     }
 }

@@ -203,6 +203,7 @@ fn judged(windows: &Windows, growth: bool) -> Window {
 }
 
 fn explain(run: &Loaded, question: &Question) -> Attribution {
+    let readings = host::readings(run, question);
     attribute::attribute(&Inquiry {
         recording: &run.recording,
         periods: &run.periods,
@@ -213,6 +214,7 @@ fn explain(run: &Loaded, question: &Question) -> Attribution {
             periods: &loaded.periods,
             windows,
         }),
+        readings: &readings,
         growth: question.growth,
     })
 }

@@ -22,7 +22,8 @@ mod traces;
 mod verdict;
 
 use crate::analysis::{
-    Breakdown, Cause, Caveat, DatabaseFacts, Estimate, FunctionRow, Missing, RuledOut, State, Verdict,
+    Breakdown, Cause, Caveat, DatabaseFacts, Estimate, FunctionRow, Missing, Reading, RuledOut, State,
+    Verdict,
 };
 use crate::run::period::LoadPeriod;
 use crate::run::reader::Recording;
@@ -60,6 +61,8 @@ pub struct Inquiry<'a> {
     pub judged: Window,
     /// What to compare it with; none explains the level.
     pub reference: Option<Reference<'a>>,
+    /// What the machines of the services say of both.
+    pub readings: &'a [Reading],
     /// Whether what went wrong is a growing number of goroutines.
     pub growth: bool,
 }
@@ -104,8 +107,14 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
         judged.client.response.minus(reference.as_ref().map(|r| r.client.response).unwrap_or_default());
     let floor = floor(&judged, reference.as_ref());
     let databases = databases::facts(inquiry);
-    let case =
-        Case { reference: reference.as_ref(), judged: &judged, lines: &lines, databases: &databases, floor };
+    let case = Case {
+        reference: reference.as_ref(),
+        judged: &judged,
+        lines: &lines,
+        databases: &databases,
+        readings: inquiry.readings,
+        floor,
+    };
     let candidates = ordered(blame::candidates(&case), inquiry.growth);
     let saturated = is_growing(&judged.client.in_flight);
     let (verdict, named) = verdict::judge(&verdict::Question {

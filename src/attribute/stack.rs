@@ -134,9 +134,11 @@ fn on_thread(stack: &[&str]) -> State {
             .any(|p| f.starts_with(p))
             || **f == "runtime.cgocall"
     };
+    let inner = |prefix: &str| stack.iter().take(10).any(|f| f.starts_with(prefix));
     match stack.iter().take(3).find(is_syscall) {
+        Some(_) if inner("os.(*File).") => State::Syscall,
         // Reads and writes of sockets do not block in Go: they are work, not waiting.
-        Some(_) if stack.iter().take(8).any(|f| f.starts_with("internal/poll.(*FD).")) => State::Cpu,
+        Some(_) if inner("internal/poll.(*FD).") => State::Cpu,
         Some(_) => State::Syscall,
         None => State::Cpu,
     }
@@ -163,16 +165,36 @@ fn parking_place(function: &str) -> Option<State> {
 
 /// What a client library between the parking place and the application waits for.
 fn library_wait(inner: &[&str], wait: State) -> Option<State> {
-    inner.iter().take_while(|f| !names::is_application(f)).find_map(|f| match wait {
-        // A lock inside a library is still a lock, except where it guards a pool.
-        State::Lock => None,
-        _ => library(f),
-    })
+    // A lock inside a library is still a lock, except where it guards a pool.
+    if wait == State::Lock {
+        return None;
+    }
+    let libraries = || inner.iter().take_while(|f| !names::is_application(f));
+    // What is said to a server before the first request is said by the same functions as later.
+    let dials = libraries().any(|f| DIALS.iter().any(|d| f.starts_with(d)));
+    if dials { Some(State::Dial) } else { libraries().find_map(|f| library(f)) }
 }
 
+/// Functions below which a connection is opened.
+const DIALS: [&str; 11] = [
+    "net.(*Dialer).",
+    "net.(*sysDialer).",
+    "net/http.(*Transport).getConn",
+    "net/http.(*Transport).dialConn",
+    "crypto/tls.(*Conn).clientHandshake",
+    "crypto/tls.(*Conn).handshakeContext",
+    "github.com/jackc/pgx/v5/pgconn.connect",
+    "github.com/jackc/pgx/v5/pgconn.ConnectConfig",
+    "github.com/redis/go-redis/v9.(*baseClient).initConn",
+    "github.com/redis/go-redis/v9/internal/pool.(*ConnPool).dialConn",
+    "github.com/lib/pq.(*Connector).open",
+];
+
 fn library(function: &str) -> Option<State> {
-    const POOLS: [&str; 4] = [
+    const POOLS: [&str; 5] = [
         "database/sql.(*DB).conn",
+        // As many streams are open as the server allows on one connection.
+        "google.golang.org/grpc/internal/transport.(*http2Client).NewStream",
         "github.com/jackc/puddle",
         "github.com/redis/go-redis/v9/internal/pool.(*ConnPool).waitTurn",
         "github.com/jackc/pgx/v5/pgxpool.(*Pool).Acquire",
@@ -275,6 +297,14 @@ mod tests {
         assert_eq!(states(&call), (Role::Request, State::Downstream, "shop.(*Client).Related".into()));
         let pool = ["runtime.gopark", "runtime.selectgo", "database/sql.(*DB).conn", "shop.query"];
         assert_eq!(states(&pool).1, State::ConnectionPool);
+        let stream = [
+            "runtime.gopark",
+            "runtime.selectgo",
+            "google.golang.org/grpc/internal/transport.(*http2Client).NewStream",
+            "google.golang.org/grpc.(*ClientConn).Invoke",
+            "shop.ask",
+        ];
+        assert_eq!(states(&stream).1, State::ConnectionPool, "the server allows no more streams");
         let sql = [
             "runtime.gopark",
             "runtime.netpollblock",
@@ -285,6 +315,35 @@ mod tests {
             "shop.query",
         ];
         assert_eq!(states(&sql).1, State::Database);
+    }
+
+    #[test]
+    fn a_connection_that_is_opened_is_told_from_one_that_is_used() {
+        let read =
+            ["runtime.gopark", "runtime.netpollblock", "internal/poll.runtime_pollWait", "net.(*conn).Read"];
+        let hello = [
+            "github.com/redis/go-redis/v9.(*baseClient)._process",
+            "github.com/redis/go-redis/v9.(*baseClient).initConn",
+            "github.com/redis/go-redis/v9.(*Client).Get",
+            "shop.visit",
+        ];
+        let all: Vec<&'static str> = read.iter().chain(&hello).copied().collect();
+        assert_eq!(states(&all), (Role::Request, State::Dial, "shop.visit".into()));
+        let used: Vec<&'static str> = all.iter().copied().filter(|f| !f.ends_with("initConn")).collect();
+        assert_eq!(states(&used).1, State::Cache);
+        let waits = ["runtime.gopark", "runtime.selectgo", "net/http.(*Transport).getConn", "shop.call"];
+        assert_eq!(states(&waits).1, State::Dial);
+    }
+
+    #[test]
+    fn files_block_and_sockets_do_not() {
+        let write = ["internal/runtime/syscall.Syscall6", "syscall.write", "internal/poll.(*FD).Write"];
+        let with = |file: &'static str| {
+            let all: Vec<&'static str> = write.iter().copied().chain([file, "shop.note"]).collect();
+            states(&all).1
+        };
+        assert_eq!(with("os.(*File).Write"), State::Syscall);
+        assert_eq!(with("net.(*netFD).Write"), State::Cpu);
     }
 
     #[test]

@@ -98,6 +98,7 @@ fn blamed(before: &Evidence, now: &Evidence) -> Vec<Candidate> {
         judged: &now,
         lines: &lines,
         databases: &[],
+        readings: &[],
         floor: 50_000.0,
     })
 }

@@ -51,7 +51,7 @@ pub(super) fn judge(q: &Question) -> (Verdict, usize) {
     let second = q.candidates.get(1).map_or(0.0, |c| c.explains.value);
     let stands_out = first.explains.value >= STANDS_OUT * second;
     let closed = q.saturated || q.rest.change().value.abs() <= OPEN * q.change.value.abs().max(q.floor);
-    if stands_out && closed && first.tiers() >= 2 {
+    if stands_out && closed && first.tiers() >= 2 && !first.unsure {
         return (Verdict::Strong, 1);
     }
     let tied = q
@@ -87,6 +87,7 @@ mod tests {
                 .map(|t| Evidence { tier: (*t).into(), says: String::new(), path: None })
                 .collect(),
             owned: true,
+            unsure: false,
         }
     }
 

@@ -19,6 +19,7 @@ pub(crate) const fn state(state: State) -> &'static str {
         State::Select => "select",
         State::Sync => "synchronisation",
         State::ConnectionPool => "connection pool",
+        State::Dial => "opening a connection",
         State::Downstream => "downstream call",
         State::Database => "database",
         State::Cache => "cache",
@@ -69,6 +70,7 @@ pub(crate) const fn state_means(state: State) -> &'static str {
         State::Select => "blocked in a select over several channels",
         State::Sync => "blocked on a condition variable, wait group or semaphore",
         State::ConnectionPool => "waiting for a free connection of a pool",
+        State::Dial => "opening a connection to another service, a database or a cache",
         State::Downstream => "waiting for another service's answer over HTTP or gRPC",
         State::Database => "waiting for a database's answer",
         State::Cache => "waiting for a cache's answer",
@@ -99,6 +101,7 @@ pub(crate) const fn state_colour(state: State) -> &'static str {
         State::Select => "#b07aa1",
         State::Sync => "#e377c2",
         State::ConnectionPool => "#8c564b",
+        State::Dial => "#aec7e8",
         State::Downstream => "#1f77b4",
         State::Database => "#2ca02c",
         State::Cache => "#86bc86",
@@ -155,6 +158,11 @@ pub(crate) const fn cause(kind: CauseKind) -> &'static str {
         CauseKind::Wait => "wait",
         CauseKind::CpuSaturation => "CPUs saturated",
         CauseKind::Connect => "connecting",
+        CauseKind::CpuLimit => "limit of the control group",
+        CauseKind::Neighbour => "other processes on the machine",
+        CauseKind::Network => "the way between two services",
+        CauseKind::Disk => "writes that wait for a disk",
+        CauseKind::Retry => "calls made again",
     }
 }
 

@@ -3,10 +3,11 @@
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses a part of it")]
 #![allow(clippy::print_stderr, reason = "the figures belong in the log")]
 
-pub mod dose;
+pub mod cgroup;
 pub mod go;
 pub mod hostile;
 pub mod oracle;
+pub mod wire;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -35,6 +36,14 @@ impl Shop {
         Self { url, child }
     }
 
+    /// On one core of the machine.
+    pub fn start_on(core: u32, args: &[&str]) -> Self {
+        let mut pinned = Command::new("taskset");
+        pinned.arg("-c").arg(core.to_string()).arg(go::program("shop")).args(args).stderr(Stdio::null());
+        let (child, url) = go::start(&mut pinned);
+        Self { url, child }
+    }
+
     /// `POST /admin/set?<query>`.
     pub fn set(&self, query: &str) {
         set(&self.url, query);
@@ -45,6 +54,21 @@ impl Shop {
         let answer = http(&self.url, "GET", "/clocks");
         let body = answer.split_once("\r\n\r\n").expect("a body").1;
         serde_json::from_str(body.trim()).expect("JSON")
+    }
+
+    /// The clocks with their time; none if the shop is too busy to say.
+    pub fn try_clocks(&self) -> Option<(u64, Value)> {
+        let answer = try_http(&self.url, "GET", "/clocks").ok()?;
+        let clocks: Value = serde_json::from_str(answer.split_once("\r\n\r\n")?.1.trim()).ok()?;
+        Some((clocks["at_unix_nano"].as_u64()?, clocks))
+    }
+
+    /// What it listens on besides, by kind: `tls`, `supply`.
+    pub fn address(&self, kind: &str) -> String {
+        let answer = http(&self.url, "GET", "/addresses");
+        let all: Value =
+            serde_json::from_str(answer.split_once("\r\n\r\n").expect("a body").1.trim()).expect("JSON");
+        all[kind].as_str().unwrap_or_else(|| panic!("it listens on no {kind}: {all}")).to_owned()
     }
 
     pub fn pid(&self) -> u32 {

@@ -72,6 +72,7 @@ pub(super) fn candidate(case: &Case) -> Option<Allocation> {
         ],
         at,
         owned: true,
+        unsure: false,
     };
     Some(Allocation { candidate, share, direct: site.direct >= 0.5 * bytes, collector: collector.max(0.0) })
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CPU_PROFILE, Candidate, Case, evidence, profiles};
+use super::{CPU_PROFILE, Candidate, Case, evidence, limit, profiles};
 use crate::analysis::quantity;
 use crate::analysis::{CauseKind, Evidence, State};
 use crate::attribute::measure::Measured;
@@ -88,6 +88,7 @@ pub(super) fn candidate(case: &Case, garbage: Option<(&str, f64)>) -> Option<Can
         doing,
         explains,
         owned: true,
+        unsure: false,
     })
 }
 
@@ -115,7 +116,7 @@ fn sampling_error(service: &ServiceSide, throughput: f64, cost: f64) -> f64 {
 fn run_queue_share(case: &Case, added: f64) -> Measured {
     let queue = case.change_of(State::RunQueue).plus(case.change_of(State::Unread));
     let total = total_growth(case);
-    if queue.value <= 0.0 || total <= 0.0 {
+    if queue.value <= 0.0 || total <= 0.0 || limit::candidate(case).is_some() {
         return Measured::default();
     }
     queue.times((added / total).clamp(0.0, 1.0))

@@ -3,7 +3,9 @@
 
 use super::{Candidate, Case, evidence};
 use crate::analysis::quantity::{self, duration};
-use crate::analysis::{CauseKind, DatabaseFacts, DatabaseSystem, Evidence, State, StatementFacts};
+use crate::analysis::{
+    CauseKind, DatabaseFacts, DatabaseSystem, Evidence, State, StatementFacts, StatementWait,
+};
 use crate::formats::postgres::statement::fingerprint;
 
 /// Part of a wait that must have been added in the server for one of its statements to be blamed.
@@ -22,6 +24,8 @@ const TEXT: usize = 160;
 /// What the server adds to a candidate.
 #[derive(Debug)]
 pub(super) struct Opened {
+    /// What it is, if not slowness of the server's work.
+    pub kind: Option<CauseKind>,
     /// Statement to blame; empty if none stands out.
     pub doing: String,
     /// Continues the sentence about the wait.
@@ -44,6 +48,9 @@ pub(super) fn open(case: &Case, state: State, change: f64) -> Option<Opened> {
     // A server without readings in the reference cannot say what changed.
     let servers: Vec<_> = of_system.filter(|d| d.reference.is_some() == referenced).collect();
     let server = servers.iter().copied().max_by_key(|d| d.added())?;
+    if let Some(flush) = flushing(server, change) {
+        return Some(flush);
+    }
     let took = server.added() as f64 >= SERVERS_PART * change;
     let top =
         server.statements.first().filter(|s| s.added() as f64 >= STATEMENTS_PART * server.added() as f64);
@@ -80,11 +87,49 @@ fn is_of_requests(case: &Case, of: &StatementFacts) -> bool {
     of.calls * case.throughput() >= MORE_OFTEN * before
 }
 
+/// Commits wait for the write-ahead log to reach the disk. Counters of statements do not know this time: an execution has
+/// ended before its transaction commits. Before release 17 the event has another spelling.
+fn flushing(server: &DatabaseFacts, change: f64) -> Option<Opened> {
+    const FLUSH: [&str; 5] =
+        ["IO/WalSync", "IO/WalWrite", "LWLock/WALWrite", "LWLock/WalWrite", "LWLock/WALWriteLock"];
+    let is_flush = |w: &StatementWait| FLUSH.iter().any(|f| w.event.eq_ignore_ascii_case(f));
+    let waits = |s: &StatementFacts| s.waits.iter().filter(|w| is_flush(w)).map(|w| w.nanos).sum::<i64>();
+    let flushed: i64 = server.statements.iter().map(waits).sum();
+    let whole: i64 = server.statements.iter().flat_map(|s| &s.waits).map(|w| w.nanos).sum();
+    let top = server.statements.iter().max_by_key(|s| waits(s))?;
+    if flushed as f64 <= SERVERS_PART * change || 2 * flushed <= whole {
+        return None;
+    }
+    let text = cut(&top.text);
+    let says = format!(
+        "sessions of {} wait {} per request for the write-ahead log to reach the disk, most of it in {text}",
+        server.service,
+        duration(flushed as f64)
+    );
+    Some(Opened {
+        kind: Some(CauseKind::Disk),
+        doing: format!("flushing the write-ahead log for {text}"),
+        remedy: Some(
+            "see how long the disk of the write-ahead log takes for a flush; commit several changes together, or \
+             accept synchronous_commit = off for what may be lost"
+                .into(),
+        ),
+        evidence: vec![evidence(
+            "database sessions",
+            says.clone(),
+            Some(format!("db/{}/activity.jsonl", server.service)),
+        )],
+        says,
+        owned: true,
+    })
+}
+
 fn in_a_loop(server: &DatabaseFacts, top: &StatementFacts) -> Opened {
     let text = cut(&top.text);
     let before =
         top.reference_calls.map(|c| format!(" instead of {}", quantity::number(c))).unwrap_or_default();
     Opened {
+        kind: None,
         says: format!(
             "each executes {text} {} times{before}: {} of it in {}, the rest is the way there and back",
             quantity::number(top.calls),
@@ -108,6 +153,7 @@ fn elsewhere(server: &DatabaseFacts) -> Option<Opened> {
         server.reference.map(|r| format!(", {} in the reference", duration(r as f64))).unwrap_or_default()
     );
     whole.then(|| Opened {
+        kind: None,
         doing: String::new(),
         evidence: vec![evidence(tier(server.system), says.clone(), Some(counters(server)))],
         says,
@@ -119,6 +165,7 @@ fn elsewhere(server: &DatabaseFacts) -> Option<Opened> {
 fn statement(server: &DatabaseFacts, top: &StatementFacts) -> Opened {
     let text = cut(&top.text);
     let mut opened = Opened {
+        kind: None,
         doing: text.clone(),
         says: format!(
             "{} spends {} more in {text}{}",
@@ -264,7 +311,7 @@ fn are_held_longer(case: &Case) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{BlockedStatement, PlanFacts, StatementWait};
+    use crate::analysis::{BlockedStatement, PlanFacts};
     use crate::attribute::side::Side;
 
     const SCAN: &str = "SELECT count(*) FROM orders WHERE customer = $1";
@@ -306,6 +353,7 @@ mod tests {
             judged: &now,
             lines: &[],
             databases: &databases,
+            readings: &[],
             floor: 50_000.0,
         };
         assert!(open(&case, State::Cache, (ms * MS) as f64).is_none(), "another kind of server");

@@ -35,6 +35,7 @@ pub(super) fn candidate(case: &Case) -> Option<Candidate> {
         evidence: vec![evidence(SNAPSHOTS, says.clone(), profiles(&service.name, "goroutine"))],
         at,
         owned: true,
+        unsure: false,
     })
 }
 

@@ -63,6 +63,7 @@ fn candidate(case: &Case, service: &ServiceSide, holder: Holder, waits: &[&Line]
         remedy,
         evidence: proof,
         owned: holder.known,
+        unsure: false,
     }
 }
 

@@ -4,19 +4,22 @@
 //! waits to the pool's size or its work, waiting for a CPU to who burns it, collection to who allocates.
 
 mod alloc;
+mod callee;
 mod cpu;
 mod database;
 mod leak;
+mod limit;
 mod lock;
 mod pool;
 mod remote;
+mod site;
 
 use std::collections::BTreeSet;
 
 use super::books::Line;
 use super::measure::Measured;
 use super::side::{ServiceSide, Side};
-use crate::analysis::{CauseKind, DatabaseFacts, Evidence, State};
+use crate::analysis::{CauseKind, DatabaseFacts, Evidence, Reading, State};
 
 pub(super) use cpu::{Function, functions};
 
@@ -28,6 +31,8 @@ pub(super) struct Case<'a> {
     pub lines: &'a [Line],
     /// What database servers say.
     pub databases: &'a [DatabaseFacts],
+    /// What the machines of services say.
+    pub readings: &'a [Reading],
     /// Changes below this many nanoseconds per request are noise.
     pub floor: f64,
 }
@@ -45,6 +50,8 @@ pub(super) struct Candidate {
     pub evidence: Vec<Evidence>,
     /// Whether the owner of the wait is known, not only the wait.
     pub owned: bool,
+    /// Whether something that the evidence cannot show must be so for it to be the cause.
+    pub unsure: bool,
 }
 
 impl Candidate {
@@ -99,6 +106,7 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
     let mut remote = remote::candidates(case);
     all.extend(database::take_over(case, &mut remote, pool::connections(case)));
     all.extend(remote);
+    all.extend(limit::candidate(case));
     all.extend(work(case));
     all.extend(leak::candidate(case));
     merge_same_owner(&mut all);
@@ -144,6 +152,9 @@ fn join(larger: &mut Candidate, mut smaller: Candidate) {
     let lock = smaller.kind == CauseKind::Lock
         && smaller.explains.value >= LOCKED * (larger.explains.value + smaller.explains.value);
     if lock {
+        std::mem::swap(larger, &mut smaller);
+    }
+    if smaller.kind == CauseKind::Retry {
         std::mem::swap(larger, &mut smaller);
     }
     larger.explains = larger.explains.plus(smaller.explains);

@@ -41,7 +41,8 @@ pub(super) fn connections(case: &Case) -> Vec<Candidate> {
 
 fn of_states(case: &Case, states: &[State]) -> Vec<Candidate> {
     let Some(service) = case.entry() else { return Vec::new() };
-    let mut lines = case.grown(states);
+    let mut lines: Vec<&Line> =
+        case.lines.iter().filter(|l| states.contains(&l.state) && l.change().value > 0.0).collect();
     lines.sort_by(|a, b| b.change().value.total_cmp(&a.change().value));
     let mut groups: Vec<Vec<&Line>> = Vec::new();
     for line in lines {
@@ -50,12 +51,22 @@ fn of_states(case: &Case, states: &[State]) -> Vec<Candidate> {
             None => groups.push(vec![line]),
         }
     }
+    // One pool may have several users, each of whom waits little.
+    groups.retain(|group| is_grown(case, total(group)));
     groups.iter().map(|group| candidate(case, service, group)).collect()
+}
+
+fn total(waits: &[&Line]) -> Measured {
+    waits.iter().fold(Measured::default(), |sum, l| sum.plus(l.change()))
+}
+
+fn is_grown(case: &Case, change: Measured) -> bool {
+    change.low() > 0.0 && change.value > case.floor
 }
 
 fn candidate(case: &Case, service: &ServiceSide, waits: &[&Line]) -> Candidate {
     let main = waits[0];
-    let waited = waits.iter().fold(Measured::default(), |sum, l| sum.plus(l.change()));
+    let waited = total(waits);
     let workers = workers(service, case.throughput(), &main.at);
     let before = case.entry_before().and_then(|s| workers_before(case, s, &main.at));
     let mut proof = vec![waiting(service, main)];
@@ -96,6 +107,7 @@ fn candidate(case: &Case, service: &ServiceSide, waits: &[&Line]) -> Candidate {
         remedy,
         evidence: proof,
         owned: kind == CauseKind::Pool,
+        unsure: false,
     }
 }
 

@@ -1,13 +1,13 @@
 //! Waits for something outside the process, or of a kind that names itself: another service, a database, a
 //! cache, the network, a sleep, a file.
 
-use super::{Candidate, Case, SNAPSHOTS, database, evidence, profiles};
+use super::{Candidate, Case, SNAPSHOTS, callee, database, evidence, profiles, site};
 use crate::analysis::quantity;
 use crate::analysis::{CauseKind, Evidence, State};
-use crate::attribute::books::{Line, lines};
-use crate::attribute::rows::service_rows;
+use crate::attribute::books::Line;
 
-const STATES: [State; 9] = [
+const STATES: [State; 10] = [
+    State::Dial,
     State::Downstream,
     State::Database,
     State::Cache,
@@ -49,17 +49,19 @@ fn candidate(case: &Case, line: &Line) -> Candidate {
         remedy: remedy.to_owned(),
         evidence: proof,
         owned: !matches!(line.state, State::Sync | State::OtherWait | State::Network),
+        unsure: false,
     };
-    if let Some((says, seen)) = other_service(case).filter(|_| kind == CauseKind::Downstream) {
-        candidate.mechanism.push_str(&format!("; {says}"));
-        candidate.evidence.push(seen);
+    if kind == CauseKind::Downstream {
+        callee::open(case, &mut candidate);
     }
+    site::refine(case, line.state, &mut candidate);
     if let Some(opened) = database::open(case, line.state, change.value) {
         let (owned, mechanism) = (opened.owned, format!("; {}", opened.says));
         candidate.mechanism.push_str(&mechanism);
         candidate.evidence.extend(opened.evidence);
         candidate.remedy = opened.remedy.unwrap_or(candidate.remedy);
         (candidate.doing, candidate.owned) = (opened.doing, owned);
+        candidate.kind = opened.kind.unwrap_or(candidate.kind);
     }
     candidate
 }
@@ -75,6 +77,11 @@ fn words(state: State) -> (CauseKind, &'static str, &'static str) {
             (CauseKind::Database, "wait for the database", "look at the statement and its plan")
         }
         State::Cache => (CauseKind::Cache, "wait for the cache", "look at the command and its size"),
+        State::Dial => (
+            CauseKind::Connect,
+            "open a connection",
+            "keep connections and use them again: see keep-alive, the size of the idle pool, and who closes them",
+        ),
         State::ClientConnect => (
             CauseKind::Connect,
             "open connections",
@@ -104,36 +111,4 @@ fn clock(case: &Case, change: f64) -> Option<Evidence> {
             Some("load/latency.hlog".into()),
         )
     })
-}
-
-/// What grew most in another service that evidence was recorded of.
-fn other_service(case: &Case) -> Option<(String, Evidence)> {
-    let entry = case.service_name();
-    let others = case.judged.services.iter().filter(|s| s.name != entry && s.has_evidence());
-    others
-        .filter_map(|service| {
-            let before = case
-                .reference
-                .and_then(|r| r.services.iter().find(|s| s.name == service.name))
-                .map(|s| service_rows(s, case.throughput_before()));
-            let now = service_rows(service, case.throughput());
-            let top = lines(before.as_ref(), &now)
-                .into_iter()
-                .max_by(|a, b| a.change().value.total_cmp(&b.change().value))?;
-            (top.change().low() > case.floor).then(|| {
-                let says = format!(
-                    "in {} the time is spent in {} ({})",
-                    service.name,
-                    top.at,
-                    quantity::duration(top.change().value)
-                );
-                let proof = evidence(
-                    "snapshots of the called service",
-                    says.clone(),
-                    profiles(&service.name, "goroutine"),
-                );
-                (says, proof)
-            })
-        })
-        .next()
 }

@@ -1,0 +1,70 @@
+//! A wait for another service opens into what was seen in that service: where its time went, or that it spent none, and
+//! the way between the two did.
+
+use super::{Candidate, Case, evidence, profiles};
+use crate::analysis::CauseKind;
+use crate::analysis::quantity::duration;
+use crate::attribute::books::{Line, lines};
+use crate::attribute::measure::Measured;
+use crate::attribute::rows::service_rows;
+use crate::attribute::side::ServiceSide;
+
+/// Part of a wait that the called service may have added for the rest to be the way between the two.
+const CALLEES_PART: f64 = 0.25;
+const CALLED: &str = "snapshots of the called service";
+
+/// Adds what other services with evidence say of a wait for one of them.
+pub(super) fn open(case: &Case, candidate: &mut Candidate) {
+    let entry = case.service_name();
+    let others: Vec<&ServiceSide> =
+        case.judged.services.iter().filter(|s| s.name != entry && s.has_evidence()).collect();
+    let changes: Vec<(&ServiceSide, Vec<Line>)> = others.iter().map(|s| (*s, changes(case, s))).collect();
+    let grown = changes.iter().find_map(|(service, lines)| {
+        let top = lines.iter().max_by(|a, b| a.change().value.total_cmp(&b.change().value))?;
+        (top.change().low() > case.floor).then_some((*service, top))
+    });
+    match grown {
+        Some((service, top)) => inside(candidate, service, top),
+        None => between(case, candidate, &changes),
+    }
+}
+
+fn changes(case: &Case, service: &ServiceSide) -> Vec<Line> {
+    let before = case
+        .reference
+        .and_then(|r| r.services.iter().find(|s| s.name == service.name))
+        .map(|s| service_rows(s, case.throughput_before()));
+    lines(before.as_ref(), &service_rows(service, case.throughput()))
+}
+
+fn inside(candidate: &mut Candidate, service: &ServiceSide, top: &Line) {
+    let says =
+        format!("in {} the time is spent in {} ({})", service.name, top.at, duration(top.change().value));
+    candidate.mechanism.push_str(&format!("; {says}"));
+    candidate.evidence.push(evidence(CALLED, says, profiles(&service.name, "goroutine")));
+}
+
+/// The only other service that is observed added little to a wait that grew. That it is the one that is called cannot be
+/// seen in snapshots.
+fn between(case: &Case, candidate: &mut Candidate, changes: &[(&ServiceSide, Vec<Line>)]) {
+    let [(service, lines)] = changes else { return };
+    let added = lines.iter().fold(Measured::default(), |sum, l| sum.plus(l.change()));
+    let looked = case.reference.is_some() && service.snapshots.len() > 0;
+    if !looked || added.high() > CALLEES_PART * candidate.explains.value {
+        return;
+    }
+    let says = format!(
+        "{} itself spends {} more on it: the rest is lost on the way there and back",
+        service.name,
+        duration(added.value.max(0.0))
+    );
+    candidate.kind = CauseKind::Network;
+    candidate.doing = format!("the way to {}", service.name);
+    candidate.mechanism.push_str(&format!("; {says}"));
+    candidate.remedy = format!(
+        "measure the round trip to {}: network, proxy or sidecar, and its accept queue",
+        service.name
+    );
+    candidate.evidence.push(evidence(CALLED, says, profiles(&service.name, "goroutine")));
+    candidate.unsure = true;
+}

@@ -1,0 +1,99 @@
+//! Waiting for a CPU that nobody in the service burns: its control group may use no more, or other processes of the
+//! machine take it.
+
+use super::{CPU_PROFILE, Candidate, Case, cpu, evidence, profiles};
+use crate::analysis::quantity::{self, duration};
+use crate::analysis::{CauseKind, Evidence, Reading, ReadingKind, State};
+
+/// Share of the quota's periods with a stop that is worth a word.
+const THROTTLED: f64 = 0.1;
+/// How many times as much as in the reference counts as more.
+const MORE: f64 = 1.5;
+/// Growth of the cores in use beyond which the service's own work is what fills them.
+const OWN_WORK: f64 = 1.25;
+/// Part of the growth of the wait that the service's own CPU per request may have grown by.
+const OWN_PART: f64 = 0.25;
+/// Threads that must wait for a core more than in the reference, on average.
+const WAITING: f64 = 0.1;
+
+/// The limit or the neighbours that took the CPU for which requests wait longer; none if the service's own work did.
+pub(super) fn candidate(case: &Case) -> Option<Candidate> {
+    let waited = case.change_of(State::RunQueue).plus(case.change_of(State::Unread));
+    if waited.low() <= 0.0 || waited.value <= case.floor {
+        return None;
+    }
+    let service = case.service_name();
+    let of = |what| case.readings.iter().find(|r| r.service == service && r.what == what);
+    let cores = of(ReadingKind::CoresUsed)?;
+    if cores.reference.is_some_and(|before| cores.judged > OWN_WORK * before) {
+        return None;
+    }
+    let (kind, at, says, remedy) = match throttled(of(ReadingKind::ThrottledPeriods)) {
+        Some(share) => quota(share, of(ReadingKind::CpuQuota)),
+        None => neighbours(of(ReadingKind::TasksWaiting)?)?,
+    };
+    let mut proof = vec![evidence("control group and scheduler", says.clone(), host_files(&service))];
+    proof.extend(own_work(case));
+    Some(Candidate {
+        kind,
+        at,
+        doing: String::new(),
+        explains: waited,
+        mechanism: format!("requests wait {} longer for a CPU: {says}", duration(waited.value)),
+        remedy,
+        evidence: proof,
+        owned: true,
+        unsure: false,
+        service,
+    })
+}
+
+fn throttled(share: Option<&Reading>) -> Option<&Reading> {
+    share.filter(|s| s.judged >= THROTTLED && s.reference.is_none_or(|before| s.judged > MORE * before))
+}
+
+type Told = (CauseKind, String, String, String);
+
+fn quota(share: &Reading, quota: Option<&Reading>) -> Told {
+    let cores = quota.map(|q| quantity::number(q.judged));
+    let at = cores.as_ref().map_or("CPU quota".to_owned(), |c| format!("CPU quota of {c} cores"));
+    let before =
+        share.reference.map(|b| format!(", {:.0} % in the reference", 100.0 * b)).unwrap_or_default();
+    let says = format!(
+        "the {at} of the control group is used up, and it has to stop in {:.0} % of the periods{before}",
+        100.0 * share.judged
+    );
+    let remedy = "raise the CPU quota (limits.cpu, cpu.max), or give the service less to do";
+    (CauseKind::CpuLimit, at, says, remedy.into())
+}
+
+/// The service's threads wait more and work no more: somebody else runs.
+fn neighbours(waiting: &Reading) -> Option<Told> {
+    let before = waiting.reference?;
+    if waiting.judged < MORE * before || waiting.judged - before < WAITING {
+        return None;
+    }
+    let says = format!(
+        "{} threads of the service are ready and wait for a core at a time, {} in the reference, and it uses the CPU no \
+         more than before: other processes of the machine do",
+        quantity::number(waiting.judged),
+        quantity::number(before)
+    );
+    let remedy = "find what else runs on the machine, and move it or give the service CPUs of its own";
+    Some((CauseKind::Neighbour, "other processes of the machine".into(), says, remedy.into()))
+}
+
+/// That the service itself did not get dearer, by another witness: it would be to blame if it had.
+fn own_work(case: &Case) -> Option<Evidence> {
+    let service = case.entry().filter(|s| s.cpu.is_some())?;
+    case.entry_before().filter(|s| s.cpu.is_some())?;
+    let grown = cpu::total_growth(case);
+    (grown < OWN_PART * case.change_of(State::RunQueue).value).then(|| {
+        let says = format!("its own CPU per request changed by {} only", duration(grown));
+        evidence(CPU_PROFILE, says, profiles(&service.name, "cpu"))
+    })
+}
+
+fn host_files(service: &str) -> Option<String> {
+    Some(format!("host/{service}"))
+}

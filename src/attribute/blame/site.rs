@@ -1,0 +1,116 @@
+//! What the stacks around a wait say of it beyond its state: a sleep between two attempts of a call, a write to a file, a
+//! connection that a pool does not give.
+
+use super::{Candidate, Case, SNAPSHOTS, evidence, profiles};
+use crate::analysis::quantity::duration;
+use crate::analysis::{CauseKind, State};
+use crate::attribute::names;
+use crate::attribute::side::ServiceSide;
+use crate::attribute::snapshots::{Key, RoleKey};
+use crate::attribute::stacks::Stack;
+
+/// Part of the waits at a place that must be of a kind for the place to be called by it.
+const MOST: f64 = 0.5;
+/// Goroutines that open connections, for each one that waits for one, below which nobody opens any.
+const DIALLING: f64 = 0.1;
+
+/// Tells a candidate by the stacks at its place.
+pub(super) fn refine(case: &Case, state: State, candidate: &mut Candidate) {
+    let Some(service) = case.entry() else { return };
+    let at = candidate.at.clone();
+    let place = Place { service, state, at: &at };
+    match state {
+        State::Sleep => retried(&place, candidate),
+        State::Syscall if place.share(is_file) >= MOST => file(&place, candidate),
+        State::Dial if place.share(waits_for_transport) >= MOST && !place.somebody_dials() => {
+            candidate.kind = CauseKind::Pool;
+            candidate.remedy =
+                "the limit of connections to one host is reached: raise it, or answer faster there".into();
+        }
+        _ => {}
+    }
+}
+
+/// Requests that wait in one state in one function.
+struct Place<'a> {
+    service: &'a ServiceSide,
+    state: State,
+    at: &'a str,
+}
+
+impl Place<'_> {
+    fn stacks(&self) -> impl Iterator<Item = (&Stack, f64)> {
+        let mine = |k: &Key| k.role == RoleKey::Request && k.state == self.state && *k.owner == *self.at;
+        self.service.snapshots.stacks().filter(move |(_, k, _)| mine(k)).map(|(s, _, mean)| (s, mean))
+    }
+
+    /// Part of the waits with a frame that is accepted.
+    fn share(&self, frame: fn(&str) -> bool) -> f64 {
+        let (mut with, mut all) = (0.0, 0.0);
+        for (stack, mean) in self.stacks() {
+            all += mean;
+            with += if stack.iter().any(|f| frame(f)) { mean } else { 0.0 };
+        }
+        if all > 0.0 { with / all } else { 0.0 }
+    }
+
+    fn somebody_dials(&self) -> bool {
+        let mean =
+            |role: RoleKey| self.service.snapshots.mean(|k| k.role == role && k.state == State::Dial).value;
+        mean(RoleKey::Background) >= DIALLING * mean(RoleKey::Request)
+    }
+
+    /// Mean number of requests that wait for another service below the same function.
+    fn calls(&self) -> f64 {
+        let below = |s: &Stack| s.iter().any(|f| names::enclosing(f) == self.at);
+        let calls = |k: &Key| k.role == RoleKey::Request && k.state == State::Downstream;
+        self.service.snapshots.stacks().filter(|(s, k, _)| calls(k) && below(s)).map(|(.., mean)| mean).sum()
+    }
+}
+
+fn is_file(frame: &str) -> bool {
+    frame.starts_with("os.(*File).")
+}
+
+fn waits_for_transport(frame: &str) -> bool {
+    frame.starts_with("net/http.(*Transport).getConn")
+}
+
+/// A function that calls another service and sleeps in between tries again what failed.
+fn retried(place: &Place<'_>, candidate: &mut Candidate) {
+    let calls = place.calls();
+    if calls <= 0.0 {
+        return;
+    }
+    let says = format!("{} also waits for another service: {calls:.2} requests at a time", place.at);
+    candidate.kind = CauseKind::Retry;
+    candidate.mechanism = format!(
+        "requests sleep {} between two attempts of a call in {}: what it calls fails, and is called again",
+        duration(candidate.explains.value),
+        place.at
+    );
+    candidate.remedy =
+        "see why the called service refuses; fewer attempts or shorter pauses bound what that costs".into();
+    let path = profiles(&place.service.name, "goroutine");
+    candidate.evidence.push(evidence(SNAPSHOTS, says, path));
+}
+
+fn file(place: &Place<'_>, candidate: &mut Candidate) {
+    candidate.kind = CauseKind::Disk;
+    candidate.doing = most_common_file_call(place).unwrap_or_default();
+    candidate.mechanism = format!(
+        "requests wait {} for {} in {}",
+        duration(candidate.explains.value),
+        if candidate.doing.is_empty() { "a file" } else { &candidate.doing },
+        place.at
+    );
+    candidate.remedy = format!(
+        "write in the background, or flush less often in {}; see how long the disk takes",
+        candidate.at
+    );
+}
+
+fn most_common_file_call(place: &Place<'_>) -> Option<String> {
+    let file = |s: &Stack| s.iter().rev().find(|f| is_file(f)).map(|f| f.to_string());
+    place.stacks().max_by(|a, b| a.1.total_cmp(&b.1)).and_then(|(s, _)| file(s))
+}

@@ -1,0 +1,256 @@
+//! The faults: how each is switched on, how strong, and what must be found.
+//!
+//! Numbers are those of the list in `docs/attribution.md`. Nothing in the services is named after its fault.
+
+use crate::stage::{Part, Switch};
+
+/// A fault of the gallery.
+pub struct Case {
+    pub number: u8,
+    pub name: &'static str,
+    /// Whether the services need a core of their own: what is on it must not hurt the generator.
+    pub apart: bool,
+    /// What is started besides the shop.
+    pub parts: &'static [Part],
+    /// Flags of the shop.
+    pub args: &'static [&'static str],
+    /// Requests by path, with their weights; the first one is what the fault is in.
+    pub mix: &'static [(&'static str, u32)],
+    /// Set before the load begins, healthy or not.
+    pub prepare: &'static [Switch],
+    pub switch: Switch,
+    /// What is tried first as its dose; none if it has no size.
+    pub dose: Option<f64>,
+    /// Largest dose that makes sense.
+    pub most: f64,
+    /// Kinds that are right.
+    pub kinds: &'static [&'static str],
+    /// Service, function, statement or limit: each of these must be named in `at` or `doing`.
+    pub names: &'static [&'static str],
+    /// What must be said besides, in any text of the cause.
+    pub says: &'static [&'static str],
+}
+
+const SHOP: &[Part] = &[Part::Downstream];
+const STORES: &[Part] = &[Part::Database, Part::Cache];
+
+const CATALOGUE: (&str, u32) = ("/catalogue?page=2", 3);
+const SEARCH: (&str, u32) = ("/search?q=oak+mug", 3);
+const ORDER: (&str, u32) = ("/order", 3);
+const RECOMMEND: (&str, u32) = ("/recommend", 3);
+const IMAGE: (&str, u32) = ("/image", 3);
+const FEED: (&str, u32) = ("/feed", 3);
+const STORED: &[(&str, u32)] = &[("/account", 2), ("/reserve", 1), ("/basket", 1)];
+
+/// All six requests that need no store, alike; what controls run.
+pub const EVEN: &[(&str, u32)] = &[CATALOGUE, SEARCH, ORDER, RECOMMEND, IMAGE, FEED];
+
+const fn fault(number: u8, name: &'static str) -> Case {
+    Case {
+        number,
+        name,
+        apart: false,
+        parts: SHOP,
+        args: &[],
+        mix: EVEN,
+        prepare: &[],
+        switch: Switch::Shop(""),
+        dose: None,
+        most: f64::INFINITY,
+        kinds: &[],
+        names: &[],
+        says: &[],
+    }
+}
+
+pub const CASES: &[Case] = &[
+    Case {
+        mix: &[("/search?q=oak+mug", 15), CATALOGUE, ORDER, RECOMMEND, IMAGE, FEED],
+        switch: Switch::Shop("compile=always&terms={}"),
+        dose: Some(60.0),
+        most: 5_000.0,
+        kinds: &["cpu"],
+        names: &["search.(*Index)"],
+        ..fault(1, "patterns compiled per request")
+    },
+    Case {
+        mix: &[("/catalogue?page=2", 15), SEARCH, ORDER, RECOMMEND, IMAGE, FEED],
+        switch: Switch::Shop("refresh=always&pages={}"),
+        dose: Some(16.0),
+        most: 5_000.0,
+        kinds: &["lock", "cpu"],
+        names: &["catalogue.(*Store).Reload"],
+        ..fault(2, "a document parsed under a mutex")
+    },
+    Case {
+        mix: &[("/order", 15), CATALOGUE, SEARCH, RECOMMEND, IMAGE, FEED],
+        args: &["-job-time", "BUSY"],
+        switch: Switch::Shop("workers=3"),
+        kinds: &["pool"],
+        names: &["orders.(*Pool)"],
+        ..fault(4, "a pool of three workers")
+    },
+    Case {
+        mix: &[("/image", 15), CATALOGUE, SEARCH, ORDER, RECOMMEND, FEED],
+        switch: Switch::Shop("buffer={}KiB"),
+        dose: Some(1024.0),
+        most: 65_536.0,
+        kinds: &["allocation"],
+        names: &["images.(*Renderer)"],
+        ..fault(5, "garbage of a megabyte per request")
+    },
+    Case {
+        parts: STORES,
+        mix: STORED,
+        switch: Switch::Shop("connections={}"),
+        dose: Some(2.0),
+        most: 40.0,
+        kinds: &["pool"],
+        names: &["accounts.(*Ledger)"],
+        ..fault(7, "two connections to the database")
+    },
+    Case {
+        parts: STORES,
+        mix: STORED,
+        switch: Switch::Sql("DROP INDEX purchase_customer"),
+        kinds: &["database"],
+        names: &["accounts.(*Ledger)", "FROM purchase WHERE customer"],
+        says: &["CREATE INDEX CONCURRENTLY ON purchase (customer)"],
+        ..fault(8, "an index is gone")
+    },
+    Case {
+        parts: STORES,
+        mix: &[("/reserve?item=7", 1)],
+        switch: Switch::Holder(
+            "BEGIN;SELECT remaining FROM stock WHERE item = 7 FOR UPDATE;sleep {};COMMIT;sleep 100",
+        ),
+        dose: Some(100.0),
+        most: 2_000.0,
+        kinds: &["database"],
+        names: &["accounts.(*Ledger).Reserve", "SELECT remaining FROM stock WHERE item = ? FOR UPDATE"],
+        says: &["waits for a lock", "idle in transaction"],
+        ..fault(9, "a row kept locked by an idle transaction")
+    },
+    Case {
+        parts: STORES,
+        mix: STORED,
+        switch: Switch::Shop("row-titles=always&lines={}"),
+        dose: Some(40.0),
+        most: 40.0,
+        kinds: &["database"],
+        names: &["accounts.(*Ledger)", "SELECT title FROM article WHERE item ="],
+        says: &["times instead of"],
+        ..fault(10, "a statement for each row")
+    },
+    Case {
+        parts: STORES,
+        mix: STORED,
+        switch: Switch::Shop("census=always"),
+        kinds: &["cache"],
+        names: &["basket.(*Shelf).Visit", "keys"],
+        ..fault(13, "a command that looks at every key")
+    },
+    Case {
+        parts: STORES,
+        mix: &[("/basket", 1)],
+        switch: Switch::Shop("redial=always"),
+        kinds: &["connect"],
+        names: &["basket.(*Shelf).Visit"],
+        ..fault(14, "a new connection for each command")
+    },
+    Case {
+        parts: SHOP,
+        mix: &[("/recommend", 10), CATALOGUE, SEARCH, ORDER, IMAGE, FEED],
+        switch: Switch::Downstream("delay={}us"),
+        dose: Some(10_000.0),
+        most: 1_000_000.0,
+        kinds: &["downstream"],
+        names: &["recommend.(*Client)"],
+        says: &["Related"],
+        ..fault(26, "the called service became slow")
+    },
+    Case {
+        mix: &[("/feed", 5), CATALOGUE, SEARCH, ORDER, RECOMMEND, IMAGE],
+        switch: Switch::Shop("subscribe=always"),
+        kinds: &["goroutine-leak"],
+        names: &["feed.(*Hub)"],
+        ..fault(27, "goroutines that never end")
+    },
+    Case {
+        prepare: &[Switch::Downstream("delay=2ms")],
+        mix: &[("/recommend", 4), CATALOGUE, SEARCH, ORDER, IMAGE, FEED],
+        switch: Switch::Shop("renew=always"),
+        kinds: &["lock"],
+        names: &["recommend."],
+        says: &["http.(*Client)"],
+        ..fault(3, "a call while a mutex is held")
+    },
+    Case {
+        parts: &[Part::Supplier],
+        mix: &[("/availability", 6), CATALOGUE, SEARCH, IMAGE],
+        switch: Switch::Wire,
+        dose: Some(5_000.0),
+        most: 500_000.0,
+        kinds: &["network"],
+        names: &["suppliers"],
+        ..fault(15, "a longer way to the called service")
+    },
+    Case {
+        parts: &[Part::Supplier],
+        prepare: &[Switch::Supplier("work-time=3ms")],
+        mix: &[("/availability", 6), CATALOGUE, SEARCH, IMAGE],
+        switch: Switch::Supplier("streams={}"),
+        dose: Some(4.0),
+        most: 100.0,
+        kinds: &["pool"],
+        names: &["suppl"],
+        says: &["stream"],
+        ..fault(16, "few concurrent streams on a connection")
+    },
+    Case {
+        parts: &[Part::Supplier],
+        mix: &[("/availability", 6), CATALOGUE, SEARCH, IMAGE],
+        switch: Switch::Supplier("recount={}"),
+        dose: Some(12.0),
+        most: 1_000.0,
+        kinds: &["retry"],
+        names: &["suppl"],
+        ..fault(17, "errors that are asked again after a pause")
+    },
+    Case {
+        parts: &[Part::SecureDownstream],
+        mix: &[("/recommend", 10), CATALOGUE, SEARCH, ORDER, IMAGE, FEED],
+        switch: Switch::Shop("hang-up=always"),
+        kinds: &["connect"],
+        names: &["recommend.(*Client)"],
+        ..fault(18, "a connection for each call")
+    },
+    Case {
+        parts: &[Part::Downstream, Part::Log],
+        switch: Switch::Shop("flush-lines={}"),
+        dose: Some(4.0),
+        most: 1_000.0,
+        kinds: &["disk", "lock"],
+        names: &["Sync"],
+        ..fault(19, "a log that is flushed to its disk")
+    },
+    Case {
+        mix: EVEN,
+        switch: Switch::Quota,
+        dose: Some(50.0),
+        most: 200.0,
+        kinds: &["cpu-limit"],
+        names: &["CPU quota"],
+        ..fault(6, "a quota of the control group below demand")
+    },
+    Case {
+        mix: EVEN,
+        apart: true,
+        switch: Switch::Burner,
+        dose: Some(8.0),
+        most: 19.0,
+        kinds: &["noisy-neighbour"],
+        names: &["other processes"],
+        ..fault(20, "another process burns the CPU")
+    },
+];

@@ -1,0 +1,101 @@
+//! Runs in which the service is not to blame for anything: naming a cause in it is a false alarm.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::cases::EVEN;
+use crate::probe::Capacities;
+use crate::run::{Outcome, Setup, valid_run};
+use crate::stage::{Part, Switch};
+
+/// A healthy run, and what changes in the middle of it.
+pub struct Control {
+    pub name: &'static str,
+    /// Verdicts that are right.
+    pub verdicts: &'static [&'static str],
+    change: Change,
+}
+
+#[derive(Clone, Copy)]
+enum Change {
+    Nothing,
+    /// The arrival rate becomes this many times as high.
+    Load(f64),
+    /// The weight of the dearest request is tripled.
+    Mix,
+    /// Something else runs, on a core that is free.
+    Burner,
+}
+
+pub const CONTROLS: &[Control] = &[
+    Control { name: "nothing changes", verdicts: &["healthy"], change: Change::Nothing },
+    Control { name: "30 % more load", verdicts: &["healthy", "load"], change: Change::Load(1.3) },
+    Control { name: "another mix", verdicts: &["healthy", "mix"], change: Change::Mix },
+    Control { name: "a process on a free core", verdicts: &["healthy"], change: Change::Burner },
+];
+
+/// Whether a control passed, and what was said.
+pub struct Passed {
+    pub name: &'static str,
+    pub blamed: bool,
+    pub verdict: String,
+    pub said: String,
+    pub valid: bool,
+}
+
+/// Share of the capacity that healthy runs use.
+const SHARE: f64 = 0.5;
+
+pub fn run(control: &Control, seed: u64, capacities: &mut Capacities, keep: Option<&Path>) -> Passed {
+    let mut setup = Setup {
+        name: format!("control: {}", control.name),
+        parts: &[Part::Downstream],
+        args: Vec::new(),
+        prepare: &[],
+        mix: EVEN.iter().map(|(p, w)| ((*p).to_owned(), *w)).collect(),
+        rate: 0.0,
+        seed,
+        apart: false,
+        change: None,
+    };
+    setup.rate = (SHARE * capacities.of(&setup)).round();
+    let burner = matches!(control.change, Change::Burner);
+    setup.change = match control.change {
+        Change::Load(factor) => Some(format!("{:.0}/s", setup.rate * factor)),
+        _ => None,
+    };
+    if let Change::Mix = control.change {
+        setup.mix.iter_mut().filter(|(path, _)| path.starts_with("/recommend")).for_each(|r| r.1 *= 3);
+    }
+    let outcome = valid_run(&setup, keep, |stage| {
+        if burner {
+            stage.switch(Switch::Idler, 1.0);
+        }
+    });
+    passed(control, &outcome)
+}
+
+fn passed(control: &Control, outcome: &Outcome) -> Passed {
+    let a = &outcome.analysis;
+    let causes: &[Value] = a["causes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let verdict = a["verdict"].as_str().unwrap_or("none").to_owned();
+    Passed {
+        name: control.name,
+        blamed: !causes.is_empty() || !control.verdicts.contains(&verdict.as_str()),
+        said: causes.first().map_or("nobody is blamed".into(), |c| format!("{} at {}", c["kind"], c["at"])),
+        valid: verdict != "generator",
+        verdict,
+    }
+}
+
+impl Passed {
+    pub fn line(&self) -> String {
+        let outcome = match (self.valid, self.blamed) {
+            (false, _) => "no measurement",
+            (true, true) => "FALSE ALARM",
+            (true, false) => "right",
+        };
+        format!("    {:<44} {:<10} {outcome}: {}", self.name, self.verdict, self.said)
+    }
+}

@@ -1,0 +1,106 @@
+//! What is run.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+const HELP: &str = "\
+cargo test --profile tests --test gallery -- [OPTIONS]
+
+  --full             every fault at three doses and three loads, and the controls: hours
+  --only N,N,...     these faults, by number
+  --dose D,...       how many times longer p95 becomes: x1.3, x2, x5 (default x2)
+  --load P,...       percent of the healthy capacity: 30, 60, 85 (default 60)
+  --seeds N          repeats of everything (default 1)
+  --no-controls      faults only
+  --only-controls    no faults
+  --keep DIR         keep the run folders there
+  --json FILE        every score as JSON";
+
+/// How many times longer p95 becomes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dose {
+    Faint,
+    Double,
+    Heavy,
+}
+
+impl Dose {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Faint => "x1.3",
+            Self::Double => "x2",
+            Self::Heavy => "x5",
+        }
+    }
+
+    /// Factors of p95 that count as this dose.
+    pub fn wanted(self) -> RangeInclusive<f64> {
+        match self {
+            Self::Faint => 1.2..=1.6,
+            Self::Double => 1.7..=3.5,
+            Self::Heavy => 3.5..=9.0,
+        }
+    }
+}
+
+pub struct Options {
+    only: Vec<u8>,
+    pub doses: Vec<Dose>,
+    pub loads: Vec<f64>,
+    pub seeds: u64,
+    faults: bool,
+    pub controls: bool,
+    pub keep: Option<PathBuf>,
+    pub json: Option<PathBuf>,
+}
+
+impl Options {
+    pub fn read(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self {
+            only: Vec::new(),
+            doses: vec![Dose::Double],
+            loads: vec![0.6],
+            seeds: 1,
+            faults: true,
+            controls: true,
+            keep: std::env::var_os("LOADPROF_KEEP").map(PathBuf::from),
+            json: None,
+        };
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value\n\n{HELP}"));
+            match arg.as_str() {
+                "--full" => {
+                    options.doses = vec![Dose::Faint, Dose::Double, Dose::Heavy];
+                    options.loads = vec![0.3, 0.6, 0.85];
+                }
+                "--only" => options.only = list(&value()?, |n| n.parse().ok())?,
+                "--dose" => options.doses = list(&value()?, dose)?,
+                "--load" => options.loads = list(&value()?, |n| n.parse().ok().map(|p: f64| p / 100.0))?,
+                "--seeds" => options.seeds = value()?.parse().map_err(|_| HELP.to_owned())?,
+                "--no-controls" => options.controls = false,
+                "--only-controls" => options.faults = false,
+                "--keep" => options.keep = Some(value()?.into()),
+                "--json" => options.json = Some(value()?.into()),
+                // Of the test harness that other tests have.
+                "--nocapture" => {}
+                other if other.starts_with("--test-threads") => {}
+                _ => return Err(HELP.to_owned()),
+            }
+        }
+        Ok(options)
+    }
+
+    pub fn wants(&self, number: u8) -> bool {
+        self.faults && (self.only.is_empty() || self.only.contains(&number))
+    }
+}
+
+fn dose(text: &str) -> Option<Dose> {
+    [Dose::Faint, Dose::Double, Dose::Heavy].into_iter().find(|d| d.name() == text)
+}
+
+fn list<T>(text: &str, one: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, String> {
+    text.split(',')
+        .map(|part| one(part.trim()).ok_or_else(|| format!("{part} is not known\n\n{HELP}")))
+        .collect()
+}

@@ -1,0 +1,153 @@
+//! One run of a case: the load, the switch in the middle of it, and what loadprof made of it.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::common::{analysis, finish, loadprof, printed, scenario};
+use crate::stage::{Part, Stage, Switch};
+
+/// Length of a run, and when the fault is switched on.
+pub const RUN: Duration = Duration::from_secs(28);
+pub const SWITCH: Duration = Duration::from_secs(13);
+/// Runs that may say of themselves that they are no measurement: generator and services share the machine.
+const INVALID: usize = 2;
+/// What the rate is multiplied by then, as the report advises.
+const CALMER: f64 = 0.9;
+
+/// What is put under load.
+#[derive(Clone)]
+pub struct Setup {
+    pub name: String,
+    pub parts: &'static [Part],
+    pub args: Vec<String>,
+    pub prepare: &'static [Switch],
+    pub mix: Vec<(String, u32)>,
+    pub rate: f64,
+    pub seed: u64,
+    /// Services on one core and the generator on the other.
+    pub apart: bool,
+    /// Rate from the switch on, if the load itself changes.
+    pub change: Option<String>,
+}
+
+/// What came out.
+pub struct Outcome {
+    pub analysis: Value,
+    pub folder: PathBuf,
+    pub rate: f64,
+    /// The shop's own clocks, again and again: `(unix nanoseconds, clocks)`.
+    pub readings: Vec<(u64, Value)>,
+    _dir: Option<tempfile::TempDir>,
+}
+
+impl Setup {
+    pub fn requests(&self) -> String {
+        let name =
+            |path: &str| path.trim_start_matches('/').split('?').next().unwrap_or("request").to_owned();
+        self.mix
+            .iter()
+            .map(|(path, weight)| {
+                format!("[[request]]\nname = \"{}\"\nget = \"{path}\"\nweight = {weight}\n", name(path))
+            })
+            .collect()
+    }
+
+    /// The scenario without its evidence.
+    pub fn load(&self, url: &str, length: Duration) -> String {
+        let executor = match &self.change {
+            None => format!(
+                "[load.constant-arrival-rate]\nrate = \"{:.0}/s\"\nfor = \"{}ms\"\n",
+                self.rate,
+                length.as_millis()
+            ),
+            Some(then) => format!(
+                "[load.ramping-arrival-rate]\nstages = [{{ for = \"{}ms\", rate = \"{:.0}/s\" }}, \
+                 {{ for = \"{}ms\", rate = \"{then}\" }}]\n",
+                SWITCH.as_millis(),
+                self.rate,
+                length.saturating_sub(SWITCH).as_millis()
+            ),
+        };
+        format!(
+            "name = \"{}\"\n[target]\nurl = \"{url}\"\n[load]\nwarm-up = \"2s\"\nseed = {}\n{executor}{}",
+            self.name,
+            self.seed,
+            self.requests()
+        )
+    }
+
+    pub fn stage(&self) -> Stage {
+        let mut stage = Stage::start(self.parts, &self.args, self.apart);
+        self.prepare.iter().for_each(|switch| stage.switch(*switch, 0.0));
+        stage
+    }
+}
+
+/// Runs until the run is a valid measurement, a few times at most.
+pub fn valid_run(setup: &Setup, keep: Option<&Path>, fault: impl Fn(&mut Stage)) -> Outcome {
+    let mut setup = setup.clone();
+    for attempt in 0.. {
+        let outcome = run(&setup, keep, &fault);
+        if outcome.analysis["verdict"] != "generator" || attempt == INVALID {
+            return outcome;
+        }
+        let checks = outcome.analysis["validity"]["checks"].as_array().cloned().unwrap_or_default();
+        let failed: Vec<String> = checks
+            .iter()
+            .filter(|c| c["outcome"] == "failed")
+            .map(|c| format!("{} {}", c["name"], c["value"]))
+            .collect();
+        eprintln!(
+            "  {} at {:.0}/s is no valid run, once more: {}",
+            setup.name,
+            setup.rate,
+            failed.join(", ")
+        );
+        setup.rate *= CALMER;
+    }
+    unreachable!("the loop ends by returning")
+}
+
+fn run(setup: &Setup, keep: Option<&Path>, fault: &impl Fn(&mut Stage)) -> Outcome {
+    let mut stage = setup.stage();
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = setup.load(&stage.shop.url, RUN) + &stage.evidence();
+    let folder = keep.map_or_else(|| dir.path().join("run"), Path::to_owned);
+    let _ = std::fs::remove_dir_all(&folder);
+    let mut command = generator(setup.apart);
+    command.arg("run").arg(scenario(dir.path(), &text)).arg("--out").arg(&folder).arg("--quiet");
+    let (done, ended) = mpsc::channel();
+    let began = Instant::now();
+    let load = std::thread::spawn(move || {
+        let output = finish(&mut command, RUN + Duration::from_secs(60));
+        let _ = done.send(());
+        output
+    });
+    let mut readings = Vec::new();
+    let mut switched = false;
+    while ended.recv_timeout(Duration::from_millis(250)) == Err(mpsc::RecvTimeoutError::Timeout) {
+        if !switched && began.elapsed() >= SWITCH {
+            fault(&mut stage);
+            switched = true;
+        }
+        readings.extend(stage.shop.try_clocks());
+    }
+    let output = load.join().expect("it ran");
+    assert!(folder.join("report.md").exists(), "no report: {}", printed(&output));
+    let analysis = analysis(&folder);
+    Outcome { analysis, folder, rate: setup.rate, readings, _dir: keep.is_none().then_some(dir) }
+}
+
+/// loadprof, on the first core if the services have the others.
+pub fn generator(apart: bool) -> std::process::Command {
+    let plain = loadprof();
+    if !apart {
+        return plain;
+    }
+    let mut pinned = std::process::Command::new("taskset");
+    pinned.args(["-c", "0"]).arg(plain.get_program()).env_remove("GITHUB_STEP_SUMMARY");
+    pinned
+}

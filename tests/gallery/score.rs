@@ -1,0 +1,157 @@
+//! Whether what was named is right, and how far its figures are from what was counted.
+
+use serde_json::Value;
+
+use crate::cases::Case;
+use crate::run::Outcome;
+
+/// What one run of a case scored.
+pub struct Score {
+    pub number: u8,
+    pub name: String,
+    pub dose: String,
+    pub load: f64,
+    /// How many times longer p95 was; and whether that, or errors, hurt anybody.
+    pub slower: f64,
+    pub hurt: bool,
+    pub verdict: String,
+    /// Place of the right cause among those named, from 1; none if it is not there.
+    pub rank: Option<usize>,
+    /// Whether the first cause is of the right kind.
+    pub kind: bool,
+    /// What was said first.
+    pub said: String,
+    /// What was missing in it.
+    pub wrong: Option<String>,
+    /// Explained over measured added milliseconds, less one.
+    pub off: Option<f64>,
+    /// Part of the mean that no row explains.
+    pub open: f64,
+}
+
+/// The least growth of p95 that is a fault somebody would notice.
+const NOTICED: f64 = 1.2;
+
+impl Score {
+    pub fn of(case: &Case, dose: &str, load: f64, outcome: &Outcome) -> Self {
+        let a = &outcome.analysis;
+        let causes: Vec<&Value> = a["causes"].as_array().map(|c| c.iter().collect()).unwrap_or_default();
+        let rank = causes.iter().position(|c| wrong(case, c).is_none()).map(|i| i + 1);
+        let slower = slower(a);
+        let failing = a["anomalies"].as_array().is_some_and(|all| {
+            all.iter().any(|x| x["series"].as_str().unwrap_or_default().contains("error"))
+        });
+        let leak = case.kinds.contains(&"goroutine-leak");
+        Self {
+            number: case.number,
+            name: case.name.into(),
+            dose: dose.into(),
+            load,
+            slower,
+            hurt: slower >= NOTICED || failing || leak,
+            verdict: a["verdict"].as_str().unwrap_or("none").to_owned(),
+            rank,
+            kind: causes.first().is_some_and(|c| case.kinds.contains(&text(c, "kind"))),
+            said: causes.first().map_or("nothing".into(), |c| {
+                format!("{} at {} {}", text(c, "kind"), text(c, "at"), text(c, "doing")).trim().to_owned()
+            }),
+            wrong: causes.first().map_or(Some("no cause".into()), |c| wrong(case, c)),
+            off: off(a),
+            open: open(a),
+        }
+    }
+
+    /// One line for people.
+    pub fn line(&self) -> String {
+        format!(
+            "{:>3} {:<44} {:>5} at {:>3.0} %  p95 x{:<5.1} {:<10} {} {}{}",
+            self.number,
+            self.name,
+            self.dose,
+            100.0 * self.load,
+            self.slower,
+            self.verdict,
+            match self.rank {
+                Some(1) => "right ",
+                Some(_) => "listed",
+                None => "WRONG ",
+            },
+            self.said,
+            self.wrong.as_ref().map(|w| format!(" [{w}]")).unwrap_or_default()
+        )
+    }
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
+/// What is wrong with a cause; nothing if it is the case's.
+fn wrong(case: &Case, cause: &Value) -> Option<String> {
+    let named = format!("{} {}", text(cause, "at"), text(cause, "doing"));
+    let whole = cause.to_string();
+    if !case.kinds.contains(&text(cause, "kind")) {
+        return Some(format!("not {}", case.kinds.join(" or ")));
+    }
+    let missing =
+        |all: &[&str], within: &str| all.iter().find(|n| !within.contains(**n)).map(|n| (*n).to_owned());
+    missing(case.names, &named).or_else(|| missing(case.says, &whole)).map(|m| format!("does not say {m:?}"))
+}
+
+/// p95 of the judged part over that of the healthy part, of the whole run's timeline.
+fn slower(a: &Value) -> f64 {
+    let window = |of: &Value| (of["from"].as_u64().unwrap_or(0), of["to"].as_u64().unwrap_or(0));
+    let breakdown = &a["breakdown"];
+    let (Some(points), false) = (a["timeline"].as_array(), breakdown["reference"].is_null()) else {
+        return 1.0;
+    };
+    let p95 = |within: (u64, u64)| {
+        // A point stands at the end of its period.
+        let inside =
+            points.iter().filter(|p| p["at"].as_u64().is_some_and(|at| within.0 < at && at <= within.1));
+        let mut all: Vec<f64> = inside.filter_map(|p| p["p95"].as_f64()).collect();
+        all.sort_by(f64::total_cmp);
+        all.get(all.len() / 2).copied().unwrap_or(0.0)
+    };
+    let (before, now) =
+        (p95(window(&breakdown["reference"]["window"])), p95(window(&breakdown["judged"]["window"])));
+    if before > 0.0 { now / before } else { 1.0 }
+}
+
+/// How far the explained milliseconds of all causes named are from what the mean grew by.
+fn off(a: &Value) -> Option<f64> {
+    let mean = |of: &str| a["breakdown"][of]["mean"].as_f64();
+    let added = mean("judged")? - mean("reference")?;
+    let explained: f64 = a["causes"].as_array()?.iter().filter_map(|c| c["explains"]["value"].as_f64()).sum();
+    (added > 0.0).then(|| explained / added - 1.0)
+}
+
+fn open(a: &Value) -> f64 {
+    let mean = a["breakdown"]["judged"]["mean"].as_f64().unwrap_or(0.0);
+    let rest = a["breakdown"]["unattributed"]["judged"]["value"].as_f64().unwrap_or(0.0);
+    if mean > 0.0 { rest / mean } else { 0.0 }
+}
+
+/// Wilson's interval of a proportion, 95 %.
+pub fn wilson(hits: usize, of: usize) -> (f64, f64) {
+    const Z: f64 = 1.959_964;
+    if of == 0 {
+        return (0.0, 1.0);
+    }
+    let (n, p) = (of as f64, hits as f64 / of as f64);
+    let scale = 1.0 + Z * Z / n;
+    let middle = p + Z * Z / (2.0 * n);
+    let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+    (((middle - half) / scale).max(0.0), ((middle + half) / scale).min(1.0))
+}
+
+/// `17 of 18 (74 to 99 %)`.
+pub fn share(hits: usize, of: usize) -> String {
+    let (low, high) = wilson(hits, of);
+    format!("{hits} of {of} ({:.0} to {:.0} %)", 100.0 * low, 100.0 * high)
+}
+
+pub fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}

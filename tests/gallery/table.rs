@@ -1,0 +1,113 @@
+//! The table at the end.
+
+use std::fmt;
+
+use serde_json::json;
+
+use crate::baselines::{Answer, METHODS};
+use crate::controls::Passed;
+use crate::score::{Score, median, share};
+
+/// Everything that was run.
+#[derive(Default)]
+pub struct Results {
+    pub scores: Vec<Score>,
+    pub baselines: Vec<[Answer; METHODS.len()]>,
+    pub controls: Vec<Passed>,
+    /// What the services' own clocks contradict.
+    pub clocks: Vec<String>,
+}
+
+impl Results {
+    /// Whether every fault that hurt was named first, no healthy run was blamed on anybody, and the books agree with the
+    /// services' clocks.
+    pub fn passed(&self) -> bool {
+        let named = self.scores.iter().all(|s| !s.hurt || s.rank == Some(1));
+        let calm = self.controls.iter().all(|c| c.valid && !c.blamed);
+        named && calm && self.clocks.is_empty()
+    }
+
+    fn hurt(&self) -> impl Iterator<Item = (&Score, &[Answer; METHODS.len()])> {
+        self.scores.iter().zip(&self.baselines).filter(|(s, _)| s.hurt)
+    }
+
+    fn faults(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\nFaults\n")?;
+        self.scores.iter().try_for_each(|s| writeln!(f, "{}", s.line()))?;
+        let hurt: Vec<&Score> = self.hurt().map(|(s, _)| s).collect();
+        let count = |keep: &dyn Fn(&&&Score) -> bool| hurt.iter().filter(keep).count();
+        let n = hurt.len();
+        writeln!(f, "\n{n} of {} runs hurt somebody; of these:", self.scores.len())?;
+        for dose in ["x1.3", "x2", "x5"] {
+            let of = count(&|s| s.dose == dose);
+            if of > 0 {
+                let first = count(&|s| s.dose == dose && s.rank == Some(1));
+                writeln!(f, "  right first at {dose:<5} {}", share(first, of))?;
+            }
+        }
+        writeln!(f, "  right first           {}", share(count(&|s| s.rank == Some(1)), n))?;
+        writeln!(f, "  right kind first      {}", share(count(&|s| s.kind), n))?;
+        writeln!(f, "  right among first 3   {}", share(count(&|s| s.rank.is_some_and(|r| r <= 3)), n))?;
+        let strong = count(&|s| s.verdict == "strong");
+        let right = count(&|s| s.verdict == "strong" && s.rank == Some(1));
+        writeln!(f, "  STRONG and right      {}", share(right, strong))?;
+        writeln!(f, "  books within 10 %     {}", share(count(&|s| s.open.abs() <= 0.1), n))?;
+        if let Some(off) = median(hurt.iter().filter_map(|s| s.off.map(f64::abs)).collect()) {
+            writeln!(f, "  added ms, median off  {:.0} %", 100.0 * off)?;
+        }
+        Ok(())
+    }
+
+    fn methods(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let n = self.hurt().count().max(1) as f64;
+        writeln!(f, "\n{:<20} {:>10} {:>22}", "method", "right kind", "kind and place")?;
+        let of = |good: usize| 100.0 * good as f64 / n;
+        let kind = of(self.hurt().filter(|(s, _)| s.kind).count());
+        let whole = of(self.hurt().filter(|(s, _)| s.rank == Some(1)).count());
+        writeln!(f, "{:<20} {kind:>8.0} % {whole:>20.0} %", "loadprof")?;
+        for (i, method) in METHODS.iter().enumerate() {
+            let sum = |of: fn(&Answer) -> f64| 100.0 * self.hurt().map(|(_, b)| of(&b[i])).sum::<f64>() / n;
+            writeln!(f, "{method:<20} {:>8.0} % {:>20.0} %", sum(|a| a.kind), sum(|a| a.whole))?;
+        }
+        Ok(())
+    }
+
+    /// Every score, for machines.
+    pub fn json(&self) -> String {
+        let scores: Vec<_> = self
+            .scores
+            .iter()
+            .map(|s| {
+                json!({
+                    "number": s.number, "name": s.name, "dose": s.dose, "load": s.load, "slower": s.slower,
+                    "hurt": s.hurt, "verdict": s.verdict, "rank": s.rank, "kind": s.kind, "said": s.said,
+                    "wrong": s.wrong, "off": s.off, "open": s.open,
+                })
+            })
+            .collect();
+        let controls: Vec<_> = self
+            .controls
+            .iter()
+            .map(|c| json!({ "name": c.name, "verdict": c.verdict, "blamed": c.blamed, "said": c.said, "valid": c.valid }))
+            .collect();
+        let all = json!({ "faults": scores, "controls": controls, "clocks": self.clocks });
+        serde_json::to_string_pretty(&all).expect("plain values") + "\n"
+    }
+}
+
+impl fmt::Display for Results {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.scores.is_empty() {
+            self.faults(f)?;
+            self.methods(f)?;
+        }
+        if !self.controls.is_empty() {
+            writeln!(f, "\nControls\n")?;
+            self.controls.iter().try_for_each(|c| writeln!(f, "{}", c.line()))?;
+            let valid = self.controls.iter().filter(|c| c.valid).count();
+            let blamed = self.controls.iter().filter(|c| c.valid && c.blamed).count();
+            writeln!(f, "\n  false alarms          {}", share(blamed, valid))?;
+        }
+        self.clocks.iter().try_for_each(|c| writeln!(f, "clocks disagree: {c}"))
+    }
+}
