@@ -163,6 +163,8 @@ pub enum CauseKind {
     Disk,
     /// Calls fail and are made again.
     Retry,
+    /// A span takes longer, what is done in it is not known.
+    Span,
 }
 
 impl CauseKind {
@@ -186,6 +188,7 @@ impl CauseKind {
             Self::Network => "network",
             Self::Disk => "disk",
             Self::Retry => "retry",
+            Self::Span => "span",
         }
     }
 }

@@ -203,7 +203,7 @@ fn judged(windows: &Windows, growth: bool) -> Window {
 }
 
 fn explain(run: &Loaded, question: &Question) -> Attribution {
-    let readings = host::readings(run, question);
+    let (readings, spans) = (host::readings(run, question), spans::spans(run, question));
     attribute::attribute(&Inquiry {
         recording: &run.recording,
         periods: &run.periods,
@@ -215,6 +215,7 @@ fn explain(run: &Loaded, question: &Question) -> Attribution {
             windows,
         }),
         readings: &readings,
+        spans: spans.as_ref(),
         growth: question.growth,
     })
 }

@@ -7,6 +7,7 @@
 mod blame;
 mod books;
 mod client;
+mod counters;
 mod databases;
 mod flames;
 mod measure;
@@ -22,8 +23,8 @@ mod traces;
 mod verdict;
 
 use crate::analysis::{
-    Breakdown, Cause, Caveat, DatabaseFacts, Estimate, FunctionRow, Missing, Reading, RuledOut, State,
-    Verdict,
+    Breakdown, Cause, Caveat, DatabaseFacts, Estimate, FunctionRow, Missing, Reading, RuledOut, SpanFacts,
+    State, Verdict,
 };
 use crate::run::period::LoadPeriod;
 use crate::run::reader::Recording;
@@ -63,6 +64,8 @@ pub struct Inquiry<'a> {
     pub reference: Option<Reference<'a>>,
     /// What the machines of the services say of both.
     pub readings: &'a [Reading],
+    /// Critical paths of the traces that services sent.
+    pub spans: Option<&'a SpanFacts>,
     /// Whether what went wrong is a growing number of goroutines.
     pub growth: bool,
 }
@@ -113,6 +116,7 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
         lines: &lines,
         databases: &databases,
         readings: inquiry.readings,
+        spans: inquiry.spans,
         floor,
     };
     let candidates = ordered(blame::candidates(&case), inquiry.growth);

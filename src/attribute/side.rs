@@ -1,6 +1,7 @@
 //! One side of the comparison: everything recorded in the reference, or in the judged window.
 
 use super::client::{Client, unread};
+use super::counters::{Counter, counters};
 use super::snapshots::Snapshots;
 use super::stack::{self, Role};
 use super::stacks::{StackTotals, plain};
@@ -16,6 +17,8 @@ pub(super) struct Side {
     pub client: Client,
     /// Services in the order of the scenario; the first that has evidence serves the requests.
     pub services: Vec<ServiceSide>,
+    /// What the services' runtimes count.
+    pub counters: Vec<Counter>,
 }
 
 /// Evidence of one service.
@@ -53,6 +56,7 @@ impl Side {
             windows: windows.to_vec(),
             client,
             services: services.iter().map(|s| ServiceSide::load(recording, s, windows)).collect(),
+            counters: counters(recording, services, windows),
         }
     }
 

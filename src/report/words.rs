@@ -163,6 +163,7 @@ pub(crate) const fn cause(kind: CauseKind) -> &'static str {
         CauseKind::Network => "the way between two services",
         CauseKind::Disk => "writes that wait for a disk",
         CauseKind::Retry => "calls made again",
+        CauseKind::Span => "time inside a span",
     }
 }
 

@@ -67,7 +67,7 @@ pub const CASES: &[Case] = &[
     Case {
         mix: &[("/search?q=oak+mug", 15), CATALOGUE, ORDER, RECOMMEND, IMAGE, FEED],
         switch: Switch::Shop("compile=always&terms={}"),
-        dose: Some(60.0),
+        dose: Some(150.0),
         most: 5_000.0,
         kinds: &["cpu"],
         names: &["search.(*Index)"],
@@ -100,14 +100,14 @@ pub const CASES: &[Case] = &[
         ..fault(5, "garbage of a megabyte per request")
     },
     Case {
-        parts: STORES,
+        parts: &[Part::FarDatabase, Part::Cache],
         mix: STORED,
         switch: Switch::Shop("connections={}"),
-        dose: Some(2.0),
+        dose: Some(6.0),
         most: 40.0,
         kinds: &["pool"],
         names: &["accounts.(*Ledger)"],
-        ..fault(7, "two connections to the database")
+        ..fault(7, "few connections to the database")
     },
     Case {
         parts: STORES,
@@ -178,7 +178,7 @@ pub const CASES: &[Case] = &[
     },
     Case {
         prepare: &[Switch::Downstream("delay=2ms")],
-        mix: &[("/recommend", 4), CATALOGUE, SEARCH, ORDER, IMAGE, FEED],
+        mix: &[("/recommend", 6), CATALOGUE, SEARCH, ORDER, IMAGE, FEED],
         switch: Switch::Shop("renew=always"),
         kinds: &["lock"],
         names: &["recommend."],
@@ -189,7 +189,7 @@ pub const CASES: &[Case] = &[
         parts: &[Part::Supplier],
         mix: &[("/availability", 6), CATALOGUE, SEARCH, IMAGE],
         switch: Switch::Wire,
-        dose: Some(5_000.0),
+        dose: Some(1_500.0),
         most: 500_000.0,
         kinds: &["network"],
         names: &["suppliers"],
@@ -197,11 +197,11 @@ pub const CASES: &[Case] = &[
     },
     Case {
         parts: &[Part::Supplier],
-        prepare: &[Switch::Supplier("work-time=3ms")],
+        prepare: &[Switch::Supplier("work-time=20ms")],
         mix: &[("/availability", 6), CATALOGUE, SEARCH, IMAGE],
         switch: Switch::Supplier("streams={}"),
-        dose: Some(4.0),
-        most: 100.0,
+        dose: Some(18.0),
+        most: 1_000.0,
         kinds: &["pool"],
         names: &["suppl"],
         says: &["stream"],
@@ -219,7 +219,8 @@ pub const CASES: &[Case] = &[
     },
     Case {
         parts: &[Part::SecureDownstream],
-        mix: &[("/recommend", 10), CATALOGUE, SEARCH, ORDER, IMAGE, FEED],
+        // A handshake costs milliseconds of CPU on either side.
+        mix: &[("/recommend", 1), CATALOGUE, SEARCH, ORDER, IMAGE, FEED],
         switch: Switch::Shop("hang-up=always"),
         kinds: &["connect"],
         names: &["recommend.(*Client)"],
@@ -228,16 +229,16 @@ pub const CASES: &[Case] = &[
     Case {
         parts: &[Part::Downstream, Part::Log],
         switch: Switch::Shop("flush-lines={}"),
-        dose: Some(4.0),
+        dose: Some(1.0),
         most: 1_000.0,
         kinds: &["disk", "lock"],
-        names: &["Sync"],
+        names: &["journal.(*Journal)", "os.(*File)"],
         ..fault(19, "a log that is flushed to its disk")
     },
     Case {
         mix: EVEN,
         switch: Switch::Quota,
-        dose: Some(50.0),
+        dose: Some(70.0),
         most: 200.0,
         kinds: &["cpu-limit"],
         names: &["CPU quota"],
@@ -247,7 +248,7 @@ pub const CASES: &[Case] = &[
         mix: EVEN,
         apart: true,
         switch: Switch::Burner,
-        dose: Some(8.0),
+        dose: Some(11.0),
         most: 19.0,
         kinds: &["noisy-neighbour"],
         names: &["other processes"],

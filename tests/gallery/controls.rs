@@ -59,7 +59,7 @@ pub fn run(control: &Control, seed: u64, capacities: &mut Capacities, keep: Opti
         apart: false,
         change: None,
     };
-    setup.rate = (SHARE * capacities.of(&setup)).round();
+    setup.rate = (SHARE * capacities.of(&setup, false)).round();
     let burner = matches!(control.change, Change::Burner);
     setup.change = match control.change {
         Change::Load(factor) => Some(format!("{:.0}/s", setup.rate * factor)),

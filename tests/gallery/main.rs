@@ -19,6 +19,7 @@ mod common;
 mod controls;
 mod options;
 mod probe;
+mod removed;
 mod run;
 mod score;
 #[path = "../common/databases.rs"]
@@ -89,20 +90,29 @@ fn fault(
         apart: case.apart,
         change: None,
     };
-    setup.rate = (load * capacities.of(&setup)).round();
+    setup.rate = (load * capacities.of(&setup, options.calibrate)).round();
     setup.args = case.args.iter().map(|a| busy(a, case, setup.rate)).collect();
-    let healthy = probe::seen(&setup, None);
-    eprintln!(
-        "{} {} at {:.0}/s: healthy p95 {:.1} ms, mean {:.1} ms",
-        case.number, case.name, setup.rate, healthy.p95, healthy.mean
-    );
-    let amount = probe::dose(&setup, case, healthy, &dose.wanted());
     let name = format!("{:02}-{}-{:.0}-{seed}", case.number, dose.name(), 100.0 * load);
     let keep = options.keep.as_ref().map(|dir| dir.join(name));
-    let outcome = run::valid_run(&setup, keep.as_deref(), |stage| stage.switch(case.switch, amount));
+    let run = |setup: &Setup, amount| {
+        run::valid_run(setup, keep.as_deref(), |stage| stage.switch(case.switch, amount))
+    };
+    let first = (!options.calibrate).then(|| run(&setup, case.dose.unwrap_or(1.0)));
+    let outcome = match first.filter(|o| Score::of(case, dose.name(), load, o).hurt) {
+        Some(outcome) => outcome,
+        None => {
+            let healthy = probe::seen(&setup, None);
+            eprintln!(
+                "{} {} at {:.0}/s: healthy p95 {:.1} ms, mean {:.1} ms",
+                case.number, case.name, setup.rate, healthy.p95, healthy.mean
+            );
+            run(&setup, probe::dose(&setup, case, healthy, &dose.wanted()))
+        }
+    };
     let score = Score::of(case, dose.name(), load, &outcome);
     eprintln!("{}", score.line());
     results.clocks.extend(clocks::check(case, &outcome));
+    results.removed.extend(removed::check(case, &outcome));
     results.baselines.push(baselines::answers(case, &outcome));
     results.scores.push(score);
 }

@@ -9,7 +9,7 @@ cargo test --profile tests --test gallery -- [OPTIONS]
   --full             every fault at three doses and three loads, and the controls: hours
   --only N,N,...     these faults, by number
   --dose D,...       how many times longer p95 becomes: x1.3, x2, x5 (default x2)
-  --load P,...       percent of the healthy capacity: 30, 60, 85 (default 60)
+  --load P,...       percent of the healthy capacity: 30, 60, 85 (default 50, of all requests alike)
   --seeds N          repeats of everything (default 1)
   --no-controls      faults only
   --only-controls    no faults
@@ -48,6 +48,9 @@ pub struct Options {
     pub doses: Vec<Dose>,
     pub loads: Vec<f64>,
     pub seeds: u64,
+    /// Whether the capacity of each mix and each dose are searched; else what is usual is taken, and a dose is searched only
+    /// if that hurts nobody.
+    pub calibrate: bool,
     faults: bool,
     pub controls: bool,
     pub keep: Option<PathBuf>,
@@ -59,8 +62,9 @@ impl Options {
         let mut options = Self {
             only: Vec::new(),
             doses: vec![Dose::Double],
-            loads: vec![0.6],
+            loads: vec![0.5],
             seeds: 1,
+            calibrate: false,
             faults: true,
             controls: true,
             keep: std::env::var_os("LOADPROF_KEEP").map(PathBuf::from),
@@ -72,10 +76,17 @@ impl Options {
                 "--full" => {
                     options.doses = vec![Dose::Faint, Dose::Double, Dose::Heavy];
                     options.loads = vec![0.3, 0.6, 0.85];
+                    options.calibrate = true;
                 }
                 "--only" => options.only = list(&value()?, |n| n.parse().ok())?,
-                "--dose" => options.doses = list(&value()?, dose)?,
-                "--load" => options.loads = list(&value()?, |n| n.parse().ok().map(|p: f64| p / 100.0))?,
+                "--dose" => {
+                    options.doses = list(&value()?, dose)?;
+                    options.calibrate = true;
+                }
+                "--load" => {
+                    options.loads = list(&value()?, |n| n.parse().ok().map(|p: f64| p / 100.0))?;
+                    options.calibrate = true;
+                }
                 "--seeds" => options.seeds = value()?.parse().map_err(|_| HELP.to_owned())?,
                 "--no-controls" => options.controls = false,
                 "--only-controls" => options.faults = false,

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::cases::Case;
+use crate::cases::{Case, EVEN};
 use crate::common::{analysis, finish, printed, scenario};
 use crate::run::{Setup, generator};
+use crate::stage::Part;
 
 /// Length of a probe.
 const PROBE: Duration = Duration::from_secs(5);
@@ -79,11 +80,18 @@ pub fn capacity(setup: &Setup) -> f64 {
 pub struct Capacities(BTreeMap<String, f64>);
 
 impl Capacities {
-    pub fn of(&mut self, setup: &Setup) -> f64 {
-        let key = format!("{} {:?} {:?}", setup.requests(), setup.args, setup.apart);
+    /// Exactly that of the setup, or (quicker) that of all requests alike on the same parts.
+    pub fn of(&mut self, setup: &Setup, exactly: bool) -> f64 {
+        let mut asked = Setup { rate: 500.0, ..setup.clone() };
+        if !exactly && !setup.mix[0].0.starts_with("/account") && setup.parts.contains(&Part::Downstream) {
+            asked.mix = EVEN.iter().map(|(p, w)| ((*p).to_owned(), *w)).collect();
+            asked.parts = &[Part::Downstream];
+            (asked.args, asked.prepare) = (Vec::new(), &[]);
+        }
+        let key = format!("{} {:?} {}", asked.requests(), asked.args, asked.apart);
         *self.0.entry(key).or_insert_with(|| {
-            let found = capacity(&Setup { rate: 500.0, ..setup.clone() });
-            eprintln!("  healthy capacity of {}: {found:.0}/s", setup.name);
+            let found = capacity(&asked);
+            eprintln!("  healthy capacity for {}: {found:.0}/s", setup.name);
             found
         })
     }

@@ -87,7 +87,7 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 }
 
 /// What is wrong with a cause; nothing if it is the case's.
-fn wrong(case: &Case, cause: &Value) -> Option<String> {
+pub fn wrong(case: &Case, cause: &Value) -> Option<String> {
     let named = format!("{} {}", text(cause, "at"), text(cause, "doing"));
     let whole = cause.to_string();
     if !case.kinds.contains(&text(cause, "kind")) {

@@ -23,6 +23,8 @@ pub enum Part {
     /// A log that requests write to.
     Log,
     Database,
+    /// The same, a millisecond away.
+    FarDatabase,
     Cache,
 }
 
@@ -69,6 +71,7 @@ pub struct Stage {
     supplier: Option<(Shop, Wire)>,
     _scratch: tempfile::TempDir,
     database: Option<Server>,
+    _far: Option<Wire>,
     cache: Option<Server>,
     ended: Arc<AtomicBool>,
     held: Vec<JoinHandle<()>>,
@@ -114,11 +117,19 @@ impl Stage {
         if has(Part::Log) {
             flag("-log", file("shop.log"));
         }
-        let database = has(Part::Database).then(|| servers::postgres(false));
+        let database = (has(Part::Database) || has(Part::FarDatabase)).then(|| servers::postgres(false));
         let cache = has(Part::Cache).then(servers::redis);
         if let Some(server) = &database {
             servers::execute(server.port, "setup", "CREATE EXTENSION pg_stat_statements");
-            flag("-postgres", dsn(server.port));
+        }
+        let far = has(Part::FarDatabase).then(|| {
+            let wire = Wire::to(&format!("127.0.0.1:{}", database.as_ref().expect("a database").port));
+            wire.set_delay(Duration::from_millis(1));
+            wire
+        });
+        if let Some(server) = &database {
+            let port = |wire: &Wire| wire.address().rsplit(':').next().and_then(|p| p.parse().ok());
+            flag("-postgres", dsn(far.as_ref().and_then(port).unwrap_or(server.port)));
         }
         if let Some(server) = &cache {
             flag("-redis", redis_url(server.port));
@@ -133,6 +144,7 @@ impl Stage {
             supplier,
             _scratch: scratch,
             database,
+            _far: far,
             cache,
             ended: Arc::default(),
             held: Vec::new(),

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::baselines::{Answer, METHODS};
 use crate::controls::Passed;
+use crate::removed::Removed;
 use crate::score::{Score, median, share};
 
 /// Everything that was run.
@@ -14,6 +15,8 @@ pub struct Results {
     pub scores: Vec<Score>,
     pub baselines: Vec<[Answer; METHODS.len()]>,
     pub controls: Vec<Passed>,
+    /// What was said of the same recordings without a part of their evidence.
+    pub removed: Vec<Removed>,
     /// What the services' own clocks contradict.
     pub clocks: Vec<String>,
 }
@@ -24,7 +27,8 @@ impl Results {
     pub fn passed(&self) -> bool {
         let named = self.scores.iter().all(|s| !s.hurt || s.rank == Some(1));
         let calm = self.controls.iter().all(|c| c.valid && !c.blamed);
-        named && calm && self.clocks.is_empty()
+        let honest = !self.removed.iter().any(Removed::is_wrong);
+        named && calm && honest && self.clocks.is_empty()
     }
 
     fn hurt(&self) -> impl Iterator<Item = (&Score, &[Answer; METHODS.len()])> {
@@ -55,7 +59,15 @@ impl Results {
         if let Some(off) = median(hurt.iter().filter_map(|s| s.off.map(f64::abs)).collect()) {
             writeln!(f, "  added ms, median off  {:.0} %", 100.0 * off)?;
         }
-        Ok(())
+        let wrong = self.removed.iter().filter(|r| r.is_wrong()).count();
+        let right = self.removed.iter().filter(|r| r.right).count();
+        let of = self.removed.len();
+        writeln!(
+            f,
+            "  evidence removed: wrong and STRONG {}; still right {}",
+            share(wrong, of),
+            share(right, of)
+        )
     }
 
     fn methods(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,7 +102,13 @@ impl Results {
             .iter()
             .map(|c| json!({ "name": c.name, "verdict": c.verdict, "blamed": c.blamed, "said": c.said, "valid": c.valid }))
             .collect();
-        let all = json!({ "faults": scores, "controls": controls, "clocks": self.clocks });
+        let removed: Vec<_> = self
+            .removed
+            .iter()
+            .map(|r| json!({ "number": r.number, "without": r.what, "verdict": r.verdict, "said": r.said, "right": r.right }))
+            .collect();
+        let all =
+            json!({ "removed": removed, "faults": scores, "controls": controls, "clocks": self.clocks });
         serde_json::to_string_pretty(&all).expect("plain values") + "\n"
     }
 }

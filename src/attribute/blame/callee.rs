@@ -50,7 +50,8 @@ fn between(case: &Case, candidate: &mut Candidate, changes: &[(&ServiceSide, Vec
     let [(service, lines)] = changes else { return };
     let added = lines.iter().fold(Measured::default(), |sum, l| sum.plus(l.change()));
     let looked = case.reference.is_some() && service.snapshots.len() > 0;
-    if !looked || added.high() > CALLEES_PART * candidate.explains.value {
+    let wait = candidate.explains.value;
+    if !looked || added.value > CALLEES_PART * wait || added.high() > 2.0 * CALLEES_PART * wait {
         return;
     }
     let says = format!(

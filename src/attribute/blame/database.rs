@@ -34,6 +34,10 @@ pub(super) struct Opened {
     pub evidence: Vec<Evidence>,
     /// Whether the server took the time that requests waited for it.
     pub owned: bool,
+    /// The server.
+    pub service: String,
+    /// What it added, nanoseconds per request.
+    pub added: f64,
 }
 
 /// Opens a wait that grew by `change` nanoseconds per request; none without evidence of such a server.
@@ -121,6 +125,8 @@ fn flushing(server: &DatabaseFacts, change: f64) -> Option<Opened> {
         )],
         says,
         owned: true,
+        service: server.service.clone(),
+        added: server.added() as f64,
     })
 }
 
@@ -140,6 +146,8 @@ fn in_a_loop(server: &DatabaseFacts, top: &StatementFacts) -> Opened {
         remedy: Some("fetch in one statement what the loop asks for one by one".into()),
         evidence: vec![evidence(tier(server.system), figures(top), Some(counters(server)))],
         owned: true,
+        service: server.service.clone(),
+        added: server.added() as f64,
     }
 }
 
@@ -159,6 +167,8 @@ fn elsewhere(server: &DatabaseFacts) -> Option<Opened> {
         says,
         remedy: Some("look at the network between the two, a proxy or pooler, and the driver".into()),
         owned: false,
+        service: server.service.clone(),
+        added: server.added() as f64,
     })
 }
 
@@ -176,10 +186,16 @@ fn statement(server: &DatabaseFacts, top: &StatementFacts) -> Opened {
         remedy: None,
         evidence: vec![evidence(tier(server.system), figures(top), Some(counters(server)))],
         owned: true,
+        service: server.service.clone(),
+        added: server.added() as f64,
     };
-    if let Some(plan) = server.plans.iter().find(|p| fingerprint(&p.text) == fingerprint(&top.text)) {
+    let plans = server.plans.iter().filter(|p| fingerprint(&p.text) == fingerprint(&top.text));
+    // The first one says most; a change and what stands out in the new plan belong together.
+    for (i, plan) in plans.take(2).enumerate() {
         opened.says.push_str(&format!("; {}", plan.says));
-        opened.remedy = Some(plan.remedy.clone());
+        if i == 0 {
+            opened.remedy = Some(plan.remedy.clone());
+        }
         let path = Some(format!("db/{}/plans.jsonl", server.service));
         opened.evidence.push(evidence("query plan", format!("{text}: {}", plan.says), path));
     }
@@ -346,7 +362,12 @@ mod tests {
     }
 
     fn opened(server: DatabaseFacts, ms: i64) -> Option<Opened> {
-        let nobody = || Side { windows: Vec::new(), client: Default::default(), services: Vec::new() };
+        let nobody = || Side {
+            windows: Vec::new(),
+            client: Default::default(),
+            services: Vec::new(),
+            counters: Vec::new(),
+        };
         let (before, now, databases) = (nobody(), nobody(), [server]);
         let case = Case {
             reference: Some(&before),
@@ -354,6 +375,7 @@ mod tests {
             lines: &[],
             databases: &databases,
             readings: &[],
+            spans: None,
             floor: 50_000.0,
         };
         assert!(open(&case, State::Cache, (ms * MS) as f64).is_none(), "another kind of server");

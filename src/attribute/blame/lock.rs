@@ -34,8 +34,11 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
 
 fn candidate(case: &Case, service: &ServiceSide, holder: Holder, waits: &[&Line]) -> Candidate {
     let waited = waits.iter().fold(Measured::default(), |sum, l| sum.plus(l.change()));
-    let doing =
-        cpu::callee(case, &holder.at).or_else(|| waits_under(service, &holder.at)).unwrap_or_default();
+    let doing = Held::by(service, &holder.at)
+        .waits_most()
+        .or_else(|| cpu::callee(case, &holder.at))
+        .or_else(|| Held::by(service, &holder.at).most())
+        .unwrap_or_default();
     let held = if doing.is_empty() { String::new() } else { format!(", which spends the time in {doing}") };
     let mut proof: Vec<Evidence> = waits.iter().map(|l| seen_waiting(service, l)).collect();
     let mechanism = if holder.known {
@@ -134,13 +137,41 @@ fn by_snapshots(service: &ServiceSide, waiter: &str) -> Option<Holder> {
     })
 }
 
-/// What goroutines below the holder wait for while they hold the lock, e.g. a call to another service.
-fn waits_under(service: &ServiceSide, holder: &str) -> Option<String> {
-    let mut below: BTreeMap<String, f64> = BTreeMap::new();
-    for (stack, _, mean) in service.snapshots.stacks().filter(|(_, k, _)| k.state != State::Lock) {
-        if let Some(place) = stack.iter().position(|f| names::enclosing(f) == holder).filter(|p| *p > 0) {
-            *below.entry(names::enclosing(&stack[place - 1]).to_owned()).or_default() += mean;
+/// What goroutines below the holder do while they hold the lock, with their mean number: work, and waits for a file,
+/// another service, a database.
+struct Held {
+    working: BTreeMap<String, f64>,
+    waiting: BTreeMap<String, f64>,
+}
+
+impl Held {
+    fn by(service: &ServiceSide, holder: &str) -> Self {
+        let mut held = Self { working: BTreeMap::new(), waiting: BTreeMap::new() };
+        for (stack, key, mean) in service.snapshots.stacks().filter(|(_, k, _)| k.state != State::Lock) {
+            let Some(place) = stack.iter().position(|f| names::enclosing(f) == holder).filter(|p| *p > 0)
+            else {
+                continue;
+            };
+            // A library between says less than the file behind it.
+            let file = stack[..place].iter().rfind(|f| f.starts_with("os.(*File)."));
+            let called = names::enclosing(file.unwrap_or(&stack[place - 1])).to_owned();
+            let of = if key.state == State::Cpu { &mut held.working } else { &mut held.waiting };
+            *of.entry(called).or_default() += mean;
         }
+        held
     }
-    below.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(name, _)| name)
+
+    /// What is waited for, if the lock is held for waiting most of the time.
+    fn waits_most(&self) -> Option<String> {
+        let sum = |of: &BTreeMap<String, f64>| of.values().sum::<f64>();
+        (sum(&self.waiting) > sum(&self.working)).then(|| top(&self.waiting)).flatten()
+    }
+
+    fn most(&self) -> Option<String> {
+        top(&self.waiting).or_else(|| top(&self.working))
+    }
+}
+
+fn top(of: &BTreeMap<String, f64>) -> Option<String> {
+    of.iter().max_by(|a, b| a.1.total_cmp(b.1)).map(|(name, _)| name.clone())
 }

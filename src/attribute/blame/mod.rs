@@ -10,6 +10,7 @@ mod database;
 mod leak;
 mod limit;
 mod lock;
+mod outside;
 mod pool;
 mod remote;
 mod site;
@@ -19,7 +20,7 @@ use std::collections::BTreeSet;
 use super::books::Line;
 use super::measure::Measured;
 use super::side::{ServiceSide, Side};
-use crate::analysis::{CauseKind, DatabaseFacts, Evidence, Reading, State};
+use crate::analysis::{CauseKind, DatabaseFacts, Evidence, Reading, SpanFacts, State};
 
 pub(super) use cpu::{Function, functions};
 
@@ -33,6 +34,8 @@ pub(super) struct Case<'a> {
     pub databases: &'a [DatabaseFacts],
     /// What the machines of services say.
     pub readings: &'a [Reading],
+    /// Critical paths of the traces that services sent.
+    pub spans: Option<&'a SpanFacts>,
     /// Changes below this many nanoseconds per request are noise.
     pub floor: f64,
 }
@@ -109,6 +112,7 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
     all.extend(limit::candidate(case));
     all.extend(work(case));
     all.extend(leak::candidate(case));
+    all.extend(outside::candidates(case));
     merge_same_owner(&mut all);
     all.sort_by(|a, b| b.explains.value.total_cmp(&a.explains.value).then_with(|| a.at.cmp(&b.at)));
     all

@@ -3,7 +3,7 @@
 //! A pool is too small for its work: either the pool shrank or its work grew. Workers are the background
 //! goroutines of the type (else package) that requests hand their work to.
 
-use super::{Candidate, Case, SNAPSHOTS, evidence, profiles};
+use super::{Candidate, Case, SNAPSHOTS, evidence, profiles, site};
 use crate::analysis::quantity;
 use crate::analysis::{CauseKind, Evidence, State};
 use crate::attribute::books::Line;
@@ -97,7 +97,7 @@ fn candidate(case: &Case, service: &ServiceSide, waits: &[&Line]) -> Candidate {
             "see what the goroutines on the other end of the channel do".to_owned(),
         ),
     };
-    Candidate {
+    let mut candidate = Candidate {
         kind,
         at,
         doing: workers.as_ref().map(|w| w.doing.clone()).unwrap_or_default(),
@@ -108,7 +108,11 @@ fn candidate(case: &Case, service: &ServiceSide, waits: &[&Line]) -> Candidate {
         evidence: proof,
         owned: kind == CauseKind::Pool,
         unsure: false,
+    };
+    if kind == CauseKind::Wait {
+        site::refine(case, main.state, &mut candidate);
     }
+    candidate
 }
 
 fn workers_before(case: &Case, service: &ServiceSide, waiter: &str) -> Option<Workers> {

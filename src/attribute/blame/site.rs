@@ -20,7 +20,7 @@ pub(super) fn refine(case: &Case, state: State, candidate: &mut Candidate) {
     let at = candidate.at.clone();
     let place = Place { service, state, at: &at };
     match state {
-        State::Sleep => retried(&place, candidate),
+        State::Sleep | State::Select => retried(&place, candidate),
         State::Syscall if place.share(is_file) >= MOST => file(&place, candidate),
         State::Dial if place.share(waits_for_transport) >= MOST && !place.somebody_dials() => {
             candidate.kind = CauseKind::Pool;
@@ -60,11 +60,28 @@ impl Place<'_> {
         mean(RoleKey::Background) >= DIALLING * mean(RoleKey::Request)
     }
 
-    /// Mean number of requests that wait for another service below the same function.
-    fn calls(&self) -> f64 {
-        let below = |s: &Stack| s.iter().any(|f| names::enclosing(f) == self.at);
-        let calls = |k: &Key| k.role == RoleKey::Request && k.state == State::Downstream;
-        self.service.snapshots.stacks().filter(|(s, k, _)| calls(k) && below(s)).map(|(.., mean)| mean).sum()
+    /// The function that makes requests sleep here and call another service there, both in one package; with the mean
+    /// number of requests that call.
+    fn caller(&self) -> Option<(String, f64)> {
+        let calls = |k: &Key| {
+            k.role == RoleKey::Request
+                && k.state == State::Downstream
+                && names::package(&k.owner) == names::package(self.at)
+        };
+        let calling: Vec<(&Stack, f64)> = self
+            .service
+            .snapshots
+            .stacks()
+            .filter(|(_, k, _)| calls(k))
+            .map(|(s, _, mean)| (s, mean))
+            .collect();
+        let (sleeping, _) = self.stacks().max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let mine = sleeping.iter().map(|f| names::enclosing(f)).filter(|f| names::is_application(f));
+        let both = |f: &str| calling.iter().any(|(s, _)| s.iter().any(|c| names::enclosing(c) == f));
+        let common = mine.into_iter().find(|f| both(f))?;
+        let near = names::package(common) == names::package(self.at);
+        let at = if near { common } else { self.at };
+        Some((at.to_owned(), calling.iter().map(|(_, mean)| mean).sum()))
     }
 }
 
@@ -78,21 +95,18 @@ fn waits_for_transport(frame: &str) -> bool {
 
 /// A function that calls another service and sleeps in between tries again what failed.
 fn retried(place: &Place<'_>, candidate: &mut Candidate) {
-    let calls = place.calls();
-    if calls <= 0.0 {
-        return;
-    }
-    let says = format!("{} also waits for another service: {calls:.2} requests at a time", place.at);
+    let Some((at, calls)) = place.caller() else { return };
+    let says = format!("{at} also waits for another service: {calls:.2} requests at a time");
     candidate.kind = CauseKind::Retry;
     candidate.mechanism = format!(
-        "requests sleep {} between two attempts of a call in {}: what it calls fails, and is called again",
-        duration(candidate.explains.value),
-        place.at
+        "requests sleep {} between two attempts of a call in {at}: what it calls fails, and is called again",
+        duration(candidate.explains.value)
     );
     candidate.remedy =
         "see why the called service refuses; fewer attempts or shorter pauses bound what that costs".into();
     let path = profiles(&place.service.name, "goroutine");
     candidate.evidence.push(evidence(SNAPSHOTS, says, path));
+    (candidate.at, candidate.owned) = (at, true);
 }
 
 fn file(place: &Place<'_>, candidate: &mut Candidate) {

@@ -23,7 +23,7 @@ pub(super) fn facts(inquiry: &Inquiry, service: &str) -> Option<DatabaseFacts> {
     let sides = Sides::of(inquiry, |dir| databases::postgres(dir, service), uses)?;
     let found = compare(service, DatabaseSystem::Postgresql, &sides.judged, sides.reference.as_ref());
     Some(DatabaseFacts {
-        plans: plans(&sides.lines.plans, &found.statements),
+        plans: plans(&sides.lines.plans, &found.statements, inquiry.judged),
         blocking: blocking(&sides.lines.activity, inquiry.judged),
         clients: clients(&sides.lines, inquiry.judged, sides.before(inquiry)),
         ..found
@@ -108,15 +108,30 @@ fn blocking(lines: &[Activity], window: Window) -> Vec<BlockedStatement> {
     activity::blocking(lines, window).into_iter().take(MOST).map(told).collect()
 }
 
-/// What stands out in the newest plan of each statement that is told, in their order.
-fn plans(lines: &[Plan], statements: &[StatementFacts]) -> Vec<PlanFacts> {
-    let newest: BTreeMap<u64, &Plan> = lines.iter().map(|p| (fingerprint(&p.query), p)).collect();
+/// What stands out in the newest plan of each statement that is told, in their order: first that it is another plan
+/// than before the judged part.
+fn plans(lines: &[Plan], statements: &[StatementFacts], judged: Window) -> Vec<PlanFacts> {
+    let newest = |of: u64| lines.iter().rfind(|p| fingerprint(&p.query) == of && !p.plan.is_null());
+    let before = |of: u64| {
+        let healthy = |p: &&Plan| p.why == "healthy" && p.t < judged.from && !p.plan.is_null();
+        lines.iter().filter(healthy).rfind(|p| fingerprint(&p.query) == of)
+    };
     let mut all = Vec::new();
-    for plan in statements.iter().filter_map(|s| newest.get(&fingerprint(&s.text))) {
+    for of in statements.iter().map(|s| fingerprint(&s.text)) {
+        let Some(plan) = newest(of) else { continue };
         let Ok(node) = plan::from_json(&plan.plan) else { continue };
         let told =
-            |f: plan::Finding| PlanFacts { text: plan.query.clone(), says: f.says(), remedy: f.remedy() };
-        all.extend(plan::findings(&node, &plan.tables).into_iter().map(told));
+            |f: &plan::Finding| PlanFacts { text: plan.query.clone(), says: f.says(), remedy: f.remedy() };
+        let findings = plan::findings(&node, &plan.tables);
+        let change = before(of)
+            .and_then(|b| plan::from_json(&b.plan).ok())
+            .and_then(|before| plan::Change::between(&before, &node));
+        all.extend(change.map(|c| PlanFacts {
+            text: plan.query.clone(),
+            says: c.says(),
+            remedy: c.remedy(findings.first().map(plan::Finding::remedy)),
+        }));
+        all.extend(findings.iter().map(told));
     }
     all.truncate(MOST);
     all

@@ -97,33 +97,35 @@ impl Snapshots {
             }
             let next = next_multiple(session.now().plus(nanos(session.pause())), self.settings.period);
             let next = session.out().clock().instant(next);
-            if anomaly_before(session, triggers, next).await {
+            if let Some(why) = told_before(session, triggers, next).await {
                 book.turn(session, &link, &server, true).await?;
-                book.plan(session, &link, &server, "anomaly").await?;
+                book.plan(session, &link, &server, why).await?;
             }
         }
     }
 }
 
-/// Whether an anomaly is told before a moment or the end of the load, whichever comes first.
-async fn anomaly_before(
+/// What is told before a moment or the end of the load, whichever comes first: that all is well, which gives plans to
+/// compare with, or an anomaly.
+async fn told_before(
     session: &Session,
     triggers: &mut tokio::sync::broadcast::Receiver<Trigger>,
     moment: Instant,
-) -> bool {
+) -> Option<&'static str> {
     let told = async {
         loop {
             match triggers.recv().await {
-                Ok(Trigger::Anomaly) => return,
-                Ok(Trigger::Healthy) | Err(RecvError::Lagged(_)) => {}
+                Ok(Trigger::Anomaly) => return "anomaly",
+                Ok(Trigger::Healthy) => return "healthy",
+                Err(RecvError::Lagged(_)) => {}
                 // Nobody will tell any more.
                 Err(RecvError::Closed) => std::future::pending().await,
             }
         }
     };
     tokio::select! {
-        () = told => true,
-        () = session.sleep_until(moment) => false,
+        why = told => Some(why),
+        () = session.sleep_until(moment) => None,
     }
 }
 

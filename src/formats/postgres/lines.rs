@@ -175,7 +175,7 @@ pub struct Plan {
     /// Normalised text.
     #[serde(default)]
     pub query: String,
-    /// `anomaly` or `end`.
+    /// `healthy`, `anomaly` or `end`.
     #[serde(default)]
     pub why: String,
     /// The answer to `EXPLAIN (FORMAT JSON)`, literals masked; null if there was none.

@@ -3,10 +3,12 @@
 //! Works on plans that were only made (estimates) and on those that were executed (`ANALYZE`, `auto_explain`);
 //! what needs actual figures is found only where there are some.
 
+mod change;
 mod findings;
 
 use serde_json::Value;
 
+pub use change::Change;
 pub use findings::{Finding, findings};
 
 /// Largest plan in bytes.

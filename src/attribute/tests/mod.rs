@@ -1,5 +1,7 @@
 //! Known faults as made-up evidence: what each must be called, and what must not be blamed.
 
+mod outside;
+
 use super::blame::{Candidate, Case, candidates};
 use super::books::lines;
 use super::client::Client;
@@ -7,7 +9,7 @@ use super::measure::Measured;
 use super::rows::rows;
 use super::side::{Sampled, ServiceSide, Side};
 use super::snapshots::Snapshots;
-use crate::analysis::CauseKind;
+use crate::analysis::{CauseKind, Reading, SpanFacts};
 use crate::formats::pprof::{Frame, Profile, ProfileBuilder};
 use crate::run::period::Phase;
 use crate::time::{MILLISECOND, RunTime, Window};
@@ -87,18 +89,22 @@ fn side(e: &Evidence) -> Side {
         ..Client::default()
     };
     let window = Window::new(RunTime::ZERO, RunTime::from_nanos(10_000 * MILLISECOND));
-    Side { windows: vec![window], client, services: vec![service] }
+    Side { windows: vec![window], client, services: vec![service], counters: Vec::new() }
 }
 
 fn blamed(before: &Evidence, now: &Evidence) -> Vec<Candidate> {
-    let (before, now) = (side(before), side(now));
-    let lines = lines(Some(&rows(&before)), &rows(&now));
+    told(&side(before), &side(now), &[], None)
+}
+
+fn told(before: &Side, now: &Side, readings: &[Reading], spans: Option<&SpanFacts>) -> Vec<Candidate> {
+    let lines = lines(Some(&rows(before)), &rows(now));
     candidates(&Case {
-        reference: Some(&before),
-        judged: &now,
+        reference: Some(before),
+        judged: now,
         lines: &lines,
         databases: &[],
-        readings: &[],
+        readings,
+        spans,
         floor: 50_000.0,
     })
 }

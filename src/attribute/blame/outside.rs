@@ -1,0 +1,179 @@
+//! Without evidence of what requests do inside the service: what its spans, its databases, its own counters and the
+//! generator's clock say. Each of them knows where the time went, and less of why.
+
+use super::{Candidate, Case, database, evidence};
+use crate::analysis::quantity::duration;
+use crate::analysis::{CauseKind, SpanRow, State};
+use crate::attribute::measure::Measured;
+use crate::attribute::side::Side;
+use crate::run::period::Phase;
+
+/// Part of the change that a span must hold to be named.
+const SPANS_PART: f64 = 0.25;
+
+/// Candidates if nothing was seen inside the service; the one that knows most comes first.
+pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
+    if case.entry().is_some() {
+        return Vec::new();
+    }
+    let change = first_byte(case);
+    if change.low() <= 0.0 || change.value <= case.floor {
+        return Vec::new();
+    }
+    let span = span(case, change);
+    let server = server(case, change);
+    match (server, span) {
+        (Some(mut server), Some(span)) => {
+            server.at = span.at;
+            server.service = span.service;
+            server.evidence.extend(span.evidence);
+            vec![server]
+        }
+        (Some(one), None) | (None, Some(one)) => vec![one],
+        (None, None) => vec![counted(case, change).unwrap_or_else(|| unseen(change))],
+    }
+}
+
+/// Growth of the time between the sent request and the first byte of its answer.
+fn first_byte(case: &Case) -> Measured {
+    let of = |side: &Side| side.client.phase(Phase::Wait);
+    of(case.judged).minus(case.reference.map(of).unwrap_or_default())
+}
+
+fn grown(row: &SpanRow) -> i64 {
+    row.nanos - row.reference.unwrap_or(0)
+}
+
+/// The span whose own part of the critical paths grew most.
+fn span(case: &Case, change: Measured) -> Option<Candidate> {
+    let facts = case.spans?;
+    if case.reference.is_some() != facts.reference_traces.is_some() {
+        return None;
+    }
+    let top = facts.rows.iter().max_by_key(|r| grown(r))?;
+    let added = grown(top) as f64;
+    if added < SPANS_PART * change.value || added <= case.floor {
+        return None;
+    }
+    // Times of requests spread about as much as they last.
+    let traces = facts.traces.min(facts.reference_traces.unwrap_or(u64::MAX)).max(1) as f64;
+    let explains = Measured::new(added, top.nanos as f64 / traces.sqrt());
+    let was = top.reference.map(|r| format!(", {} in the reference", duration(r as f64))).unwrap_or_default();
+    let says = format!(
+        "{} {} of {} have {} of the critical path for themselves{was}",
+        "spans",
+        top.name,
+        top.service,
+        duration(top.nanos as f64)
+    );
+    let calls = matches!(top.kind.as_str(), "client" | "producer");
+    let mut all = vec![evidence("spans", says.clone(), Some("otlp".into()))];
+    if top.failed > 0 {
+        let failed = format!("{} of these spans are in error", top.failed);
+        all.push(evidence("spans in error", failed, Some("otlp".into())));
+    }
+    Some(Candidate {
+        kind: if calls { CauseKind::Downstream } else { CauseKind::Span },
+        at: top.name.clone(),
+        doing: String::new(),
+        service: top.service.clone(),
+        explains,
+        mechanism: match calls {
+            true => format!("{says}: what is called takes them, or the way there, and no span tells which"),
+            false => format!("{says}: what is done in there no span tells"),
+        },
+        remedy:
+            "add evidence of what the service does meanwhile, e.g. [[evidence.go-pprof]], or spans inside"
+                .into(),
+        evidence: all,
+        owned: true,
+        unsure: true,
+    })
+}
+
+/// A database that added a good part of it.
+fn server(case: &Case, change: Measured) -> Option<Candidate> {
+    let states = [(State::Database, CauseKind::Database), (State::Cache, CauseKind::Cache)];
+    let opened = states
+        .into_iter()
+        .filter_map(|(state, kind)| Some((kind, database::open(case, state, change.value)?)));
+    let (kind, opened) = opened.into_iter().find(|(_, o)| o.owned)?;
+    Some(Candidate {
+        kind: opened.kind.unwrap_or(kind),
+        at: opened.doing.clone(),
+        doing: opened.doing,
+        service: opened.service,
+        explains: Measured::new(opened.added.min(change.value), change.error),
+        mechanism: format!("requests take {} longer; {}", duration(change.value), opened.says),
+        remedy: opened.remedy.unwrap_or_else(|| "look at the statement and its plan".into()),
+        evidence: opened.evidence,
+        owned: true,
+        unsure: true,
+    })
+}
+
+/// The counter of a service that grew most: it knows the kind of wait and nothing of its place.
+fn counted(case: &Case, change: Measured) -> Option<Candidate> {
+    let per_request = |rate: f64, throughput: f64| rate / throughput.max(1e-9);
+    let before = |of: &crate::attribute::counters::Counter| {
+        let counters = case.reference.map(|r| r.counters.as_slice()).unwrap_or_default();
+        let same = counters.iter().find(|c| c.service == of.service && c.name == of.name);
+        same.map_or(0.0, |c| per_request(c.rate, case.throughput_before()))
+    };
+    let grown = |c: &crate::attribute::counters::Counter| per_request(c.rate, case.throughput()) - before(c);
+    let top = case.judged.counters.iter().max_by(|a, b| grown(a).total_cmp(&grown(b)))?;
+    let added = grown(top);
+    if added < SPANS_PART * change.value || added <= case.floor {
+        return None;
+    }
+    let kind = match top.state {
+        State::Lock => CauseKind::Lock,
+        State::ConnectionPool => CauseKind::Pool,
+        State::GarbageCollection => CauseKind::Allocation,
+        _ => CauseKind::Cpu,
+    };
+    let says = format!(
+        "{} counts {} more per request for {} ({})",
+        top.service,
+        duration(added),
+        top.what,
+        top.name
+    );
+    Some(Candidate {
+        kind,
+        at: top.what.to_owned(),
+        doing: String::new(),
+        service: top.service.clone(),
+        // Not all of what a process counts is on the way of a request.
+        explains: Measured::new(added.min(change.value), change.error),
+        mechanism: format!("requests take {} longer; {says}", duration(change.value)),
+        remedy: "add [[evidence.go-pprof]]: it names the place".into(),
+        evidence: vec![evidence("counters of the runtime", says, Some(format!("metrics/{}", top.service)))],
+        owned: false,
+        unsure: true,
+    })
+}
+
+/// Only the generator's clock is left.
+fn unseen(change: Measured) -> Candidate {
+    let says = format!(
+        "the first byte of an answer comes {} later after the request was sent",
+        duration(change.value)
+    );
+    Candidate {
+        kind: CauseKind::Wait,
+        at: "between request and first byte".into(),
+        doing: String::new(),
+        service: String::new(),
+        explains: change,
+        mechanism: format!(
+            "{says}: in the service, behind it, or on the way; connecting and the body did not change as much"
+        ),
+        remedy:
+            "name an evidence source of the service in the scenario; `loadprof check` says what is reachable"
+                .into(),
+        evidence: vec![evidence("generator's clock", says, Some("load/latency.hlog".into()))],
+        owned: false,
+        unsure: true,
+    }
+}

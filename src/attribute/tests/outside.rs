@@ -1,0 +1,145 @@
+//! Causes outside the service: limits, neighbours, the way to others, disks; and services that nobody looks into.
+
+use super::*;
+use crate::analysis::{ReadingKind, SpanRow, Unit};
+use crate::attribute::counters::Counter;
+
+fn reading(what: ReadingKind, before: f64, now: f64) -> Reading {
+    Reading { service: "shop".into(), what, unit: Unit::Count, reference: Some(before), judged: now }
+}
+
+/// The same work, and 8 ms more in which it does not run.
+fn starved() -> (Side, Side) {
+    let before =
+        Evidence { mean_ms: 0.6, requests: &[(PAGE, 0.5)], cpu: &[(PAGE, 0.5)], ..Evidence::default() };
+    let now =
+        Evidence { mean_ms: 8.6, requests: &[(PAGE, 8.5)], cpu: &[(PAGE, 0.52)], ..Evidence::default() };
+    (side(&before), side(&now))
+}
+
+#[test]
+fn a_quota_is_told_from_a_neighbour_and_both_from_own_work() {
+    let (before, now) = starved();
+    let cores = reading(ReadingKind::CoresUsed, 0.5, 0.5);
+    let waiting = reading(ReadingKind::TasksWaiting, 0.1, 1.4);
+    let quota = [
+        cores.clone(),
+        waiting.clone(),
+        reading(ReadingKind::CpuQuota, 2.0, 0.5),
+        reading(ReadingKind::ThrottledPeriods, 0.0, 0.9),
+    ];
+    let found = told(&before, &now, &quota, None);
+    assert_eq!((found[0].kind, found[0].at.as_str()), (CauseKind::CpuLimit, "CPU quota of 0.500 cores"));
+    assert!((found[0].explains.value / 1e6 - 8.0).abs() < 0.2 && found[0].tiers() == 2, "{:#?}", found[0]);
+
+    let found = told(&before, &now, &[cores, waiting.clone()], None);
+    assert_eq!(found[0].kind, CauseKind::Neighbour, "{found:#?}");
+
+    let busier = reading(ReadingKind::CoresUsed, 0.5, 1.5);
+    let found = told(&before, &now, &[busier, waiting], None);
+    assert!(found.iter().all(|c| c.kind != CauseKind::Neighbour), "its own work fills the cores: {found:#?}");
+}
+
+const CALL: &str = "runtime.gopark runtime.selectgo net/http.(*persistConn).roundTrip net/http.(*Client).do shop/recommend.(*Client).Ask";
+
+/// The shop with a called service beside it.
+fn pair(wait_ms: f64, inside_ms: f64) -> Side {
+    let mut side =
+        side(&Evidence { mean_ms: wait_ms + 0.5, requests: &[(CALL, wait_ms)], ..Evidence::default() });
+    let work = "runtime.gopark time.Sleep related/list.(*List).Find";
+    let called = super::side(&Evidence { requests: &[(work, inside_ms)], ..Evidence::default() });
+    let mut called = called.services.into_iter().next().expect("a service");
+    called.name = "related".into();
+    side.services.push(called);
+    side
+}
+
+#[test]
+fn what_the_called_service_did_not_spend_is_lost_on_the_way() {
+    let found = told(&pair(1.0, 0.5), &pair(21.0, 0.6), &[], None);
+    assert_eq!((found[0].kind, found[0].doing.as_str()), (CauseKind::Network, "the way to related"));
+    assert!(found[0].unsure, "snapshots do not show who was called");
+    let found = told(&pair(1.0, 0.5), &pair(21.0, 20.5), &[], None);
+    assert_eq!(found[0].kind, CauseKind::Downstream);
+    assert!(found[0].mechanism.contains("related/list.(*List).Find"), "{}", found[0].mechanism);
+}
+
+#[test]
+fn pauses_between_attempts_are_told_from_sleep_and_files_from_other_system_calls() {
+    let pause = "runtime.gopark time.Sleep shop/recommend.(*Client).Ask";
+    let before = Evidence { mean_ms: 1.5, requests: &[(CALL, 1.0)], ..Evidence::default() };
+    let again = Evidence { mean_ms: 9.5, requests: &[(CALL, 1.5), (pause, 7.5)], ..Evidence::default() };
+    let found = blamed(&before, &again);
+    assert_eq!((found[0].kind, found[0].at.as_str()), (CauseKind::Retry, "shop/recommend.(*Client).Ask"));
+    assert!(
+        (found[0].explains.value / 1e6 - 8.0).abs() < 0.3,
+        "pauses and further calls: {:?}",
+        found[0].explains
+    );
+
+    let flush = "internal/runtime/syscall.Syscall6 syscall.Fsync internal/poll.(*FD).Fsync os.(*File).Sync shop/note.(*Book).Line";
+    let idle = Evidence { mean_ms: 0.6, requests: &[(PAGE, 0.5)], ..Evidence::default() };
+    let flushed = Evidence { mean_ms: 4.6, requests: &[(PAGE, 0.5), (flush, 4.0)], ..Evidence::default() };
+    let found = blamed(&idle, &flushed);
+    assert_eq!((found[0].kind, found[0].doing.as_str()), (CauseKind::Disk, "os.(*File).Sync"));
+}
+
+#[test]
+fn requests_that_wait_for_a_transport_that_dials_nobody_wait_for_its_limit() {
+    let waits = "runtime.gopark runtime.selectgo net/http.(*Transport).getConn net/http.(*Client).do shop/a.(*Client).Ask";
+    let dials = "runtime.gopark runtime.netpollblock internal/poll.runtime_pollWait net.(*netFD).connect \
+                 net.(*sysDialer).dialTCP net/http.(*Transport).dialConn net/http.(*Transport).dialConnFor";
+    let before = Evidence { mean_ms: 1.5, requests: &[(CALL, 1.0)], ..Evidence::default() };
+    let requests = [(CALL, 1.0), (waits, 8.0)];
+    let now = |background| Evidence { mean_ms: 9.5, requests: &requests, background, ..Evidence::default() };
+    assert_eq!(blamed(&before, &now(&[])).first().map(|c| c.kind), Some(CauseKind::Pool));
+    assert_eq!(blamed(&before, &now(&[(dials, 8.0)])).first().map(|c| c.kind), Some(CauseKind::Connect));
+}
+
+/// A side of which only the generator's clock is known: time to the first byte.
+fn unseen(first_byte_ms: f64) -> Side {
+    let mut side = side(&Evidence { mean_ms: first_byte_ms + 0.2, ..Evidence::default() });
+    side.services.clear();
+    side.client.phases[Phase::Wait as usize] = Measured::new(first_byte_ms * 1e6, 0.01e6);
+    side
+}
+
+#[test]
+fn a_service_that_nobody_looks_into_is_told_by_spans_then_counters_then_the_clock() {
+    let (mut before, mut now) = (unseen(2.0), unseen(12.0));
+    let found = told(&before, &now, &[], None);
+    assert_eq!((found.len(), found[0].kind, found[0].owned), (1, CauseKind::Wait, false), "{found:#?}");
+
+    let counter = |rate_ms: f64| Counter {
+        service: "shop".into(),
+        name: "go_sync_mutex_wait_total_seconds_total",
+        state: crate::analysis::State::Lock,
+        what: "waiting for locks",
+        rate: rate_ms * 1e6 * RATE,
+    };
+    (before.counters, now.counters) = (vec![counter(0.1)], vec![counter(9.1)]);
+    let found = told(&before, &now, &[], None);
+    assert_eq!((found[0].kind, found[0].owned), (CauseKind::Lock, false), "{found:#?}");
+
+    let row = |name: &str, kind: &str, ms: (i64, i64)| SpanRow {
+        service: "shop".into(),
+        name: name.into(),
+        kind: kind.into(),
+        nanos: ms.1 * 1_000_000,
+        reference: Some(ms.0 * 1_000_000),
+        per_trace: 1.0,
+        failed: 0,
+    };
+    let facts = SpanFacts {
+        traces: 100,
+        reference_traces: Some(100),
+        left_out: 0,
+        shifted: 0,
+        kept: 1.0,
+        mean: 12_000_000,
+        rows: vec![row("price", "internal", (1, 11)), row("GET /", "server", (1, 1))],
+    };
+    let found = told(&before, &now, &[], Some(&facts));
+    assert_eq!((found[0].kind, found[0].at.as_str()), (CauseKind::Span, "price"), "{found:#?}");
+    assert!(found[0].unsure && found[0].owned);
+}
