@@ -16,6 +16,8 @@ type Journal struct {
 	// FlushLines is after how many lines the file is brought to disk; 0 leaves
 	// that to the system.
 	FlushLines atomic.Int64
+	// Steps is how many more lines tell about each request.
+	Steps atomic.Int64
 
 	file   *os.File     // nil if nobody wants to read it
 	logger *slog.Logger // calls Write one at a time
@@ -38,12 +40,16 @@ func (j *Journal) Wanted() bool {
 	return j.file != nil
 }
 
-// Request writes the line about a request, with the trace it belongs to.
+// Request writes the line about a request, with the trace it belongs to, and
+// those about its steps.
 func (j *Journal) Request(path, trace string, took time.Duration) {
 	if took > slowTime {
 		j.logger.Warn("slow request for "+path, "took", took, "trace_id", trace)
 	} else {
 		j.logger.Info("request for "+path, "took", took, "trace_id", trace)
+	}
+	for step := range j.Steps.Load() {
+		j.logger.Info("step of "+path, "step", step, "trace_id", trace)
 	}
 }
 

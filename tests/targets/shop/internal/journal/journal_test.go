@@ -22,6 +22,8 @@ func TestLines(t *testing.T) {
 	j.FlushLines.Store(1)
 	j.Request("/order", "abc", 3*time.Millisecond)
 	j.Request("/feed", "", 51*time.Millisecond)
+	j.Steps.Store(2)
+	j.Request("/image", "def", time.Millisecond)
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +32,7 @@ func TestLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	if len(lines) != 2 {
+	if len(lines) != 5 || !strings.Contains(lines[4], `"msg":"step of /image","step":1,"trace_id":"def"`) {
 		t.Fatalf("%q", text)
 	}
 	for i, want := range []string{"INFO request for /order 3000000 abc", "WARN slow request for /feed 51000000 "} {

@@ -19,23 +19,21 @@ func TestRenewAsksOneAtATime(t *testing.T) {
 	base, second := start(t)
 	const clients, each, delay = 4, 5, 5 * time.Millisecond
 	set(t, second, "delay=5ms")
-	begin := time.Now()
 	hammer(t, base+"/recommend", clients, each)
-	together := time.Since(begin)
 	before := clocks(t, base).Routes["/recommend"]
 	set(t, base, "renew=always")
-	begin = time.Now()
+	begin := time.Now()
 	hammer(t, base+"/recommend", clients, each)
-	took := time.Since(begin)
-	if took < clients*each*delay || took < 2*together {
-		t.Errorf("%s, after %s together", took, together)
+	if took := time.Since(begin); took < clients*each*delay {
+		t.Errorf("%d calls took %s", clients*each, took)
 	}
 	c := clocks(t, base).Routes["/recommend"]
-	if sum(c) != c.Total || c.LockHeld <= 0 || c.LockHeld > int64(delay)*each || before.LockWait != 0 {
+	called := c.Downstream - before.Downstream
+	if sum(c) != c.Total || c.LockHeld <= 0 || c.LockHeld > called/2 || before.LockWait != 0 {
 		t.Errorf("before %+v, after %+v", before, c)
 	}
-	if wait := c.LockWait; wait < 2*(c.Downstream-before.Downstream) {
-		t.Errorf("waited %d ns: %+v", wait, c)
+	if c.LockWait < 2*called {
+		t.Errorf("called for %d ns: %+v", called, c)
 	}
 }
 
@@ -65,7 +63,7 @@ func TestHangUpConnectsForEachCall(t *testing.T) {
 	first.Trust(authorities)
 	first.SetDownstream(server.URL)
 	base := serve(t, first)
-	hammer(t, base+"/recommend", 2, 10)
+	hammer(t, base+"/recommend", 1, 10)
 	if n := connections.Load(); n > 2 {
 		t.Errorf("%d connections", n)
 	}

@@ -111,6 +111,7 @@ func (s *Shop) addSettings() {
 	l.Always("hang-up", "end the connection after every call of the downstream", &s.downstream.HangUpAlways)
 	l.Count("history", "steps of every /search that are noted; 0 is none", 0, 1_000_000, &s.history.Steps)
 	l.Count("flush-lines", "lines after which the log is brought to disk; 0 is never", 0, 1_000_000, &s.journal.FlushLines)
+	l.Count("log-steps", "more lines of the log about each request", 0, 1000, &s.journal.Steps)
 	l.Count("attempts", "how often a supplier is asked at most", 1, 10, &s.suppliers.Attempts)
 	l.Duration("pause", "time before a supplier is asked again; doubles", time.Minute, &s.suppliers.Pause)
 	l.Duration("work-time", "time a supplier needs for an answer", time.Minute, &s.supplier.WorkTime)

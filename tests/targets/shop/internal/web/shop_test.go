@@ -166,7 +166,7 @@ func TestAdmin(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got["workers"] != "3" || got["buffer"] != "1MiB" || got["refresh"] != "never" || len(got) != 19 {
+	if got["workers"] != "3" || got["buffer"] != "1MiB" || got["refresh"] != "never" || len(got) != 20 {
 		t.Errorf("settings %v", got)
 	}
 }
