@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use loadprof::formats::otlp::{Signal, SpanKind};
+use loadprof::formats::otlp::{Clocks, Signal, SpanKind};
 use loadprof::formats::postgres::activity::sightings;
 use loadprof::formats::pprof::{Profile, Sample};
 use loadprof::run::databases;
@@ -133,7 +133,7 @@ fn logged(recording: &Recording, service: &str) -> HashSet<String> {
             ids.insert(text(&line, "trace_id").to_owned());
         }
     };
-    recording.log_lines(each).expect("reads");
+    recording.log_lines(&Clocks::default(), each).expect("reads");
     ids
 }
 

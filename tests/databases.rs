@@ -105,7 +105,9 @@ async fn postgres_tells_what_was_slow_and_who_waited() {
     assert!(last.backends >= 3 && last.max_connections == 100 && last.counter("deadlocks") == Some(0.0));
     assert!(last.tables[0]["seq_scan"].as_u64().is_some_and(|n| n >= 120), "{:?}", last.tables);
     eprintln!("finishing took {took:?}");
-    let cost = "SELECT sum(total_exec_time)::float8, sum(calls)::int8 FROM pg_stat_statements \
+    // Called `total_time` up to PostgreSQL 12.
+    let cost = "SELECT sum(coalesce(to_jsonb(s)->>'total_exec_time', to_jsonb(s)->>'total_time')::float8), \
+        sum(calls)::int8 FROM pg_stat_statements s \
         WHERE query LIKE '%loadprof\\_%'";
     let row = client.query_one(cost, &[]).await.expect("a row");
     let (ms, asked): (f64, i64) = (row.get(0), row.get(1));

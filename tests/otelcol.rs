@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
-use loadprof::formats::otlp::{Signal, TraceId};
+use loadprof::formats::otlp::{Clocks, Signal, TraceId};
 use loadprof::run::event::EventKind;
 use loadprof::run::history::MetricHistory;
 use loadprof::run::reader::Recording;
@@ -163,7 +163,7 @@ fn check_logs(ran: &Ran, traces: &BTreeSet<TraceId>) {
     read.expect("reads");
     assert!(traces.iter().all(|id| records.get(id) == Some(&2)), "{records:?}");
     let mut levels: BTreeMap<String, usize> = BTreeMap::new();
-    let unread = ran.recording.log_lines(|line| {
+    let unread = ran.recording.log_lines(&Clocks::default(), |line| {
         let read = line.read();
         assert_eq!(line.service, "shop");
         assert!(read.trace_id.is_some_and(|id| id.len() == 32));
@@ -185,7 +185,7 @@ fn check_logs(ran: &Ran, traces: &BTreeSet<TraceId>) {
 /// Counters of both services agree with the number of traces: the shop counts since its start, in explicit buckets; the
 /// stock since its last export, in exponential ones.
 fn check_metrics(ran: &Ran, traces: usize) {
-    let all = ran.recording.otlp_series(|_, _| true).expect("reads");
+    let all = ran.recording.otlp_series(&Clocks::default(), |_, _| true).expect("reads");
     let last = |history: &MetricHistory, name: &str| {
         let series = history.named(name).next().unwrap_or_else(|| panic!("no {name}"));
         series.points.last().expect("a point").1

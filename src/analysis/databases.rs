@@ -146,3 +146,62 @@ pub struct ClientFacts {
     /// The most at once that waited in a blocking command.
     pub blocked: u64,
 }
+
+/// Requests that a server was seen at work for, known by the trace ids that comments of their statements name, so that
+/// they can be found in traces and logs. All lists of ids are examples.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DatabaseTraces {
+    /// Service.
+    pub service: String,
+    /// Statements that were met, those seen most often first.
+    pub statements: Vec<StatementTraces>,
+    /// Statements that waited for a session, in the order of [`DatabaseFacts::blocking`].
+    pub blocked: Vec<BlockedTraces>,
+    /// Slow requests that were met, the slowest first.
+    pub slow: Vec<SlowInDatabase>,
+}
+
+/// Requests that a statement was executed for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StatementTraces {
+    /// Text without literals.
+    pub text: String,
+    /// Trace ids, those seen most often first.
+    pub traces: Vec<String>,
+}
+
+/// Requests on both sides of a wait; the first four fields are those of a [`BlockedStatement`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BlockedTraces {
+    /// Statement that waits.
+    pub waiter: String,
+    /// Statement of the session at the end of the chain.
+    pub blocker: String,
+    /// State of that session.
+    pub state: String,
+    /// Name that its client gave itself.
+    pub app: String,
+    /// Trace ids of requests that waited.
+    pub waiting: Vec<String>,
+    /// Trace ids of requests whose session they waited for.
+    pub holding: Vec<String>,
+}
+
+/// One of the slowest requests of a period, as the server met it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SlowInDatabase {
+    /// Slug of the request.
+    pub request: String,
+    /// Its trace id.
+    pub trace_id: String,
+    /// Its response time, nanoseconds.
+    pub response: u64,
+    /// Statement that it was met in most often.
+    pub text: String,
+    /// What that waited for, as in [`StatementWait::event`].
+    pub waits: String,
+    /// How often it was met in both.
+    pub seen: u64,
+    /// How often it was met at all.
+    pub sightings: u64,
+}

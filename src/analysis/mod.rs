@@ -69,6 +69,9 @@ pub struct Analysis {
     /// What database servers say of the statements that requests executed.
     #[serde(default)]
     pub databases: Vec<DatabaseFacts>,
+    /// Requests that database servers were seen at work for.
+    #[serde(default)]
+    pub database_traces: Vec<DatabaseTraces>,
     /// What the machines of the services say, reference against judged part.
     #[serde(default)]
     pub readings: Vec<Reading>,

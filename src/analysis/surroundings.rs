@@ -156,12 +156,24 @@ pub struct SpanFacts {
     pub left_out: u64,
     /// Traces of the judged part in which a clock was set right.
     pub shifted: u64,
+    /// Clocks that were off by a millisecond or more; log records and metrics were set right by the same.
+    #[serde(default)]
+    pub clocks: Vec<ClockFacts>,
     /// Share of the traces received that was kept: 1 unless there were too many.
     pub kept: f64,
     /// Mean length of a trace of the judged part, nanoseconds.
     pub mean: i64,
     /// Rows; those of the judged part add up to the mean.
     pub rows: Vec<SpanRow>,
+}
+
+/// The clock of a machine, or of a service that names none, against the clock that most traces begin on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClockFacts {
+    /// Name of the machine or service.
+    pub clock: String,
+    /// Nanoseconds that it is behind; less than zero if it is ahead.
+    pub behind: i64,
 }
 
 /// Time that spans of one name have on the critical path, without their children.

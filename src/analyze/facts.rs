@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::load::Loaded;
+use super::metrics::Histories;
 use crate::analysis::{Caveat, CheckOutcome, RunFacts, TimelinePoint, Validity};
 use crate::detect::Detection;
 use crate::gate;
 use crate::run::event::{EventKind, TEARDOWN};
-use crate::run::history::MetricHistory;
 use crate::scenario::Executor;
 use crate::time::Window;
 
@@ -108,14 +108,14 @@ fn not_torn_down(run: &Loaded) -> impl Iterator<Item = Caveat> {
 
 /// Pages of metrics with lines that are none: they were kept as they came.
 fn unreadable(run: &Loaded) -> Vec<Caveat> {
-    let told = |(service, pages): (&String, &MetricHistory)| {
-        let times = pages.skipped_lines as u64;
-        let problem =
-            format!("{times} lines of its {} pages are no metrics and were left out", pages.scrapes.len());
+    let told = |(service, read): (&String, &Histories)| {
+        let times = (read.scraped.skipped_lines + read.told.skipped_lines) as u64;
+        let pages = read.scraped.scrapes.len() + read.told.scrapes.len();
+        let problem = format!("{times} lines of its {pages} pages are no metrics and were left out");
         let (service, collector) = (service.clone(), "prometheus".to_owned());
         (times > 0).then_some(Caveat::CollectorLost { service, collector, problem, times })
     };
-    run.services.iter().zip(&run.pages).filter_map(told).collect()
+    run.services.iter().zip(&run.metrics).filter_map(told).collect()
 }
 
 /// Faults of collectors, each kind of problem once.

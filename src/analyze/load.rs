@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::AnalyzeError;
-use super::metrics;
+use super::{metrics, spans};
 use crate::detect::{self, Series};
+use crate::formats::otlp::Clocks;
 use crate::run::history::MetricHistory;
 use crate::run::period::LoadPeriod;
 use crate::run::reader::Recording;
 use crate::scenario::{Arrivals, EnvPolicy, Scenario};
+use crate::spans::Gathered;
 use crate::time::{RunTime, Window, nanos};
 
 /// A run that was opened.
@@ -20,8 +22,12 @@ pub(super) struct Loaded {
     pub periods: Vec<LoadPeriod>,
     /// Services in the order of the scenario.
     pub services: Vec<String>,
-    /// Pages of metrics of each of them.
-    pub pages: Vec<MetricHistory>,
+    /// Metrics of each of them.
+    pub metrics: Vec<metrics::Histories>,
+    /// Traces that services sent; none without any.
+    pub spans: Option<Gathered>,
+    /// Clocks of the services, by their spans.
+    pub clocks: Clocks,
     /// Metrics that services sent over OTLP, which the scenario may not know of.
     sent: BTreeMap<String, MetricHistory>,
 }
@@ -58,9 +64,11 @@ impl Loaded {
                 services.push(source.service.clone());
             }
         }
-        let pages = services.iter().map(|service| metrics::history(&recording, service)).collect();
-        let sent = metrics::sent(&recording);
-        Ok(Self { recording, scenario, periods, services, pages, sent })
+        let metrics = services.iter().map(|service| metrics::Histories::read(&recording, service)).collect();
+        let spans = spans::gather(&recording);
+        let clocks = spans.as_ref().map(Gathered::clocks).unwrap_or_default();
+        let sent = metrics::sent(&recording, &clocks);
+        Ok(Self { recording, scenario, periods, services, metrics, spans, clocks, sent })
     }
 
     fn start(&self) -> RunTime {
@@ -107,9 +115,9 @@ impl Loaded {
     pub(super) fn series(&self) -> Vec<Series> {
         let slugs: Vec<_> = self.scenario.requests.iter().map(|r| r.slug.clone()).collect();
         let mut all = detect::load_series(self.scheduled(), &slugs, self.scenario.load.executor.is_open());
-        for (service, pages) in self.services.iter().zip(&self.pages) {
+        for (service, asked) in self.services.iter().zip(&self.metrics) {
             let sent = self.sent.get(service);
-            all.extend(metrics::growth_series(Some(pages), sent, service, self.scheduled()));
+            all.extend(metrics::growth_series(Some(asked), sent, service, self.scheduled()));
         }
         for (service, sent) in self.sent.iter().filter(|(service, _)| !self.services.contains(service)) {
             all.extend(metrics::growth_series(None, Some(sent), service, self.scheduled()));

@@ -83,7 +83,7 @@ fn count(
     mut found: impl FnMut(&mut Seen, &str, &LogLine),
 ) {
     // A file that cannot be read is told as missing evidence by its collector.
-    let _ = run.recording.log_lines(|line| {
+    let _ = run.recording.log_lines(&run.clocks, |line| {
         if !windows.iter().any(|w| w.contains(line.at)) {
             return;
         }

@@ -9,6 +9,7 @@ use crate::analysis::{MetricReading, Unit};
 use crate::detect::{Point, Series};
 use crate::formats::expvar;
 use crate::formats::openmetrics::Kind;
+use crate::formats::otlp::Clocks;
 use crate::run::history::{MetricHistory, MetricSeries};
 use crate::run::period::LoadPeriod;
 use crate::run::reader::Recording;
@@ -26,21 +27,39 @@ const GROWING: [(&str, Unit, [&str; 2]); 2] = [
     ),
 ];
 
-/// What is judged of a service's pages; empty if the system refuses. Reading them all takes time: once a run.
-pub(super) fn history(recording: &Recording, service: &str) -> MetricHistory {
-    let wanted = |name: &str| GROWING.iter().any(|(known, ..)| *known == name);
-    recording.series(service, |_, sample| wanted(&sample.name)).unwrap_or_default()
+/// Metrics that a service was asked for, read once a run: reading them takes time. Empty if the system refuses.
+#[derive(Debug)]
+pub(super) struct Histories {
+    /// What is judged of its pages.
+    pub scraped: MetricHistory,
+    /// All of what its `expvar` and a Prometheus server said.
+    pub told: MetricHistory,
+}
+
+impl Histories {
+    pub(super) fn read(recording: &Recording, service: &str) -> Self {
+        let wanted = |name: &str| GROWING.iter().any(|(known, ..)| *known == name);
+        Self {
+            scraped: recording.scraped_series(service, |_, sample| wanted(&sample.name)).unwrap_or_default(),
+            told: recording.told_series(service).unwrap_or_default(),
+        }
+    }
+
+    /// The first series of a metric, those of pages before others.
+    fn first(&self, name: &str) -> Option<&MetricSeries> {
+        self.scraped.named(name).next().or_else(|| self.told.named(name).next())
+    }
 }
 
 /// What is judged of the metrics that services sent over OTLP, by service; empty if the system refuses.
-pub(super) fn sent(recording: &Recording) -> BTreeMap<String, MetricHistory> {
+pub(super) fn sent(recording: &Recording, clocks: &Clocks) -> BTreeMap<String, MetricHistory> {
     let wanted = |name: &str| GROWING.iter().any(|(.., names)| names.contains(&name));
-    recording.otlp_series(|_, sample| wanted(&sample.name)).unwrap_or_default()
+    recording.otlp_series(clocks, |_, sample| wanted(&sample.name)).unwrap_or_default()
 }
 
-/// Readings of a service that must not grow without end, period by period: those of its pages, else those it sent.
+/// Readings of a service that must not grow without end, period by period: those it was asked for, else those it sent.
 pub(super) fn growth_series(
-    pages: Option<&MetricHistory>,
+    asked: Option<&Histories>,
     sent: Option<&MetricHistory>,
     service: &str,
     periods: &[LoadPeriod],
@@ -48,8 +67,8 @@ pub(super) fn growth_series(
     GROWING
         .iter()
         .filter_map(|(name, unit, names)| {
-            let scraped = || pages?.named(name).next().map(|series| series.points.clone());
-            let readings = scraped().or_else(|| names.iter().find_map(|name| first_instance(sent?, name)))?;
+            let told = || asked?.first(name).map(|series| series.points.clone());
+            let readings = told().or_else(|| names.iter().find_map(|name| first_instance(sent?, name)))?;
             let points = periods.iter().map(|p| reading_in(p, &readings)).collect();
             Some(Series::growth(*name, service, *unit, points))
         })
@@ -81,24 +100,31 @@ const MOVED: f64 = 0.2;
 
 /// What queries gave, in their order; then the numbers of `expvar` that moved, the most first.
 pub(super) fn told(run: &Loaded, question: &Question<'_>) -> Vec<MetricReading> {
-    run.services.iter().flat_map(|service| of_service(run, service, question)).collect()
+    let services = run.services.iter().zip(&run.metrics);
+    services.flat_map(|(service, asked)| of_service(run, service, &asked.told, question)).collect()
 }
 
-fn of_service(run: &Loaded, service: &str, question: &Question<'_>) -> Vec<MetricReading> {
-    let history = |run: &Loaded| run.recording.told_series(service).unwrap_or_default();
-    let now = history(run);
+/// What was told of a service of a run.
+fn told_of<'r>(run: &'r Loaded, service: &str) -> Option<&'r MetricHistory> {
+    let place = run.services.iter().position(|s| s == service)?;
+    Some(&run.metrics.get(place)?.told)
+}
+
+fn of_service(
+    run: &Loaded,
+    service: &str,
+    now: &MetricHistory,
+    question: &Question<'_>,
+) -> Vec<MetricReading> {
     let reference = question.reference.as_ref();
-    let own = reference.is_some_and(|(before, _)| std::ptr::eq(*before, run));
-    let before = reference.filter(|_| !own).map(|(run, _)| history(run));
     let queries = queries(run, service);
     let read = |series: &MetricSeries| {
         let counter = series.kind == Kind::Counter;
         let value =
             |s: &MetricSeries, windows: &[Window]| if counter { rate(s, windows) } else { mean(s, windows) };
-        let same = |h: &MetricHistory| h.named(&series.name).find(|s| s.labels == series.labels).cloned();
-        let reference = reference.and_then(|(_, windows)| match &before {
-            None => value(series, windows),
-            Some(before) => value(&same(before)?, windows),
+        let reference = reference.and_then(|(before, windows)| match std::ptr::eq(*before, run) {
+            true => value(series, windows),
+            false => value(same(told_of(before, service)?, series)?, windows),
         });
         let (unit, factor) = unit(series, &queries, counter);
         Some(MetricReading {
@@ -117,6 +143,11 @@ fn of_service(run: &Loaded, service: &str, question: &Question<'_>) -> Vec<Metri
     moved.retain(|r| change(r) >= MOVED);
     moved.sort_by(|a, b| change(b).total_cmp(&change(a)).then_with(|| a.name.cmp(&b.name)));
     asked.chain(moved.into_iter().take(MOST_MOVED)).collect()
+}
+
+/// The series of another run.
+fn same<'h>(history: &'h MetricHistory, series: &MetricSeries) -> Option<&'h MetricSeries> {
+    history.named(&series.name).find(|s| s.labels == series.labels)
 }
 
 /// NaN and infinities are no numbers in JSON.

@@ -1,5 +1,6 @@
 //! From a run folder to one [`Analysis`]: reads only, measures nothing, and gives the same value each time.
 
+mod databases;
 mod exhibits;
 mod facts;
 mod failing;
@@ -107,6 +108,7 @@ pub fn analyze(dir: &Path, baseline: Option<&Path>) -> Result<Analyzed, AnalyzeE
         expectation,
         spans: spans::spans(&run, &question),
         databases: found.databases,
+        database_traces: databases::traces(&run, &question),
         traces: attribute::traces(&run.recording, &run.periods),
         readings: host::readings(&run, &question),
         metrics: metrics::told(&run, &question),

@@ -4,42 +4,51 @@ use std::collections::BTreeMap;
 
 use super::Question;
 use super::load::Loaded;
-use crate::analysis::{SpanFacts, SpanRow};
+use crate::analysis::{ClockFacts, SpanFacts, SpanRow};
 use crate::formats::otlp::Signal;
+use crate::run::reader::Recording;
 use crate::spans::{Breakdown, DEFAULT_SPANS, Gather, Gathered, Row};
-use crate::time::{RunTime, Window};
+use crate::time::{MILLISECOND, RunTime, Window};
 
 /// Rows that are told.
 const MOST: usize = 15;
+/// Clocks that are told.
+const MOST_CLOCKS: usize = 4;
 
 /// The critical paths; none if no whole trace began in the judged part.
 pub(super) fn spans(run: &Loaded, question: &Question<'_>) -> Option<SpanFacts> {
-    let gathered = gather(run)?;
-    let judged = breakdown(run, &gathered, &[question.judged]);
+    let gathered = run.spans.as_ref()?;
+    let judged = breakdown(run, gathered, &[question.judged]);
     if judged.traces == 0 {
         return None;
     }
-    let reference = question.reference.as_ref().and_then(|(before, windows)| {
-        if std::ptr::eq(*before, run) {
-            return Some(breakdown(run, &gathered, windows));
-        }
-        Some(breakdown(before, &gather(before)?, windows))
-    });
+    let reference = question
+        .reference
+        .as_ref()
+        .and_then(|(before, windows)| Some(breakdown(before, before.spans.as_ref()?, windows)));
     let reference = reference.filter(|r| r.traces > 0);
     Some(SpanFacts {
         traces: judged.traces,
         reference_traces: reference.as_ref().map(|r| r.traces),
         left_out: judged.left_out.all() + reference.as_ref().map_or(0, |r| r.left_out.all()),
         shifted: judged.shifted,
+        clocks: clocks(run),
         kept: gathered.coverage.share,
         mean: whole(judged.mean_nanos),
         rows: rows(&judged, reference.as_ref()),
     })
 }
 
-fn gather(run: &Loaded) -> Option<Gathered> {
+/// Clocks that are off by more than matters.
+fn clocks(run: &Loaded) -> Vec<ClockFacts> {
+    let off = run.clocks.offsets().into_iter().filter(|(_, by)| by.unsigned_abs() >= MILLISECOND);
+    off.map(|(clock, behind)| ClockFacts { clock: clock.to_owned(), behind }).take(MOST_CLOCKS).collect()
+}
+
+/// The traces that services sent; none without any.
+pub(super) fn gather(recording: &Recording) -> Option<Gathered> {
     let mut gather = Gather::new(DEFAULT_SPANS);
-    let read = run.recording.read_otlp(Signal::Traces, |batch| {
+    let read = recording.read_otlp(Signal::Traces, |batch| {
         batch.into_spans().0.iter().for_each(|span| gather.add(span));
     });
     // What cannot be read gives no trace; the receiver has told what it lost.

@@ -176,13 +176,25 @@ impl Recording {
         service: &str,
         keep: impl Fn(&Family<'_>, &Sample<'_>) -> bool,
     ) -> Result<MetricHistory, RunError> {
-        let mut history = MetricHistory::read(&self.metrics(service), &keep)?;
+        let mut history = self.scraped_series(service, &keep)?;
         history.extend(&self.expvar(service), &keep)?;
         history.add_answers(&self.dir, service, self.manifest.started_unix_nanos, &keep)?;
         Ok(history)
     }
 
-    /// The same of `expvar` and the answers of a Prometheus server alone.
+    /// The same of its scrapes alone.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn scraped_series(
+        &self,
+        service: &str,
+        keep: impl Fn(&Family<'_>, &Sample<'_>) -> bool,
+    ) -> Result<MetricHistory, RunError> {
+        MetricHistory::read(&self.metrics(service), keep)
+    }
+
+    /// All of `expvar` and the answers of a Prometheus server, without the scrapes.
     ///
     /// # Errors
     /// If the system refuses.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::names::{Name, Names};
 use super::trace::{Node, Trace};
-use crate::formats::otlp::{Resource, Span, Status, TraceId, Value, find};
+use crate::formats::otlp::{Span, Status, TraceId};
 
 /// Spans kept unless told otherwise: about 150 MB.
 pub const DEFAULT_SPANS: usize = 1_000_000;
@@ -127,17 +127,12 @@ impl Gather {
             kind: span.kind,
             service: self.names.name(&span.resource.service),
             name: self.names.name(&span.name),
-            clock: self.clock(&span.resource),
+            // Spans of one machine share a clock.
+            clock: self.names.name(span.resource.clock()),
             start: span.start_unix_nanos,
             end: span.end_unix_nanos,
             failed: matches!(span.status, Status::Error(_)),
         }
-    }
-
-    /// Spans of one machine share a clock. Who does not name it has one of its own per service.
-    fn clock(&mut self, resource: &Resource) -> Name {
-        let host = find(&resource.attributes, "host.name").and_then(Value::text);
-        self.names.name(host.unwrap_or(&resource.service))
     }
 }
 

@@ -8,6 +8,7 @@
 //! missing parents, cycles or too many spans are counted apart.
 
 mod breakdown;
+mod clocks;
 mod gather;
 mod names;
 mod path;

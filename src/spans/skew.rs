@@ -22,11 +22,10 @@ pub struct Shift {
 /// Moves spans to the root's clock. Callers stand before callees.
 pub(super) fn set_right(spans: &mut [Placed]) -> Vec<Shift> {
     let mut shifts = Vec::new();
-    let mut applied = vec![0i64; spans.len()];
     for index in 1..spans.len() {
         let Some(parent) = spans[index].parent else { continue };
         let by = if spans[index].clock == spans[parent].clock {
-            applied[parent]
+            spans[parent].moved
         } else {
             let by = correction(&spans[parent], &spans[index]);
             if by != 0 {
@@ -34,8 +33,8 @@ pub(super) fn set_right(spans: &mut [Placed]) -> Vec<Shift> {
             }
             by
         };
-        applied[index] = by;
         let span = &mut spans[index];
+        span.moved = by;
         span.start = span.start.saturating_add_signed(by);
         span.end = span.end.saturating_add_signed(by);
     }

@@ -111,6 +111,41 @@ fn a_slow_clock_is_set_right_and_told() {
     assert_eq!((breakdown.shifted, breakdown.largest_shift), (1, 990));
 }
 
+/// Traces of a shop that calls a stock whose clock is `ahead`; in some the stock is the one that calls.
+fn calls(traces: u64, ahead: u64, kind: SpanKind) -> Vec<Span> {
+    let of = |n: u64| {
+        let call = span(1, Some(0), "shop", SpanKind::Client, 10, 90);
+        let there = span(2, Some(1), "stock", kind, 20 + ahead, 80 + ahead);
+        [root(100), call, there].map(|s| Span { trace: trace_id(n), ..s })
+    };
+    (0..traces).flat_map(of).collect()
+}
+
+#[test]
+fn a_clock_is_known_by_the_middle_of_its_calls() {
+    let mut spans = calls(5, 1000, SpanKind::Server);
+    // One was late for a reason of its own.
+    spans[2].start_unix_nanos += 500;
+    spans[2].end_unix_nanos += 500;
+    assert_eq!(gathered(&spans).clocks().offsets(), [("stock", -1000)]);
+    assert!(gathered(&calls(2, 1000, SpanKind::Server)).clocks().offsets().is_empty(), "too few");
+    assert!(
+        gathered(&calls(5, 1000, SpanKind::Consumer)).clocks().offsets().is_empty(),
+        "a message may be late"
+    );
+    // Most calls fit: what single ones were moved by is no matter of clocks.
+    let mut spans = calls(5, 0, SpanKind::Server);
+    spans[2].start_unix_nanos += 500;
+    spans[2].end_unix_nanos += 500;
+    assert!(gathered(&spans).clocks().offsets().is_empty());
+    // Traces that begin on the other clock say nothing of it.
+    let mut spans = calls(5, 1000, SpanKind::Server);
+    spans.extend(
+        (10..14).map(|n| Span { trace: trace_id(n), ..span(0, None, "stock", SpanKind::Server, 0, 9) }),
+    );
+    assert_eq!(gathered(&spans).clocks().offsets(), [("stock", -1000)]);
+}
+
 #[test]
 fn clocks_are_left_alone_where_nothing_is_wrong() {
     let inside = [root(100), span(1, Some(0), "stock", SpanKind::Server, 10, 30)];

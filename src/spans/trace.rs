@@ -41,6 +41,8 @@ pub struct Placed {
     /// Index of its parent; none for the root.
     pub parent: Option<usize>,
     pub(super) clock: Name,
+    /// Nanoseconds that were added to its times.
+    pub(super) moved: i64,
     pub(super) children: Range<usize>,
 }
 
@@ -184,6 +186,7 @@ fn place(node: &Node, parent: Option<usize>) -> Placed {
         failed: node.failed,
         parent,
         clock: node.clock,
+        moved: 0,
         children: 0..0,
     }
 }

@@ -27,6 +27,9 @@ const MAX_LABEL_TEXT: usize = 16 << 10;
 /// Most bytes of names and labels over all samples of a page.
 const MAX_COPIED: usize = 256 << 20;
 
+/// A text could not say which of the two is meant.
+const TWICE: &str = "a label is there twice";
+
 /// Samples that a metric has besides buckets and quantiles: `+Inf`, sum, count, time of creation, at most.
 const FEW_SAMPLES: usize = 4;
 
@@ -130,9 +133,14 @@ impl Page {
             return Err("labels are too long");
         }
         self.copied = copied;
+        let labels = labels(&metric.label)?;
+        let bounds = [("quantile", metric.summary.is_some()), ("le", metric.histogram.is_some())];
+        if bounds.iter().any(|(bound, taken)| *taken && labels.iter().any(|(name, _)| name == bound)) {
+            return Err(TWICE);
+        }
         let family = &mut self.exposition.families[family];
         let before = family.samples.len();
-        let mut into = Into { name, labels: labels(&metric.label)?, samples: &mut family.samples };
+        let mut into = Into { name, labels, samples: &mut family.samples };
         into.metric(&metric, family.kind);
         let timestamp = metric.timestamp_ms.map(|t| t as f64 / 1e3);
         let added = &mut family.samples[before..];
@@ -299,10 +307,17 @@ fn exemplar(e: &wire::Exemplar) -> Option<Exemplar<'static>> {
 }
 
 fn labels(pairs: &[LabelPair]) -> Result<Labels<'static>, &'static str> {
-    let own = |p: &LabelPair| {
-        if p.name.is_empty() { None } else { Some((p.name.clone().into(), p.value.clone().into())) }
-    };
-    pairs.iter().map(own).collect::<Option<_>>().ok_or("a label without a name")
+    let mut labels = Labels::new();
+    for pair in pairs {
+        if pair.name.is_empty() {
+            return Err("a label without a name");
+        }
+        if labels.iter().any(|(name, _)| *name == pair.name) {
+            return Err(TWICE);
+        }
+        labels.push((pair.name.clone().into(), pair.value.clone().into()));
+    }
+    Ok(labels)
 }
 
 #[cfg(test)]

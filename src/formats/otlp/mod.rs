@@ -7,6 +7,7 @@
 
 mod answer;
 mod batch;
+mod clocks;
 mod exponential;
 mod ids;
 mod json;
@@ -25,6 +26,7 @@ mod wire_trace;
 
 pub use answer::{Partial, retry_details, status_json, status_protobuf};
 pub use batch::Batch;
+pub use clocks::Clocks;
 pub use ids::{IdError, SpanId, TraceId};
 pub use point::{Measure, Point, Temporality};
 pub use record::LogRecord;

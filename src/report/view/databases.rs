@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::analysis::{
-    Analysis, BlockedStatement, ClientFacts, DatabaseFacts, DatabaseSystem, PlanFacts, SlowCommand,
-    StatementFacts,
+    Analysis, BlockedStatement, BlockedTraces, ClientFacts, DatabaseFacts, DatabaseSystem, DatabaseTraces,
+    PlanFacts, SlowCommand, SlowInDatabase, StatementFacts, StatementTraces,
 };
 use crate::report::quantity;
 
@@ -24,6 +24,8 @@ pub(super) struct DatabaseView {
     blocking: Vec<BlockedView>,
     plans: Vec<PlanView>,
     slow: Vec<SlowView>,
+    traces: Vec<TracesView>,
+    slow_requests: Vec<SlowRequestView>,
 }
 
 #[derive(Serialize)]
@@ -44,6 +46,8 @@ struct BlockedView {
     state: String,
     seen: String,
     oldest: String,
+    waiting: Vec<String>,
+    holding: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -61,11 +65,29 @@ struct SlowView {
     longest: String,
 }
 
-pub(super) fn databases(a: &Analysis) -> Vec<DatabaseView> {
-    a.databases.iter().map(database).collect()
+/// Requests that a statement was executed for.
+#[derive(Serialize)]
+struct TracesView {
+    text: String,
+    traces: Vec<String>,
 }
 
-fn database(d: &DatabaseFacts) -> DatabaseView {
+#[derive(Serialize)]
+struct SlowRequestView {
+    request: String,
+    trace: String,
+    response: String,
+    statement: String,
+    waits: String,
+    seen: String,
+}
+
+pub(super) fn databases(a: &Analysis) -> Vec<DatabaseView> {
+    let met = |d: &DatabaseFacts| a.database_traces.iter().find(|t| t.service == d.service);
+    a.databases.iter().map(|d| database(d, met(d))).collect()
+}
+
+fn database(d: &DatabaseFacts, met: Option<&DatabaseTraces>) -> DatabaseView {
     let (system, statement) = match d.system {
         DatabaseSystem::Postgresql => ("PostgreSQL", "statement"),
         DatabaseSystem::Redis => ("Redis", "command"),
@@ -77,9 +99,11 @@ fn database(d: &DatabaseFacts) -> DatabaseView {
         referenced: d.reference.is_some(),
         statements: d.statements.iter().map(self::statement).collect(),
         more: (d.more > 0).then(|| quantity::count(d.more)),
-        blocking: d.blocking.iter().map(blocked).collect(),
+        blocking: d.blocking.iter().map(|b| blocked(b, met)).collect(),
         plans: d.plans.iter().map(plan).collect(),
         slow: d.slow.iter().map(slow).collect(),
+        traces: met.map(traces).unwrap_or_default(),
+        slow_requests: met.map(|m| m.slow.iter().map(slow_request).collect()).unwrap_or_default(),
     }
 }
 
@@ -135,7 +159,11 @@ fn statement(s: &StatementFacts) -> StatementView {
     }
 }
 
-fn blocked(b: &BlockedStatement) -> BlockedView {
+fn blocked(b: &BlockedStatement, met: Option<&DatabaseTraces>) -> BlockedView {
+    let same = |t: &&BlockedTraces| {
+        (&t.waiter, &t.blocker, &t.state, &t.app) == (&b.waiter, &b.blocker, &b.state, &b.app)
+    };
+    let sides = met.and_then(|m| m.blocked.iter().find(same));
     let nobody = || "a session that was not seen".to_owned();
     BlockedView {
         waiter: cut(&b.waiter),
@@ -146,6 +174,26 @@ fn blocked(b: &BlockedStatement) -> BlockedView {
         },
         seen: quantity::count(b.seen),
         oldest: quantity::duration(b.oldest as f64),
+        waiting: sides.map(|s| s.waiting.clone()).unwrap_or_default(),
+        holding: sides.map(|s| s.holding.clone()).unwrap_or_default(),
+    }
+}
+
+/// Requests by statement; those that wait for others stand beside their blocker.
+fn traces(met: &DatabaseTraces) -> Vec<TracesView> {
+    let elsewhere = |s: &&StatementTraces| !met.blocked.iter().any(|b| b.waiter == s.text);
+    let view = |s: &StatementTraces| TracesView { text: cut(&s.text), traces: s.traces.clone() };
+    met.statements.iter().filter(elsewhere).map(view).collect()
+}
+
+fn slow_request(s: &SlowInDatabase) -> SlowRequestView {
+    SlowRequestView {
+        request: s.request.clone(),
+        trace: s.trace_id.clone(),
+        response: quantity::duration(s.response as f64),
+        statement: cut(&s.text),
+        waits: s.waits.clone(),
+        seen: format!("{} of {}", quantity::count(s.seen), quantity::count(s.sightings)),
     }
 }
 
@@ -164,4 +212,48 @@ fn slow(s: &SlowCommand) -> SlowView {
 
 fn cut(text: &str) -> String {
     quantity::cut(text, TEXT)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{from_value, json};
+
+    use crate::report::golden::{load, outputs};
+
+    /// Ids are read as 32 hex digits; a folder that somebody else made may hold anything.
+    const EVIL: &str = "aa` | <script>\n# heading";
+
+    #[test]
+    fn requests_stand_beside_the_statements_that_they_waited_in() {
+        let (mut a, folded) = load("go-lock");
+        let blocked = json!({ "waiter": "UPDATE a", "blocker": "BEGIN", "state": "idle", "app": "shop" });
+        let with = |more: serde_json::Value| {
+            let mut all = blocked.clone();
+            all.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
+            all
+        };
+        let facts = json!([{
+            "service": "db", "system": "postgresql", "counted": true, "complete": true, "requests": 10,
+            "nanos": 5, "statements": [], "more": 0, "plans": [], "slow": [], "resets": 0, "evicted": 0,
+            "blocking": [with(json!({ "seen": 4, "oldest": 7 }))],
+        }]);
+        let met = json!([{
+            "service": "db",
+            "statements": [{ "text": "UPDATE a", "traces": ["b1"] }, { "text": "SELECT b", "traces": ["c1", EVIL] }],
+            "blocked": [with(json!({ "waiting": ["b1", "b2"], "holding": ["d1"] }))],
+            "slow": [{ "request": "buy", "trace_id": "b1", "response": 2_000_000_000_u64, "text": "UPDATE a",
+                       "waits": "Lock/tuple", "seen": 3, "sightings": 5 }],
+        }]);
+        a.databases = from_value(facts).expect("facts");
+        a.database_traces = from_value(met).expect("traces");
+        let report = &outputs(&a, &folded)["report.md"];
+        let has = |words: &str| assert!(report.contains(words), "{words} is not in {report}");
+        has(
+            "- `UPDATE a`: waited in the requests with trace ids `b1`, `b2`; waited for the session of `d1`.",
+        );
+        has("- `SELECT b`: `c1`, ");
+        has("| buy | `b1` | 2.00 s | `UPDATE a` | Lock/tuple | 3 of 5 |");
+        assert!(!report.contains("- `UPDATE a`: `b1`"), "it stands beside its blocker");
+        assert!(!report.contains("\n# heading"), "{report}");
+    }
 }

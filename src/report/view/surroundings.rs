@@ -184,6 +184,14 @@ fn span_facts(s: &SpanFacts) -> String {
             quantity::count(s.shifted)
         );
     }
+    for c in &s.clocks {
+        let way = if c.behind < 0 { "ahead" } else { "behind" };
+        let by = quantity::duration(c.behind.unsigned_abs() as f64);
+        words += &format!(
+            " The clock of {} was {by} {way}; its log records and metrics were set right by that.",
+            c.clock
+        );
+    }
     if s.kept < 1.0 {
         words += &format!(" There were too many: {} of all traces were kept.", quantity::share(s.kept));
     }

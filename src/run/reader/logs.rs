@@ -7,7 +7,7 @@ use std::io::BufReader;
 use serde::Deserialize;
 
 use crate::formats::logline::LogLine;
-use crate::formats::otlp::{LogRecord, Signal};
+use crate::formats::otlp::{Clocks, LogRecord, Signal};
 use crate::run::files;
 use crate::run::reader::Recording;
 use crate::run::writer::RunError;
@@ -62,11 +62,15 @@ struct LogEntry {
 
 impl Recording {
     /// Calls `each` with every log line of the run: those of files service by service and file by file, then those that
-    /// services sent, in order of arrival. Records from before the run are left out.
+    /// services sent, in order of arrival, their times set right by `clocks`. Records from before the run are left out.
     ///
     /// # Errors
     /// If the system refuses.
-    pub fn log_lines(&self, mut each: impl FnMut(&KeptLine<'_>)) -> Result<UnreadLines, RunError> {
+    pub fn log_lines(
+        &self,
+        clocks: &Clocks,
+        mut each: impl FnMut(&KeptLine<'_>),
+    ) -> Result<UnreadLines, RunError> {
         let mut unread = UnreadLines::default();
         for service in files::folders(&self.dir.join("logs")) {
             unread.broken += self.lines_of_files(&service, &mut each)?;
@@ -74,7 +78,7 @@ impl Recording {
         let start = self.manifest.started_unix_nanos;
         let lines = self.read_otlp(Signal::Logs, |batch| {
             for record in batch.into_records() {
-                match record.at_unix_nanos.checked_sub(start) {
+                match clocks.right(&record.resource, record.at_unix_nanos).checked_sub(start) {
                     _ if record.at_unix_nanos == 0 => unread.undated += 1,
                     None => {}
                     Some(nanos) => each(&KeptLine {

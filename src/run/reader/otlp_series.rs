@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::formats::openmetrics::{Family, Kind, Labels, Sample};
-use crate::formats::otlp::{Attributes, Measure, Point, Resource, Signal, Temporality, find};
+use crate::formats::otlp::{Attributes, Clocks, Measure, Point, Resource, Signal, Temporality, find};
 use crate::run::history::MetricHistory;
 use crate::run::reader::Recording;
 use crate::run::writer::RunError;
@@ -31,12 +31,13 @@ const INSTANCE: [&str; 4] = ["service.instance.id", "k8s.pod.name", "host.name",
 
 impl Recording {
     /// Loads the metrics that `keep` asks for by service, in one reading: the file may be far larger than memory. Times
-    /// are those of the points. Points from before the run are left out.
+    /// are those of the points, set right by `clocks`. Points from before the run are left out.
     ///
     /// # Errors
     /// If the system refuses.
     pub fn otlp_series(
         &self,
+        clocks: &Clocks,
         keep: impl Fn(&Family<'_>, &Sample<'_>) -> bool,
     ) -> Result<BTreeMap<String, MetricHistory>, RunError> {
         let mut all = BTreeMap::new();
@@ -45,7 +46,8 @@ impl Recording {
         let start = self.manifest.started_unix_nanos;
         self.read_otlp(Signal::Metrics, |batch| {
             for point in batch.into_points().0 {
-                let Some(nanos) = point.at_unix_nanos.checked_sub(start) else { continue };
+                let at = clocks.right(&point.resource, point.at_unix_nanos);
+                let Some(nanos) = at.checked_sub(start) else { continue };
                 let service = &point.resource.service;
                 if all.len() >= MAX_SERVICES && !all.contains_key(service) {
                     continue;

@@ -3,6 +3,7 @@ use std::fs;
 use proptest::prelude::*;
 
 use super::*;
+use crate::formats::otlp::Clocks;
 use crate::run::load_log::{ExtraSample, LoadLog};
 use crate::run::manifest::Host;
 use crate::run::period::{Failure, FailureExample, Latency, RequestPeriod, SlowHit, new_latency, new_phase};
@@ -84,7 +85,7 @@ fn log_lines_are_those_of_files_and_those_that_were_sent() {
     let line = of_service("stock", "Logs", &records);
     scratch.writer.append(&layout::otlp("logs"), line.as_bytes()).expect("writes");
     let mut all = Vec::new();
-    let unread = scratch.open().log_lines(|line| {
+    let unread = scratch.open().log_lines(&Clocks::default(), |line| {
         let read = line.read();
         let trace = read.trace_id.unwrap_or_default();
         all.push(format!("{} {} {} {} {trace}", line.service, line.at.as_nanos(), read.level, read.message));
@@ -92,6 +93,13 @@ fn log_lines_are_those_of_files_and_those_that_were_sent() {
     assert_eq!(unread.expect("reads"), UnreadLines { broken: 1, undated: 1 });
     let sent = format!("stock 10 WARN stock is low {trace}");
     assert_eq!(all, ["shop 7 error gone ", sent.as_str(), "stock 20 Severe x "]);
+    let clocks: Clocks = [("stock".to_owned(), -15), ("shop".to_owned(), 1000)].into_iter().collect();
+    let mut at = Vec::new();
+    let read =
+        scratch.open().log_lines(&clocks, |line| at.push((line.service.to_owned(), line.at.as_nanos())));
+    read.expect("reads");
+    let files_by_our_clock = ("shop".to_owned(), 7);
+    assert_eq!(at, [files_by_our_clock, ("stock".to_owned(), 5)], "one was logged before the run");
 }
 
 #[test]
@@ -112,7 +120,8 @@ fn metrics_that_were_sent_are_series_that_count_since_the_start() {
     };
     let text = format!("{}{}{}", points(11, 4), points(21, 6), points(0, 9));
     scratch.writer.append(&layout::otlp("metrics"), text.as_bytes()).expect("writes");
-    let all = scratch.open().otlp_series(|family, _| family.name != "unwanted").expect("reads");
+    let all =
+        scratch.open().otlp_series(&Clocks::default(), |family, _| family.name != "unwanted").expect("reads");
     let shop = &all["shop"];
     let of = |name: &str| {
         let points = |s: &crate::run::history::MetricSeries| {
@@ -126,7 +135,12 @@ fn metrics_that_were_sent_are_series_that_count_since_the_start() {
     assert_eq!(of("took_milliseconds_bucket"), [[(10, 1.0), (20, 2.0)], [(10, 3.0), (20, 6.0)]]);
     let sold = shop.get("sold_total", &[("product_kind", "3"), ("instance", "one")]);
     assert!(sold.is_some(), "{:?}", shop.series);
-    let none = scratch.open().otlp_series(|_, sample| sample.name == "unheard").expect("reads");
+    let clocks: Clocks = [("shop".to_owned(), 100)].into_iter().collect();
+    let late = scratch.open().otlp_series(&clocks, |_, sample| sample.name == "sold_total").expect("reads");
+    let times: Vec<u64> = late["shop"].series[0].points.iter().map(|(t, _)| t.as_nanos()).collect();
+    assert_eq!(times, [110, 120]);
+    let none =
+        scratch.open().otlp_series(&Clocks::default(), |_, sample| sample.name == "unheard").expect("reads");
     assert!(none.is_empty());
 }
 

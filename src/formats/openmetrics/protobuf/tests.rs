@@ -168,3 +168,25 @@ fn small_pages_do_not_become_large_ones() {
         read.skipped
     );
 }
+
+#[test]
+fn a_label_that_is_there_twice_is_refused_as_in_texts() {
+    let pair = |name: &str, value: &str| LabelPair { name: name.into(), value: value.into() };
+    let twice = vec![pair("path", "/a"), pair("code", "200"), pair("path", "/b")];
+    let exemplar = wire::Exemplar { label: twice.clone(), ..wire::Exemplar::default() };
+    let counted = Counter { value: 1.0, exemplar: Some(exemplar), ..Counter::default() };
+    let metrics = [
+        Metric { label: twice, gauge: Some(Value { value: 1.0 }), ..Metric::default() },
+        Metric { label: vec![pair("le", "1")], histogram: Some(Histogram::default()), ..Metric::default() },
+        Metric { label: vec![pair("quantile", "1")], summary: Some(Summary::default()), ..Metric::default() },
+        // Only what makes bounds of its own takes their names.
+        Metric { label: vec![pair("le", "1")], gauge: Some(Value { value: 2.0 }), ..Metric::default() },
+        Metric { counter: Some(counted), ..Metric::default() },
+    ];
+    let page = decode_protobuf(&page("a", &metrics)).expect("small");
+    assert_eq!((page.skipped, page.first_problem), (3, Some(Problem { line: 1, what: TWICE })));
+    let kept: Vec<_> = page.samples().map(|(_, s)| (s.label("le"), s.value, s.exemplar.is_some())).collect();
+    assert_eq!(kept, [(Some("1"), 2.0, false), (None, 1.0, false)]);
+    let again = encode(&page.families);
+    assert_eq!(parse(again.as_bytes()).expect("small").skipped, 0);
+}
