@@ -144,6 +144,8 @@ pub enum CauseKind {
     Cache,
     /// A site allocates so much that collecting it costs time.
     Allocation,
+    /// A site allocates and keeps what it allocates, so that collecting costs more and more.
+    MemoryLeak,
     /// Goroutines are started and never end.
     GoroutineLeak,
     /// A wait of another kind (sleep, condition, file).
@@ -179,6 +181,7 @@ impl CauseKind {
             Self::Database => "database",
             Self::Cache => "cache",
             Self::Allocation => "allocation",
+            Self::MemoryLeak => "memory-leak",
             Self::GoroutineLeak => "goroutine-leak",
             Self::Wait => "wait",
             Self::CpuSaturation => "cpu-saturation",

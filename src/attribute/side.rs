@@ -29,6 +29,8 @@ pub(super) struct ServiceSide {
     pub cpu: Option<Sampled>,
     pub mutex: Option<Sampled>,
     pub heap: Option<Sampled>,
+    /// Growth of the bytes in use.
+    pub kept: Option<Sampled>,
 }
 
 /// Stacks with the seconds of the run they cover.
@@ -74,6 +76,7 @@ impl ServiceSide {
             cpu: cpu(recording, service, windows),
             mutex: cumulative(recording, service, "mutex", "delay", windows),
             heap: cumulative(recording, service, "heap", "alloc_space", windows),
+            kept: cumulative(recording, service, "heap", "inuse_space", windows),
         }
     }
 

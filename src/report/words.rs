@@ -154,6 +154,7 @@ pub(crate) const fn cause(kind: CauseKind) -> &'static str {
         CauseKind::Database => "slow database",
         CauseKind::Cache => "slow cache",
         CauseKind::Allocation => "allocation",
+        CauseKind::MemoryLeak => "memory that is kept",
         CauseKind::GoroutineLeak => "goroutine leak",
         CauseKind::Wait => "wait",
         CauseKind::CpuSaturation => "CPUs saturated",

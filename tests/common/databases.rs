@@ -97,7 +97,43 @@ fn as_postgres(program: &Path) -> Command {
 
 /// A cluster with `pg_stat_statements` loaded; its superuser is `postgres` with [`PASSWORD`].
 pub fn postgres(tls: bool) -> Server {
-    let dir = tempfile::tempdir().expect("a folder");
+    cluster(tls, None)
+}
+
+/// A disk that takes longer to flush, by as many microseconds as its file says.
+pub struct Disk {
+    dir: tempfile::TempDir,
+}
+
+impl Disk {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        succeeds(Command::new("chmod").arg("755").arg(dir.path()));
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/targets/disk/disk.c");
+        let mut cc = Command::new("cc");
+        cc.args(["-shared", "-fPIC", "-O2", "-o"]).arg(dir.path().join("disk.so")).arg(source);
+        succeeds(cc.args(["-ldl", "-pthread"]));
+        let disk = Self { dir };
+        disk.set(Duration::ZERO);
+        disk
+    }
+
+    pub fn set(&self, longer: Duration) {
+        fs::write(self.dir.path().join("time"), longer.as_micros().to_string()).expect("written");
+    }
+}
+
+/// The same on a disk of which the time for a flush can be changed.
+pub fn postgres_on(disk: &Disk) -> Server {
+    cluster(false, Some(disk))
+}
+
+fn cluster(tls: bool, disk: Option<&Disk>) -> Server {
+    let dir = match disk {
+        // In memory, so that the healthy disk takes no time.
+        Some(_) => tempfile::tempdir_in("/dev/shm").expect("a folder in memory"),
+        None => tempfile::tempdir().expect("a folder"),
+    };
     // Everybody may pass; what is inside belongs to the one who made it.
     succeeds(Command::new("chmod").arg("777").arg(dir.path()));
     certify(dir.path());
@@ -116,10 +152,19 @@ pub fn postgres(tls: bool) -> Server {
         "listen_addresses=127.0.0.1",
         "shared_preload_libraries=pg_stat_statements",
         "track_io_timing=on",
-        "fsync=off",
         "jit=off",
     ] {
         server.args(["-c", setting]);
+    }
+    match disk {
+        Some(disk) => {
+            server.args(["-c", "fsync=on", "-c", "wal_sync_method=fdatasync"]);
+            server.env("LD_PRELOAD", disk.dir.path().join("disk.so"));
+            server.env("DISK_TIME", disk.dir.path().join("time"));
+        }
+        None => {
+            server.args(["-c", "fsync=off"]);
+        }
     }
     if tls {
         server.args(["-c", "ssl=on", "-c"]).arg(format!("ssl_cert_file={}", certificate.display()));

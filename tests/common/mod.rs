@@ -36,11 +36,21 @@ impl Shop {
         Self { url, child }
     }
 
-    /// On one core of the machine.
-    pub fn start_on(core: u32, args: &[&str]) -> Self {
-        let mut pinned = Command::new("taskset");
-        pinned.arg("-c").arg(core.to_string()).arg(go::program("shop")).args(args).stderr(Stdio::null());
-        let (child, url) = go::start(&mut pinned);
+    /// On one core of the machine if one is named, with a limit of its heap if there is one.
+    pub fn start_with(core: Option<u32>, memory: Option<&str>, args: &[&str]) -> Self {
+        let program = go::program("shop");
+        let mut command = match core {
+            Some(core) => {
+                let mut pinned = Command::new("taskset");
+                pinned.arg("-c").arg(core.to_string()).arg(program);
+                pinned
+            }
+            None => Command::new(program),
+        };
+        if let Some(limit) = memory {
+            command.env("GOMEMLIMIT", limit);
+        }
+        let (child, url) = go::start(command.args(args).stderr(Stdio::null()));
         Self { url, child }
     }
 

@@ -12,6 +12,8 @@ pub struct Case {
     pub apart: bool,
     /// What is started besides the shop.
     pub parts: &'static [Part],
+    /// Limit of the Go heap.
+    pub memory: Option<&'static str>,
     /// Flags of the shop.
     pub args: &'static [&'static str],
     /// Requests by path, with their weights; the first one is what the fault is in.
@@ -51,6 +53,7 @@ const fn fault(number: u8, name: &'static str) -> Case {
         name,
         apart: false,
         parts: SHOP,
+        memory: None,
         args: &[],
         mix: EVEN,
         prepare: &[],
@@ -145,6 +148,28 @@ pub const CASES: &[Case] = &[
     Case {
         parts: STORES,
         mix: STORED,
+        switch: Switch::Sql(
+            "ALTER TABLE purchase ALTER COLUMN customer SET (n_distinct = 5), ALTER COLUMN customer SET STATISTICS 1;\
+             ANALYZE purchase (customer)",
+        ),
+        kinds: &["database"],
+        names: &["accounts.(*Ledger)", "FROM purchase WHERE customer"],
+        says: &["its plan changed", "ANALYZE purchase"],
+        ..fault(11, "another plan after the statistics changed")
+    },
+    Case {
+        parts: &[Part::DatabaseOnDisk, Part::Cache],
+        mix: &[("/reserve", 2), ("/account", 1), ("/basket", 1)],
+        switch: Switch::Disk,
+        dose: Some(6_000.0),
+        most: 1_000_000.0,
+        kinds: &["disk"],
+        names: &["accounts.(*Ledger).Reserve", "write-ahead log"],
+        ..fault(12, "a disk that is slow to flush")
+    },
+    Case {
+        parts: STORES,
+        mix: STORED,
         switch: Switch::Shop("census=always"),
         kinds: &["cache"],
         names: &["basket.(*Shelf).Visit", "keys"],
@@ -228,12 +253,22 @@ pub const CASES: &[Case] = &[
     },
     Case {
         parts: &[Part::Downstream, Part::Log],
-        switch: Switch::Shop("flush-lines={}"),
-        dose: Some(1.0),
-        most: 1_000.0,
+        switch: Switch::Shop("flush-lines=1&log-steps={}"),
+        dose: Some(4.0),
+        most: 100.0,
         kinds: &["disk", "lock"],
         names: &["journal.(*Journal)", "os.(*File)"],
         ..fault(19, "a log that is flushed to its disk")
+    },
+    Case {
+        mix: &[("/search?q=oak+mug", 4), CATALOGUE, ORDER, IMAGE, FEED],
+        memory: Some("192MiB"),
+        switch: Switch::Shop("history={}"),
+        dose: Some(300.0),
+        most: 100_000.0,
+        kinds: &["allocation", "memory-leak"],
+        names: &["search."],
+        ..fault(24, "memory that is kept, up to the limit")
     },
     Case {
         mix: EVEN,

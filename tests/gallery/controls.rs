@@ -53,6 +53,7 @@ pub fn run(control: &Control, seed: u64, capacities: &mut Capacities, keep: Opti
         parts: &[Part::Downstream],
         args: Vec::new(),
         prepare: &[],
+        memory: None,
         mix: EVEN.iter().map(|(p, w)| ((*p).to_owned(), *w)).collect(),
         rate: 0.0,
         seed,

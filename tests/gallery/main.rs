@@ -84,6 +84,7 @@ fn fault(
         parts: case.parts,
         args: Vec::new(),
         prepare: case.prepare,
+        memory: case.memory,
         mix: case.mix.iter().map(|(p, w)| ((*p).to_owned(), *w)).collect(),
         rate: 0.0,
         seed,

@@ -86,7 +86,7 @@ impl Capacities {
         if !exactly && !setup.mix[0].0.starts_with("/account") && setup.parts.contains(&Part::Downstream) {
             asked.mix = EVEN.iter().map(|(p, w)| ((*p).to_owned(), *w)).collect();
             asked.parts = &[Part::Downstream];
-            (asked.args, asked.prepare) = (Vec::new(), &[]);
+            (asked.args, asked.prepare, asked.memory) = (Vec::new(), &[], None);
         }
         let key = format!("{} {:?} {}", asked.requests(), asked.args, asked.apart);
         *self.0.entry(key).or_insert_with(|| {

@@ -24,6 +24,7 @@ pub struct Setup {
     pub parts: &'static [Part],
     pub args: Vec<String>,
     pub prepare: &'static [Switch],
+    pub memory: Option<&'static str>,
     pub mix: Vec<(String, u32)>,
     pub rate: f64,
     pub seed: u64,
@@ -79,7 +80,7 @@ impl Setup {
     }
 
     pub fn stage(&self) -> Stage {
-        let mut stage = Stage::start(self.parts, &self.args, self.apart);
+        let mut stage = Stage::start(self.parts, &self.args, self.apart, self.memory);
         self.prepare.iter().for_each(|switch| stage.switch(*switch, 0.0));
         stage
     }

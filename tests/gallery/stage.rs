@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::common::go::Running;
 use crate::common::wire::Wire;
 use crate::common::{self, Shop};
-use crate::servers::{self, PASSWORD, Server};
+use crate::servers::{self, Disk, PASSWORD, Server};
 
 /// A part besides the shop itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Part {
     Database,
     /// The same, a millisecond away.
     FarDatabase,
+    /// The same, on a disk of its own.
+    DatabaseOnDisk,
     Cache,
 }
 
@@ -43,6 +45,8 @@ pub enum Switch {
     Supplier(&'static str),
     /// Microseconds, each way, on the wire to it.
     Wire,
+    /// Microseconds that the database's disk takes longer for a flush.
+    Disk,
     /// CPU quota of the shop's control group, percent of one core.
     Quota,
     /// A process that burns CPU on the services' core, with a niceness.
@@ -72,6 +76,7 @@ pub struct Stage {
     _scratch: tempfile::TempDir,
     database: Option<Server>,
     _far: Option<Wire>,
+    disk: Option<Disk>,
     cache: Option<Server>,
     ended: Arc<AtomicBool>,
     held: Vec<JoinHandle<()>>,
@@ -88,11 +93,11 @@ impl Drop for Stage {
 
 impl Stage {
     /// With `apart`, the services have the second core for themselves.
-    pub fn start(parts: &[Part], args: &[String], apart: bool) -> Self {
+    pub fn start(parts: &[Part], args: &[String], apart: bool, memory: Option<&str>) -> Self {
         let has = |part| parts.contains(&part);
         let scratch = tempfile::tempdir().expect("a folder");
         let file = |name: &str| scratch.path().join(name).display().to_string();
-        let start = |flags: &[&str]| if apart { Shop::start_on(1, flags) } else { Shop::start(flags) };
+        let start = |flags: &[&str]| Shop::start_with(apart.then_some(1), None, flags);
         let secure = has(Part::SecureDownstream);
         let mut flags: Vec<String> = vec!["-mutex-fraction".into(), "10".into()];
         let mut flag = |name: &str, value: String| flags.extend([name.to_owned(), value]);
@@ -117,7 +122,11 @@ impl Stage {
         if has(Part::Log) {
             flag("-log", file("shop.log"));
         }
-        let database = (has(Part::Database) || has(Part::FarDatabase)).then(|| servers::postgres(false));
+        let disk = has(Part::DatabaseOnDisk).then(Disk::new);
+        let database = match &disk {
+            Some(disk) => Some(servers::postgres_on(disk)),
+            None => (has(Part::Database) || has(Part::FarDatabase)).then(|| servers::postgres(false)),
+        };
         let cache = has(Part::Cache).then(servers::redis);
         if let Some(server) = &database {
             servers::execute(server.port, "setup", "CREATE EXTENSION pg_stat_statements");
@@ -136,7 +145,7 @@ impl Stage {
         }
         flags.extend(args.iter().cloned());
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-        let shop = start(&flags);
+        let shop = Shop::start_with(apart.then_some(1), memory, &flags);
         let quota = common::cgroup::Quota::of(shop.pid());
         Self {
             shop,
@@ -145,6 +154,7 @@ impl Stage {
             _scratch: scratch,
             database,
             _far: far,
+            disk,
             cache,
             ended: Arc::default(),
             held: Vec::new(),
@@ -190,6 +200,9 @@ impl Stage {
             Switch::Wire => {
                 let one_way = Duration::from_micros(dose.round() as u64);
                 self.supplier.as_ref().expect("a supplier").1.set_delay(one_way);
+            }
+            Switch::Disk => {
+                self.disk.as_ref().expect("a disk").set(Duration::from_micros(dose.round() as u64));
             }
             Switch::Sql(text) => servers::execute(self.port(), "nightly", &filled(text)),
             Switch::Holder(text) => self.hold(filled(text)),

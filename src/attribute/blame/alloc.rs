@@ -50,7 +50,7 @@ pub(super) fn candidate(case: &Case) -> Option<Allocation> {
         quantity::bytes(bytes),
         quantity::bytes(bytes_before)
     );
-    let candidate = Candidate {
+    let mut candidate = Candidate {
         kind: CauseKind::Allocation,
         doing: String::new(),
         service: service.name.clone(),
@@ -74,7 +74,36 @@ pub(super) fn candidate(case: &Case) -> Option<Allocation> {
         owned: true,
         unsure: false,
     };
+    if let Some(kept) = kept(case, service, &candidate.at, bytes) {
+        leaks(&mut candidate, service, kept);
+    }
     Some(Allocation { candidate, share, direct: site.direct >= 0.5 * bytes, collector: collector.max(0.0) })
+}
+
+/// Part of what a site allocates that must still be in use at the end for it to be kept on purpose or by mistake.
+const KEPT: f64 = 0.5;
+/// Growth over the window that is worth a word.
+const LEAST_KEPT: f64 = 16.0 * 1024.0 * 1024.0;
+
+/// What a site keeps of what it allocates in the judged window, in bytes per second.
+fn kept(case: &Case, service: &ServiceSide, at: &str, allocated: f64) -> Option<f64> {
+    let heap = service.kept.as_ref()?;
+    let of_site = by_site(heap, case.throughput()).get(at)?.bytes;
+    let all = of_site * case.throughput() * heap.secs;
+    (of_site >= KEPT * allocated && all >= LEAST_KEPT).then_some(all / heap.secs)
+}
+
+/// Caches fill up and end; what grows in proportion to the requests does not.
+fn leaks(candidate: &mut Candidate, service: &ServiceSide, per_second: f64) {
+    let says = format!(
+        "what {} allocates stays in use: {} more each second",
+        candidate.at,
+        quantity::bytes(per_second)
+    );
+    candidate.kind = CauseKind::MemoryLeak;
+    candidate.mechanism.push_str(&format!("; {says}, so that each collection has more to look at"));
+    candidate.remedy = format!("let go of what {} keeps, or bound it; see who refers to it", candidate.at);
+    candidate.evidence.push(evidence("heap in use", says, profiles(&service.name, "heap")));
 }
 
 /// Bytes that a site allocates per request.

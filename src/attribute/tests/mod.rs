@@ -30,6 +30,8 @@ struct Evidence<'a> {
     mutex: &'a [(&'a str, f64)],
     /// Bytes per request.
     heap: &'a [(&'a str, f64)],
+    /// Bytes per request that stay in use.
+    kept: &'a [(&'a str, f64)],
 }
 
 fn profile(types: &[(&str, &str)], stacks: impl Iterator<Item = (String, Vec<i64>)>) -> Profile {
@@ -80,6 +82,7 @@ fn side(e: &Evidence) -> Side {
         cpu: sampled(&cpu, 1e6),
         mutex: sampled(e.mutex, 1e6),
         heap: sampled(e.heap, 1.0),
+        kept: sampled(e.kept, 1.0),
     };
     let client = Client {
         secs: SECS,
@@ -231,6 +234,25 @@ fn a_megabyte_per_request_is_blamed_on_the_site_not_on_the_collector() {
         (found[0].kind, found[0].at.as_str()),
         (CauseKind::Allocation, "shop/images.(*Renderer).Render")
     );
+}
+
+#[test]
+fn what_is_allocated_and_kept_is_told_from_garbage() {
+    let note = "runtime.mallocgc runtime.newobject shop/search.(*History).Add";
+    let mark = "runtime.scanobject runtime.gcDrain runtime.gcBgMarkWorker";
+    let before =
+        Evidence { mean_ms: 0.6, requests: &[(PAGE, 0.5)], cpu: &[(PAGE, 0.5)], ..Evidence::default() };
+    let garbage = Evidence {
+        mean_ms: 2.6,
+        requests: &[(PAGE, 0.5), (note, 1.0)],
+        cpu: &[(PAGE, 0.5), (note, 0.4), (mark, 1.5)],
+        heap: &[(note, 30_000.0)],
+        ..Evidence::default()
+    };
+    assert_eq!(blamed(&before, &garbage)[0].kind, CauseKind::Allocation);
+    let kept = Evidence { kept: &[(note, 28_000.0)], ..garbage };
+    let found = blamed(&before, &kept);
+    assert_eq!((found[0].kind, found[0].at.as_str()), (CauseKind::MemoryLeak, "shop/search.(*History).Add"));
 }
 
 #[test]
