@@ -400,6 +400,18 @@ mod tests {
     }
 
     #[test]
+    fn commits_that_wait_for_the_log_are_a_slow_disk_though_no_statement_counts_it() {
+        let mut server = server((1.0, 1.0), (1, 1));
+        let wait = |event: &str, ms: i64| StatementWait { event: event.into(), nanos: ms * MS };
+        server.statements[0].waits = vec![wait("IO/WALSync", 6), wait("LWLock/WALWrite", 2), wait("CPU", 1)];
+        let found = opened(server.clone(), 9).expect("opened");
+        assert_eq!((found.kind, found.owned), (Some(CauseKind::Disk), true), "{found:?}");
+        assert!(found.says.contains("8.00 ms per request for the write-ahead log"), "{}", found.says);
+        // As much as that is no news beside a wait that grew by far more.
+        assert!(opened(server, 90).is_none_or(|o| o.kind.is_none()));
+    }
+
+    #[test]
     fn more_executions_are_told_from_dearer_ones() {
         let found = opened(server((1.0, 31.0), (1, 2)), 32).expect("opened");
         assert!(found.says.contains("31.0 times instead of 1.00: 1.00 ms of it in orders-db"), "{found:?}");
