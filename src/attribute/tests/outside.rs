@@ -137,6 +137,7 @@ fn a_service_that_nobody_looks_into_is_told_by_spans_then_counters_then_the_cloc
         shifted: 0,
         kept: 1.0,
         mean: 12_000_000,
+        clocks: Vec::new(),
         rows: vec![row("price", "internal", (1, 11)), row("GET /", "server", (1, 1))],
     };
     let found = told(&before, &now, &[], Some(&facts));
