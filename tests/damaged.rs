@@ -129,7 +129,9 @@ fn missing_cut_and_garbled_parts_are_survived() {
         ];
         for (how, damage) in damages {
             let (_dir, run) = copy();
-            files(&run, part).iter().for_each(|p| damage(p));
+            let all = files(&run, part);
+            assert!(!all.is_empty(), "{part} has no files: nothing is damaged");
+            all.iter().for_each(|p| damage(p));
             judge(&run, &format!("{part} {how}"));
         }
     }
@@ -137,7 +139,9 @@ fn missing_cut_and_garbled_parts_are_survived() {
 
 /// Files are named by their moments in nanoseconds of the run.
 fn shift(run: &Path, part: &str, by: i64) {
-    for path in files(run, part) {
+    let all = files(run, part);
+    assert!(!all.is_empty(), "{part} has no files");
+    for path in all {
         let name = path.file_name().and_then(|n| n.to_str()).expect("a name").to_owned();
         let (stamps, rest) = name.split_once('.').expect("an extension");
         let moved: Vec<String> = stamps
@@ -168,6 +172,7 @@ fn counters_that_begin_anew_are_no_growth() {
     for part in ["metrics/shop", "host", "profiles/shop/mutex", "profiles/shop/heap", "metrics/loadprof"] {
         let (_dir, run) = copy();
         let all = files(&run, part);
+        assert!(all.len() >= 2, "{part} has no two files");
         let half = all.len() / 2;
         for (later, earlier) in all[half..].iter().zip(&all) {
             fs::copy(earlier, later).expect("copied");
@@ -185,5 +190,6 @@ fn snapshots_that_contradict_the_load_close_no_books() {
     let busiest = snapshots.iter().max_by_key(|p| fs::metadata(p).map_or(0, |m| m.len())).expect("snapshots");
     let bytes = fs::read(busiest).expect("readable");
     snapshots.iter().for_each(|p| fs::write(p, &bytes).expect("written"));
-    judge(&run, "the same snapshot again and again");
+    let analysis = judge(&run, "the same snapshot again and again").expect("an analysis");
+    assert_ne!(analysis["verdict"], "strong", "rows cannot add up: {}", analysis["breakdown"]);
 }

@@ -91,6 +91,9 @@ pub struct StatementWait {
     pub event: String,
     /// Nanoseconds per request.
     pub nanos: i64,
+    /// The same in the reference; none without one.
+    #[serde(default)]
+    pub reference: Option<i64>,
 }
 
 /// A statement that waited for a session, and what that session did.

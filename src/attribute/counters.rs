@@ -50,7 +50,10 @@ fn rate(series: &MetricSeries, windows: &[Window]) -> Option<f64> {
     let (mut grown, mut secs) = (0.0, 0.0);
     for pair in series.points.windows(2) {
         let ((from, before), (to, after)) = (pair[0], pair[1]);
-        if windows.iter().any(|w| w.covers(Window::new(from, to))) && after >= before {
+        if windows.iter().any(|w| w.covers(Window::new(from, to)))
+            && after >= before
+            && (after - before).is_finite()
+        {
             grown += after - before;
             secs += to.as_secs_f64() - from.as_secs_f64();
         }

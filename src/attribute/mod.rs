@@ -117,6 +117,7 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
         databases: &databases,
         readings: inquiry.readings,
         spans: inquiry.spans,
+        load_change: reference.as_ref().map_or(0.0, |r| load_change(r, &judged)),
         floor,
     };
     let candidates = ordered(blame::candidates(&case), inquiry.growth);
@@ -128,7 +129,7 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
         floor,
         growth: inquiry.growth,
         saturated,
-        load_change: reference.as_ref().map_or(0.0, |r| load_change(r, &judged)),
+        load_change: case.load_change,
         mix: reference.as_ref().map_or(0.0, |r| mix_effect(r, &judged)),
     });
     let causes: Vec<Cause> = candidates.into_iter().take(named).map(|c| cause(c, change)).collect();

@@ -171,8 +171,13 @@ fn library_wait(inner: &[&str], wait: State) -> Option<State> {
     }
     let libraries = || inner.iter().take_while(|f| !names::is_application(f));
     // What is said to a server before the first request is said by the same functions as later.
-    let dials = libraries().any(|f| DIALS.iter().any(|d| f.starts_with(d)));
+    let dials = libraries().any(|f| is_dial(f));
     if dials { Some(State::Dial) } else { libraries().find_map(|f| library(f)) }
+}
+
+/// Whether a function opens a connection, or waits for one that is opened.
+pub(super) fn is_dial(function: &str) -> bool {
+    DIALS.iter().any(|d| function.starts_with(d))
 }
 
 /// Functions below which a connection is opened.

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use loadprof::formats::openmetrics::Kind;
 use loadprof::run::reader::Recording;
 use loadprof::time::{RunTime, Window};
 use serde_json::Value;
@@ -57,7 +58,10 @@ fn kind_of(state: &str) -> &'static str {
         "database" => "database",
         "cache" => "cache",
         "garbage-collection" => "allocation",
-        "run-queue" => "cpu-saturation",
+        // The state says as much as the kind: who else would be to blame.
+        "run-queue" => "noisy-neighbour",
+        "syscall" => "disk",
+        "sleep" => "retry",
         "dial" | "client-connect" => "connect",
         _ => "wait",
     }
@@ -135,7 +139,8 @@ fn series(folder: &Path, a: &Value) -> Vec<Moved> {
 }
 
 fn values(series: &loadprof::run::history::MetricSeries) -> (String, Vec<(RunTime, f64)>) {
-    let points = match series.name.ends_with("_total") {
+    let counts = !matches!(series.kind, Kind::Gauge | Kind::Unknown) || series.name.ends_with("_total");
+    let points = match counts {
         true => series.points.windows(2).map(|p| (p[1].0, p[1].1 - p[0].1)).collect(),
         false => series.points.clone(),
     };

@@ -1,6 +1,6 @@
 //! The faults: how each is switched on, how strong, and what must be found.
 //!
-//! Numbers are those of the list in `docs/attribution.md`. Nothing in the services is named after its fault.
+//! Numbers up to 25 are those of the list of faults in `docs/gallery.md`. Nothing in the services is named after its fault.
 
 use crate::stage::{Part, Switch};
 
@@ -70,16 +70,16 @@ pub const CASES: &[Case] = &[
     Case {
         mix: &[("/search?q=oak+mug", 15), CATALOGUE, ORDER, RECOMMEND, IMAGE, FEED],
         switch: Switch::Shop("compile=always&terms={}"),
-        dose: Some(150.0),
+        dose: Some(230.0),
         most: 5_000.0,
         kinds: &["cpu"],
-        names: &["search.(*Index)"],
+        names: &["search.(*Index)", "regexp."],
         ..fault(1, "patterns compiled per request")
     },
     Case {
         mix: &[("/catalogue?page=2", 15), SEARCH, ORDER, RECOMMEND, IMAGE, FEED],
         switch: Switch::Shop("refresh=always&pages={}"),
-        dose: Some(16.0),
+        dose: Some(34.0),
         most: 5_000.0,
         kinds: &["lock", "cpu"],
         names: &["catalogue.(*Store).Reload"],
@@ -96,7 +96,7 @@ pub const CASES: &[Case] = &[
     Case {
         mix: &[("/image", 15), CATALOGUE, SEARCH, ORDER, RECOMMEND, FEED],
         switch: Switch::Shop("buffer={}KiB"),
-        dose: Some(1024.0),
+        dose: Some(1600.0),
         most: 65_536.0,
         kinds: &["allocation"],
         names: &["images.(*Renderer)"],
@@ -228,8 +228,8 @@ pub const CASES: &[Case] = &[
         dose: Some(18.0),
         most: 1_000.0,
         kinds: &["pool"],
-        names: &["suppl"],
-        says: &["stream"],
+        names: &["supply.(*Client)"],
+        says: &["open streams"],
         ..fault(16, "few concurrent streams on a connection")
     },
     Case {
@@ -239,7 +239,7 @@ pub const CASES: &[Case] = &[
         dose: Some(12.0),
         most: 1_000.0,
         kinds: &["retry"],
-        names: &["suppl"],
+        names: &["supply.(*Client)"],
         ..fault(17, "errors that are asked again after a pause")
     },
     Case {
@@ -266,8 +266,8 @@ pub const CASES: &[Case] = &[
         switch: Switch::Shop("history={}"),
         dose: Some(300.0),
         most: 100_000.0,
-        kinds: &["allocation", "memory-leak"],
-        names: &["search."],
+        kinds: &["memory-leak"],
+        names: &["search.(*History)"],
         ..fault(24, "memory that is kept, up to the limit")
     },
     Case {

@@ -22,8 +22,10 @@ enum Change {
     Nothing,
     /// The arrival rate becomes this many times as high.
     Load(f64),
-    /// The weight of the dearest request is tripled.
+    /// Against a run before it, the weight of the dearest request is tripled.
     Mix,
+    /// The service keeps more memory, and has enough.
+    Heap,
     /// Something else runs, on a core that is free.
     Burner,
 }
@@ -32,6 +34,7 @@ pub const CONTROLS: &[Control] = &[
     Control { name: "nothing changes", verdicts: &["healthy"], change: Change::Nothing },
     Control { name: "30 % more load", verdicts: &["healthy", "load"], change: Change::Load(1.3) },
     Control { name: "another mix", verdicts: &["healthy", "mix"], change: Change::Mix },
+    Control { name: "more memory in use", verdicts: &["healthy"], change: Change::Heap },
     Control { name: "a process on a free core", verdicts: &["healthy"], change: Change::Burner },
 ];
 
@@ -59,20 +62,23 @@ pub fn run(control: &Control, seed: u64, capacities: &mut Capacities, keep: Opti
         seed,
         apart: false,
         change: None,
+        baseline: None,
     };
     setup.rate = (SHARE * capacities.of(&setup, false)).round();
-    let burner = matches!(control.change, Change::Burner);
     setup.change = match control.change {
         Change::Load(factor) => Some(format!("{:.0}/s", setup.rate * factor)),
         _ => None,
     };
     if let Change::Mix = control.change {
+        let before = valid_run(&setup, None, |_| ());
         setup.mix.iter_mut().filter(|(path, _)| path.starts_with("/recommend")).for_each(|r| r.1 *= 3);
+        setup.baseline = Some(before.folder.clone());
+        return passed(control, &valid_run(&setup, keep, |_| ()));
     }
-    let outcome = valid_run(&setup, keep, |stage| {
-        if burner {
-            stage.switch(Switch::Idler, 1.0);
-        }
+    let outcome = valid_run(&setup, keep, |stage| match control.change {
+        Change::Burner => stage.switch(Switch::Idler, 1.0),
+        Change::Heap => stage.switch(Switch::Shop("history=20"), 0.0),
+        _ => {}
     });
     passed(control, &outcome)
 }

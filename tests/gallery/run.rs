@@ -32,6 +32,8 @@ pub struct Setup {
     pub apart: bool,
     /// Rate from the switch on, if the load itself changes.
     pub change: Option<String>,
+    /// Run to compare with.
+    pub baseline: Option<PathBuf>,
 }
 
 /// What came out.
@@ -119,6 +121,9 @@ fn run(setup: &Setup, keep: Option<&Path>, fault: &impl Fn(&mut Stage)) -> Outco
     let _ = std::fs::remove_dir_all(&folder);
     let mut command = generator(setup.apart);
     command.arg("run").arg(scenario(dir.path(), &text)).arg("--out").arg(&folder).arg("--quiet");
+    if let Some(baseline) = &setup.baseline {
+        command.arg("--baseline").arg(baseline);
+    }
     let (done, ended) = mpsc::channel();
     let began = Instant::now();
     let load = std::thread::spawn(move || {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::cases::Case;
-use crate::run::Outcome;
+use crate::run::{Outcome, RUN, SWITCH};
 
 /// What one run of a case scored.
 pub struct Score {
@@ -14,6 +14,8 @@ pub struct Score {
     /// How many times longer p95 was; and whether that, or errors, hurt anybody.
     pub slower: f64,
     pub hurt: bool,
+    /// Whether the run was a measurement at all.
+    pub valid: bool,
     pub verdict: String,
     /// Place of the right cause among those named, from 1; none if it is not there.
     pub rank: Option<usize>,
@@ -37,10 +39,7 @@ impl Score {
         let a = &outcome.analysis;
         let causes: Vec<&Value> = a["causes"].as_array().map(|c| c.iter().collect()).unwrap_or_default();
         let rank = causes.iter().position(|c| wrong(case, c).is_none()).map(|i| i + 1);
-        let slower = slower(a);
-        let failing = a["anomalies"].as_array().is_some_and(|all| {
-            all.iter().any(|x| x["series"].as_str().unwrap_or_default().contains("error"))
-        });
+        let (slower, errors) = slower(a);
         let leak = case.kinds.contains(&"goroutine-leak");
         Self {
             number: case.number,
@@ -48,7 +47,8 @@ impl Score {
             dose: dose.into(),
             load,
             slower,
-            hurt: slower >= NOTICED || failing || leak,
+            valid: a["verdict"] != "generator",
+            hurt: slower >= NOTICED || errors >= 0.01 || leak,
             verdict: a["verdict"].as_str().unwrap_or("none").to_owned(),
             rank,
             kind: causes.first().is_some_and(|c| case.kinds.contains(&text(c, "kind"))),
@@ -98,24 +98,22 @@ pub fn wrong(case: &Case, cause: &Value) -> Option<String> {
     missing(case.names, &named).or_else(|| missing(case.says, &whole)).map(|m| format!("does not say {m:?}"))
 }
 
-/// p95 of the judged part over that of the healthy part, of the whole run's timeline.
-fn slower(a: &Value) -> f64 {
-    let window = |of: &Value| (of["from"].as_u64().unwrap_or(0), of["to"].as_u64().unwrap_or(0));
-    let breakdown = &a["breakdown"];
-    let (Some(points), false) = (a["timeline"].as_array(), breakdown["reference"].is_null()) else {
-        return 1.0;
+/// Median p95 of the periods after the switch over that of those before it, and the same of the error rate as a
+/// difference: by the clock, whatever was found. The first seconds after the switch are left out.
+fn slower(a: &Value) -> (f64, f64) {
+    const SETTLED: f64 = 3.0;
+    let points = a["timeline"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let median_of = |key: &str, keep: &dyn Fn(f64) -> bool| {
+        let at = |p: &Value| p["at"].as_f64().unwrap_or(0.0) / 1e9;
+        let inside = points.iter().filter(|p| p["warm_up"] == false && keep(at(p)));
+        median(inside.filter_map(|p| p[key].as_f64()).collect()).unwrap_or(0.0)
     };
-    let p95 = |within: (u64, u64)| {
-        // A point stands at the end of its period.
-        let inside =
-            points.iter().filter(|p| p["at"].as_u64().is_some_and(|at| within.0 < at && at <= within.1));
-        let mut all: Vec<f64> = inside.filter_map(|p| p["p95"].as_f64()).collect();
-        all.sort_by(f64::total_cmp);
-        all.get(all.len() / 2).copied().unwrap_or(0.0)
-    };
-    let (before, now) =
-        (p95(window(&breakdown["reference"]["window"])), p95(window(&breakdown["judged"]["window"])));
-    if before > 0.0 { now / before } else { 1.0 }
+    let (switch, end) = (SWITCH.as_secs_f64(), RUN.as_secs_f64());
+    let before = |at: f64| at <= switch;
+    let after = |at: f64| at > switch + SETTLED && at <= end;
+    let p95 = (median_of("p95", &before), median_of("p95", &after));
+    let errors = median_of("error_rate", &after) - median_of("error_rate", &before);
+    (if p95.0 > 0.0 { p95.1 / p95.0 } else { 1.0 }, errors)
 }
 
 /// How far the explained milliseconds of all causes named are from what the mean grew by.

@@ -178,6 +178,12 @@ impl Stage {
                 shop.url
             );
         }
+        if let Some((shop, _)) = &self.supplier {
+            all += &format!(
+                "[[evidence.go-pprof]]\nservice = \"suppliers\"\nurl = \"{}/debug/pprof\"\ncaptures = false\n",
+                shop.url
+            );
+        }
         if let Some(server) = &self.database {
             all +=
                 &format!("[[evidence.postgres]]\nservice = \"orders-db\"\ndsn = \"{}\"\n", dsn(server.port));

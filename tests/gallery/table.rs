@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::json;
 
 use crate::baselines::{Answer, METHODS};
+use crate::clocks::Comparison;
 use crate::controls::Passed;
 use crate::removed::Removed;
 use crate::score::{Score, median, share};
@@ -13,26 +14,64 @@ use crate::score::{Score, median, share};
 #[derive(Default)]
 pub struct Results {
     pub scores: Vec<Score>,
+    /// Runs of the short set that were made once more, with what they had said.
+    pub attempts: Vec<Score>,
+    /// Cases that could not be run.
+    pub broken: Vec<&'static str>,
+    /// False alarms of controls that were made once more.
+    pub alarms: usize,
     pub baselines: Vec<[Answer; METHODS.len()]>,
     pub controls: Vec<Passed>,
     /// What was said of the same recordings without a part of their evidence.
     pub removed: Vec<Removed>,
-    /// What the services' own clocks contradict.
+    /// Rows that a clock of the service counts, too.
+    pub compared: usize,
+    /// What the clocks contradict.
     pub clocks: Vec<String>,
 }
 
+/// Part of the faults that hurt which must be named first.
+const NAMED: f64 = 0.9;
+/// Part of the comparisons with the services' clocks that may disagree.
+const DISAGREE: f64 = 0.15;
+
 impl Results {
-    /// Whether every fault that hurt was named first, no healthy run was blamed on anybody, and the books agree with the
-    /// services' clocks.
+    /// Whether nearly every fault hurt and was named first, no healthy run was blamed on anybody, nothing wrong was said
+    /// with certainty (in no attempt), and the books agree with the services' clocks. On a machine that is shared one run
+    /// or the other is spoiled.
     pub fn passed(&self) -> bool {
-        let named = self.scores.iter().all(|s| !s.hurt || s.rank == Some(1));
-        let calm = self.controls.iter().all(|c| c.valid && !c.blamed);
-        let honest = !self.removed.iter().any(Removed::is_wrong);
-        named && calm && honest && self.clocks.is_empty()
+        let hurt = self.hurt().count();
+        let named = self.hurt().filter(|(s, _)| s.rank == Some(1)).count();
+        let sure = |s: &Score| s.hurt && s.verdict == "strong" && s.rank != Some(1);
+        let calm = self.alarms == 0 && self.controls.iter().all(|c| c.valid && !c.blamed);
+        let wrong =
+            self.removed.iter().any(Removed::is_wrong) || self.scores.iter().chain(&self.attempts).any(sure);
+        let agree = self.clocks.len() as f64 <= DISAGREE * self.compared as f64;
+        let part = |of: usize, all: usize| of as f64 >= NAMED * all as f64;
+        part(hurt, self.scores.len())
+            && part(named, hurt)
+            && calm
+            && !wrong
+            && agree
+            && self.broken.is_empty()
     }
 
+    /// Writes everything so far, if a file is named.
+    pub fn save(&self, path: Option<&std::path::Path>) {
+        if let Some(path) = path {
+            std::fs::write(path, self.json()).expect("the results are written");
+        }
+    }
+
+    /// Takes the comparisons of one run with the service's clocks.
+    pub fn compare(&mut self, all: Vec<Comparison>) {
+        self.compared += all.len();
+        self.clocks.extend(all.into_iter().flatten());
+    }
+
+    /// Runs that were measurements and in which somebody was hurt.
     fn hurt(&self) -> impl Iterator<Item = (&Score, &[Answer; METHODS.len()])> {
-        self.scores.iter().zip(&self.baselines).filter(|(s, _)| s.hurt)
+        self.scores.iter().zip(&self.baselines).filter(|(s, _)| s.hurt && s.valid)
     }
 
     fn faults(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,7 +80,10 @@ impl Results {
         let hurt: Vec<&Score> = self.hurt().map(|(s, _)| s).collect();
         let count = |keep: &dyn Fn(&&&Score) -> bool| hurt.iter().filter(keep).count();
         let n = hurt.len();
+        self.broken.iter().try_for_each(|b| writeln!(f, "could not be run: {b}"))?;
         writeln!(f, "\n{n} of {} runs hurt somebody; of these:", self.scores.len())?;
+        let again = self.attempts.iter().filter(|s| s.hurt && s.valid).count();
+        writeln!(f, "  runs that hurt and were made once more because of what they said: {again}")?;
         for dose in ["x1.3", "x2", "x5"] {
             let of = count(&|s| s.dose == dose);
             if of > 0 {
@@ -126,6 +168,12 @@ impl fmt::Display for Results {
             let blamed = self.controls.iter().filter(|c| c.valid && c.blamed).count();
             writeln!(f, "\n  false alarms          {}", share(blamed, valid))?;
         }
-        self.clocks.iter().try_for_each(|c| writeln!(f, "clocks disagree: {c}"))
+        writeln!(
+            f,
+            "\nrows beside the services' clocks: {} of {} disagree",
+            self.clocks.len(),
+            self.compared
+        )?;
+        self.clocks.iter().try_for_each(|c| writeln!(f, "  {c}"))
     }
 }

@@ -42,9 +42,7 @@ pub(super) fn candidate(case: &Case) -> Option<Allocation> {
         |s: &ServiceSide| s.cpu_rate(|stack| stack.last().is_some_and(|f| f.starts_with("runtime.")));
     let collector = collecting(service) / case.throughput()
         - case.entry_before().map_or(0.0, |s| collecting(s) / case.throughput_before().max(1e-9));
-    let waits = case
-        .change_of(State::GarbageCollection)
-        .plus(case.change_of(State::RunQueue).plus(case.change_of(State::Unread)).times(share.min(1.0)));
+    let waits = case.change_of(State::GarbageCollection).plus(cpu::run_queue(case).times(share.min(1.0)));
     let says = format!(
         "{at} allocates {} per request, {} in the reference",
         quantity::bytes(bytes),
@@ -90,7 +88,11 @@ fn kept(case: &Case, service: &ServiceSide, at: &str, allocated: f64) -> Option<
     let heap = service.kept.as_ref()?;
     let of_site = by_site(heap, case.throughput()).get(at)?.bytes;
     let all = of_site * case.throughput() * heap.secs;
-    (of_site >= KEPT * allocated && all >= LEAST_KEPT).then_some(all / heap.secs)
+    let before = case.entry_before().and_then(|s| s.kept.as_ref());
+    let before =
+        before.and_then(|h| Some(by_site(h, case.throughput_before()).get(at)?.bytes)).unwrap_or(0.0);
+    let grown = of_site >= MORE_BYTES * before.max(0.0);
+    (grown && of_site >= KEPT * allocated && all >= LEAST_KEPT).then_some(all / heap.secs)
 }
 
 /// Caches fill up and end; what grows in proportion to the requests does not.
@@ -114,6 +116,9 @@ struct Site {
     direct: f64,
 }
 
+/// How many times as much a site must allocate: collecting may cost more for other reasons.
+const MORE_BYTES: f64 = 1.25;
+
 /// Site with the largest growth of allocated bytes per request: name, bytes now, bytes before.
 fn site(case: &Case) -> Option<(String, Site, f64)> {
     let now = by_site(case.entry()?.heap.as_ref()?, case.throughput());
@@ -128,7 +133,7 @@ fn site(case: &Case) -> Option<(String, Site, f64)> {
             (at, site, was)
         })
         .max_by(|a, b| (a.1.bytes - a.2).total_cmp(&(b.1.bytes - b.2)))
-        .filter(|(_, site, was)| site.bytes > *was)
+        .filter(|(_, site, was)| site.bytes > MORE_BYTES * was)
 }
 
 /// Allocated bytes per request by innermost function of the application.

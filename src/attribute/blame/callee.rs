@@ -18,23 +18,30 @@ pub(super) fn open(case: &Case, candidate: &mut Candidate) {
     let entry = case.service_name();
     let others: Vec<&ServiceSide> =
         case.judged.services.iter().filter(|s| s.name != entry && s.has_evidence()).collect();
-    let changes: Vec<(&ServiceSide, Vec<Line>)> = others.iter().map(|s| (*s, changes(case, s))).collect();
-    let grown = changes.iter().find_map(|(service, lines)| {
-        let top = lines.iter().max_by(|a, b| a.change().value.total_cmp(&b.change().value))?;
-        (top.change().low() > case.floor).then_some((*service, top))
-    });
+    let changes: Vec<(&ServiceSide, Vec<Line>)> =
+        others.iter().filter_map(|s| Some((*s, changes(case, s)?))).collect();
+    let most =
+        |lines: &[Line]| lines.iter().max_by(|a, b| a.change().value.total_cmp(&b.change().value)).cloned();
+    let grown = changes
+        .iter()
+        .filter_map(|(service, lines)| Some((*service, most(lines)?)))
+        .max_by(|a, b| a.1.change().value.total_cmp(&b.1.change().value))
+        .filter(|(_, top)| {
+            let change = top.change();
+            change.low() > case.floor && change.value >= CALLEES_PART * candidate.explains.value
+        });
     match grown {
-        Some((service, top)) => inside(candidate, service, top),
+        Some((service, top)) => inside(candidate, service, &top),
         None => between(case, candidate, &changes),
     }
 }
 
-fn changes(case: &Case, service: &ServiceSide) -> Vec<Line> {
-    let before = case
-        .reference
-        .and_then(|r| r.services.iter().find(|s| s.name == service.name))
-        .map(|s| service_rows(s, case.throughput_before()));
-    lines(before.as_ref(), &service_rows(service, case.throughput()))
+/// Rows of a service beside those of the reference; none if it was not seen there.
+fn changes(case: &Case, service: &ServiceSide) -> Option<Vec<Line>> {
+    let now = service_rows(service, case.throughput());
+    let Some(reference) = case.reference else { return Some(lines(None, &now)) };
+    let before = reference.services.iter().find(|s| s.name == service.name && s.has_evidence())?;
+    Some(lines(Some(&service_rows(before, case.throughput_before())), &now))
 }
 
 fn inside(candidate: &mut Candidate, service: &ServiceSide, top: &Line) {

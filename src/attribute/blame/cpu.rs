@@ -114,12 +114,20 @@ fn sampling_error(service: &ServiceSide, throughput: f64, cost: f64) -> f64 {
 
 /// Part of the growth of the run queue that `added` CPU is to blame for.
 fn run_queue_share(case: &Case, added: f64) -> Measured {
-    let queue = case.change_of(State::RunQueue).plus(case.change_of(State::Unread));
+    let queue = run_queue(case);
     let total = total_growth(case);
-    if queue.value <= 0.0 || total <= 0.0 || limit::candidate(case).is_some() {
+    if queue.value <= 0.0 || total <= 0.0 {
         return Measured::default();
     }
     queue.times((added / total).clamp(0.0, 1.0))
+}
+
+/// Growth of the waits for a CPU that the service's own work is to blame for: none if a limit or a neighbour is.
+pub(super) fn run_queue(case: &Case) -> Measured {
+    if limit::candidate(case).is_some() {
+        return Measured::default();
+    }
+    case.change_of(State::RunQueue).plus(case.change_of(State::Unread))
 }
 
 /// Growth of the service's CPU per request, requests and background together.

@@ -18,6 +18,7 @@ const MORE_OFTEN: f64 = 1.5;
 const LOOP: f64 = 5.0;
 /// The same where there is no reference.
 const UNCOMPARED_LOOP: f64 = 10.0;
+const SESSIONS: &str = "database sessions";
 /// Longest text of a statement in a sentence.
 const TEXT: usize = 160;
 
@@ -97,16 +98,19 @@ fn flushing(server: &DatabaseFacts, change: f64) -> Option<Opened> {
     const FLUSH: [&str; 5] =
         ["IO/WalSync", "IO/WalWrite", "LWLock/WALWrite", "LWLock/WalWrite", "LWLock/WALWriteLock"];
     let is_flush = |w: &StatementWait| FLUSH.iter().any(|f| w.event.eq_ignore_ascii_case(f));
-    let waits = |s: &StatementFacts| s.waits.iter().filter(|w| is_flush(w)).map(|w| w.nanos).sum::<i64>();
+    let grown = |w: &StatementWait| w.nanos - w.reference.unwrap_or(0);
+    let waits = |s: &StatementFacts| s.waits.iter().filter(|w| is_flush(w)).map(grown).sum::<i64>();
     let flushed: i64 = server.statements.iter().map(waits).sum();
-    let whole: i64 = server.statements.iter().flat_map(|s| &s.waits).map(|w| w.nanos).sum();
+    let whole: i64 = server.statements.iter().flat_map(|s| &s.waits).map(grown).sum();
     let top = server.statements.iter().max_by_key(|s| waits(s))?;
-    if flushed as f64 <= SERVERS_PART * change || 2 * flushed <= whole {
+    // What an execution itself became dearer by is no matter of the log.
+    let executed = server.statements.iter().map(StatementFacts::added).max().unwrap_or(0);
+    if flushed as f64 <= SERVERS_PART * change || 2 * flushed <= whole || flushed <= executed {
         return None;
     }
     let text = cut(&top.text);
     let says = format!(
-        "sessions of {} wait {} per request for the write-ahead log to reach the disk, most of it in {text}",
+        "sessions of {} wait {} more per request for the write-ahead log to reach the disk, most of it in {text}",
         server.service,
         duration(flushed as f64)
     );
@@ -119,7 +123,7 @@ fn flushing(server: &DatabaseFacts, change: f64) -> Option<Opened> {
                 .into(),
         ),
         evidence: vec![evidence(
-            "database sessions",
+            SESSIONS,
             says.clone(),
             Some(format!("db/{}/activity.jsonl", server.service)),
         )],
@@ -225,7 +229,7 @@ fn blocked(opened: &mut Opened, server: &DatabaseFacts, top: &StatementFacts) {
     });
     let app = if pair.app.is_empty() { String::new() } else { format!(" of {}", pair.app) };
     opened.evidence.push(evidence(
-        "database sessions",
+        SESSIONS,
         format!("{} times a session was seen waiting behind {holder}{app}", quantity::count(pair.seen)),
         Some(format!("db/{}/activity.jsonl", server.service)),
     ));
@@ -299,7 +303,10 @@ const HELD_LONGER: f64 = 1.5;
 /// Requests wait for a connection of a pool as long as others hold them: if what these wait for became longer, that is
 /// to blame for both waits. Gives back the waits that nothing slow explains.
 pub(super) fn take_over(case: &Case, remote: &mut [Candidate], pools: Vec<Candidate>) -> Vec<Candidate> {
-    let is_slow = |c: &&mut Candidate| matches!(c.kind, CauseKind::Database | CauseKind::Cache);
+    let is_slow = |c: &&mut Candidate| {
+        let flushes = c.kind == CauseKind::Disk && c.evidence.iter().any(|e| e.tier == SESSIONS);
+        flushes || matches!(c.kind, CauseKind::Database | CauseKind::Cache)
+    };
     let slow = remote.iter_mut().filter(is_slow).max_by(|a, b| a.explains.value.total_cmp(&b.explains.value));
     let Some(slow) = slow.filter(|_| are_held_longer(case)) else { return pools };
     for pool in pools {
@@ -376,6 +383,7 @@ mod tests {
             databases: &databases,
             readings: &[],
             spans: None,
+            load_change: 0.0,
             floor: 50_000.0,
         };
         assert!(open(&case, State::Cache, (ms * MS) as f64).is_none(), "another kind of server");
@@ -402,11 +410,16 @@ mod tests {
     #[test]
     fn commits_that_wait_for_the_log_are_a_slow_disk_though_no_statement_counts_it() {
         let mut server = server((1.0, 1.0), (1, 1));
-        let wait = |event: &str, ms: i64| StatementWait { event: event.into(), nanos: ms * MS };
+        let wait =
+            |event: &str, ms: i64| StatementWait { event: event.into(), nanos: ms * MS, reference: Some(0) };
         server.statements[0].waits = vec![wait("IO/WALSync", 6), wait("LWLock/WALWrite", 2), wait("CPU", 1)];
         let found = opened(server.clone(), 9).expect("opened");
         assert_eq!((found.kind, found.owned), (Some(CauseKind::Disk), true), "{found:?}");
-        assert!(found.says.contains("8.00 ms per request for the write-ahead log"), "{}", found.says);
+        assert!(found.says.contains("8.00 ms more per request for the write-ahead log"), "{}", found.says);
+        // What was waited for before, too, did not change.
+        let mut same = server.clone();
+        same.statements[0].waits.iter_mut().for_each(|w| w.reference = Some(w.nanos));
+        assert!(opened(same, 9).is_none_or(|o| o.kind.is_none()));
         // As much as that is no news beside a wait that grew by far more.
         assert!(opened(server, 90).is_none_or(|o| o.kind.is_none()));
     }
@@ -424,7 +437,7 @@ mod tests {
     fn who_holds_the_lock_is_to_blame_not_who_waits() {
         let mut server = server((1.0, 1.0), (2, 20));
         server.statements[0].waits =
-            vec![StatementWait { event: "Lock/transactionid".into(), nanos: 17 * MS }];
+            vec![StatementWait { event: "Lock/transactionid".into(), nanos: 17 * MS, reference: None }];
         server.blocking = vec![BlockedStatement {
             waiter: "SELECT count(*) FROM orders WHERE customer = ?".into(),
             blocker: "UPDATE orders SET note = ?".into(),

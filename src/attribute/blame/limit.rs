@@ -4,15 +4,19 @@
 use super::{CPU_PROFILE, Candidate, Case, cpu, evidence, profiles};
 use crate::analysis::quantity::{self, duration};
 use crate::analysis::{CauseKind, Evidence, Reading, ReadingKind, State};
+use crate::attribute::side::ServiceSide;
 
 /// Share of the quota's periods with a stop that is worth a word.
 const THROTTLED: f64 = 0.1;
 /// How many times as much as in the reference counts as more.
 const MORE: f64 = 1.5;
-/// Growth of the cores in use beyond which the service's own work is what fills them.
-const OWN_WORK: f64 = 1.25;
-/// Part of the growth of the wait that the service's own CPU per request may have grown by.
-const OWN_PART: f64 = 0.25;
+/// Growth of the cores in use, and of CPU per request, beyond which the service's own work may be what fills them: near
+/// saturation little more work makes a wait of any length.
+const OWN_WORK: f64 = 1.1;
+/// Nanoseconds per request below which a growth of the CPU is sampling.
+const OWN_NANOS: f64 = 50_000.0;
+/// The same of the offered rate.
+const MORE_LOAD: f64 = 0.1;
 /// Threads that must wait for a core more than in the reference, on average.
 const WAITING: f64 = 0.1;
 
@@ -25,7 +29,8 @@ pub(super) fn candidate(case: &Case) -> Option<Candidate> {
     let service = case.service_name();
     let of = |what| case.readings.iter().find(|r| r.service == service && r.what == what);
     let cores = of(ReadingKind::CoresUsed)?;
-    if cores.reference.is_some_and(|before| cores.judged > OWN_WORK * before) {
+    let busier = cores.reference.is_some_and(|before| cores.judged > OWN_WORK * before);
+    if busier || case.load_change > MORE_LOAD || dearer(case) {
         return None;
     }
     let (kind, at, says, remedy) = match throttled(of(ReadingKind::ThrottledPeriods)) {
@@ -43,7 +48,8 @@ pub(super) fn candidate(case: &Case) -> Option<Candidate> {
         remedy,
         evidence: proof,
         owned: true,
-        unsure: false,
+        // A quota is counted by the kernel; that others run can only be inferred.
+        unsure: kind == CauseKind::Neighbour,
         service,
     })
 }
@@ -83,15 +89,22 @@ fn neighbours(waiting: &Reading) -> Option<Told> {
     Some((CauseKind::Neighbour, "other processes of the machine".into(), says, remedy.into()))
 }
 
+/// Whether a request costs more CPU than it did.
+fn dearer(case: &Case) -> bool {
+    let each = |s: Option<&ServiceSide>, throughput: f64| {
+        s.filter(|s| s.cpu.is_some() && throughput > 0.0).map(|s| s.cpu_rate(|_| true) / throughput)
+    };
+    let now = each(case.entry(), case.throughput());
+    let before = each(case.entry_before(), case.throughput_before());
+    now.zip(before).is_some_and(|(now, before)| now > OWN_WORK * before + OWN_NANOS)
+}
+
 /// That the service itself did not get dearer, by another witness: it would be to blame if it had.
 fn own_work(case: &Case) -> Option<Evidence> {
     let service = case.entry().filter(|s| s.cpu.is_some())?;
     case.entry_before().filter(|s| s.cpu.is_some())?;
-    let grown = cpu::total_growth(case);
-    (grown < OWN_PART * case.change_of(State::RunQueue).value).then(|| {
-        let says = format!("its own CPU per request changed by {} only", duration(grown));
-        evidence(CPU_PROFILE, says, profiles(&service.name, "cpu"))
-    })
+    let says = format!("its own CPU per request changed by {} only", duration(cpu::total_growth(case)));
+    Some(evidence(CPU_PROFILE, says, profiles(&service.name, "cpu")))
 }
 
 fn host_files(service: &str) -> Option<String> {

@@ -13,6 +13,7 @@ use crate::attribute::books::Line;
 use crate::attribute::measure::Measured;
 use crate::attribute::names;
 use crate::attribute::side::ServiceSide;
+use crate::attribute::snapshots::{Key, RoleKey};
 use crate::attribute::stacks::plain;
 
 /// A holder and what speaks for it.
@@ -20,6 +21,8 @@ struct Holder {
     at: String,
     evidence: Option<Evidence>,
     known: bool,
+    /// Whether it was only seen beside the wait.
+    guessed: bool,
 }
 
 pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
@@ -66,7 +69,7 @@ fn candidate(case: &Case, service: &ServiceSide, holder: Holder, waits: &[&Line]
         remedy,
         evidence: proof,
         owned: holder.known,
-        unsure: false,
+        unsure: holder.guessed,
     }
 }
 
@@ -86,15 +89,22 @@ fn seen_waiting(service: &ServiceSide, line: &Line) -> Evidence {
 fn holder(case: &Case, service: &ServiceSide, line: &Line) -> Holder {
     if service.snapshots.len() == 0 {
         // The rows come from the contention profile itself, which names the holder.
-        return Holder { at: line.at.clone(), evidence: None, known: true };
+        return Holder { at: line.at.clone(), evidence: None, known: true, guessed: false };
     }
-    by_profile(case, service, &line.at)
-        .or_else(|| by_snapshots(service, &line.at))
-        .unwrap_or_else(|| Holder { at: line.at.clone(), evidence: None, known: false })
+    by_profile(case, service, line).or_else(|| by_snapshots(service, &line.at)).unwrap_or_else(|| Holder {
+        at: line.at.clone(),
+        evidence: None,
+        known: false,
+        guessed: true,
+    })
 }
 
+/// Part of a wait that the profile must have seen for its holder to be the one who is waited for.
+const DELAYS_PART: f64 = 0.3;
+
 /// The end of the critical section that others waited for most, of the same type or package as the waiter.
-fn by_profile(case: &Case, service: &ServiceSide, waiter: &str) -> Option<Holder> {
+fn by_profile(case: &Case, service: &ServiceSide, line: &Line) -> Option<Holder> {
+    let waiter = line.at.as_str();
     let mutex = service.mutex.as_ref()?;
     let mut delays: BTreeMap<&str, i64> = BTreeMap::new();
     for (stack, delay) in mutex.totals.iter().filter(|(_, d)| *d > 0) {
@@ -110,32 +120,45 @@ fn by_profile(case: &Case, service: &ServiceSide, waiter: &str) -> Option<Holder
     };
     let (at, delay) = delays.into_iter().filter(|(n, _)| near(n) > 0).max_by_key(|(n, d)| (near(n), *d))?;
     let per_request = delay as f64 / (mutex.secs * case.throughput().max(1e-9));
+    if per_request < DELAYS_PART * line.judged.value {
+        return None;
+    }
     let says =
         format!("others waited {} per request for locks released by {at}", quantity::duration(per_request));
     Some(Holder {
         at: at.to_owned(),
         evidence: Some(evidence(MUTEX_PROFILE, says, profiles(&service.name, "mutex"))),
         known: true,
+        guessed: false,
     })
 }
 
-/// Goroutines inside the waiter's own type that do not wait for the lock: one of them holds it.
+/// Requests inside the waiter's own type that do not wait for the lock: one of them holds it, and never more than one.
 fn by_snapshots(service: &ServiceSide, waiter: &str) -> Option<Holder> {
     let mut inside: BTreeMap<&str, f64> = BTreeMap::new();
-    for (stack, _, mean) in service.snapshots.stacks().filter(|(_, k, _)| k.state != State::Lock) {
+    let inside_a_request = |k: &Key| k.state != State::Lock && k.role == RoleKey::Request;
+    for (stack, _, mean) in service.snapshots.stacks().filter(|(_, k, _)| inside_a_request(k)) {
         let same = plain(stack).into_iter().find(|f| names::receiver(f) == names::receiver(waiter));
         if let Some(function) = same {
             *inside.entry(names::enclosing(function)).or_default() += mean;
         }
     }
-    let (at, mean) = inside.into_iter().map(|(n, m)| (n.to_owned(), m)).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let (at, mean) = inside
+        .into_iter()
+        .filter(|(_, m)| *m <= ONE)
+        .map(|(n, m)| (n.to_owned(), m))
+        .max_by(|a, b| a.1.total_cmp(&b.1))?;
     let says = format!("{mean:.2} goroutines at a time are in {at} without waiting for the lock");
     Some(Holder {
-        evidence: Some(evidence("stacks beside the wait", says, profiles(&service.name, "goroutine"))),
+        evidence: Some(evidence(SNAPSHOTS, says, profiles(&service.name, "goroutine"))),
         at,
         known: true,
+        guessed: true,
     })
 }
+
+/// The one that holds a lock, and some doubt of the count.
+const ONE: f64 = 1.2;
 
 /// What goroutines below the holder do while they hold the lock, with their mean number: work, and waits for a file,
 /// another service, a database.

@@ -36,6 +36,8 @@ pub(super) struct Case<'a> {
     pub readings: &'a [Reading],
     /// Critical paths of the traces that services sent.
     pub spans: Option<&'a SpanFacts>,
+    /// Change of the offered rate as a share.
+    pub load_change: f64,
     /// Changes below this many nanoseconds per request are noise.
     pub floor: f64,
 }
@@ -70,7 +72,8 @@ impl Case<'_> {
     }
 
     pub(super) fn entry_before(&self) -> Option<&ServiceSide> {
-        self.reference.and_then(Side::entry)
+        let name = &self.entry()?.name;
+        self.reference.and_then(|r| r.services.iter().find(|s| s.name == *name && s.has_evidence()))
     }
 
     pub(super) fn throughput(&self) -> f64 {
@@ -158,7 +161,9 @@ fn join(larger: &mut Candidate, mut smaller: Candidate) {
     if lock {
         std::mem::swap(larger, &mut smaller);
     }
-    if smaller.kind == CauseKind::Retry {
+    let retry = smaller.kind == CauseKind::Retry
+        && smaller.explains.value >= LOCKED * (larger.explains.value + smaller.explains.value);
+    if retry {
         std::mem::swap(larger, &mut smaller);
     }
     larger.explains = larger.explains.plus(smaller.explains);

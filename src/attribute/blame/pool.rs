@@ -67,8 +67,10 @@ fn is_grown(case: &Case, change: Measured) -> bool {
 fn candidate(case: &Case, service: &ServiceSide, waits: &[&Line]) -> Candidate {
     let main = waits[0];
     let waited = total(waits);
-    let workers = workers(service, case.throughput(), &main.at);
-    let before = case.entry_before().and_then(|s| workers_before(case, s, &main.at));
+    // A pool of connections has no workers.
+    let has_workers = main.state != State::ConnectionPool;
+    let workers = has_workers.then(|| workers(service, case.throughput(), &main.at)).flatten();
+    let before = case.entry_before().filter(|_| has_workers).and_then(|s| workers_before(case, s, &main.at));
     let mut proof = vec![waiting(service, main)];
     proof.extend(workers.as_ref().map(|w| occupancy(service, w, before.as_ref())));
     proof.extend(in_flight(case, waited.value));
@@ -84,12 +86,16 @@ fn candidate(case: &Case, service: &ServiceSide, waits: &[&Line]) -> Candidate {
         Some(w) if full => {
             (CauseKind::Pool, main.at.clone(), size_words(w, waited.value, &main.at), size_remedy(w))
         }
-        None if main.state == State::ConnectionPool || main.state == State::ChannelSend => (
-            CauseKind::Pool,
-            main.at.clone(),
-            bare_words(waited.value, &main.at),
-            "make the pool larger, or hold its members for less time".to_owned(),
-        ),
+        None if main.state == State::ConnectionPool || main.state == State::ChannelSend => {
+            let (words, remedy) = match site::connections(case, &main.at) {
+                Some((full, remedy)) => (full_words(waited.value, &main.at, full), remedy),
+                None => (
+                    bare_words(waited.value, &main.at),
+                    "make the pool larger, or hold its members for less time",
+                ),
+            };
+            (CauseKind::Pool, main.at.clone(), words, remedy.to_owned())
+        }
         _ => (
             CauseKind::Wait,
             main.at.clone(),
@@ -148,7 +154,8 @@ fn workers(service: &ServiceSide, throughput: f64, waiter: &str) -> Option<Worke
 
 /// A worker that waits for a job in its own loop.
 fn is_idle(key: &Key) -> bool {
-    matches!(key.state, State::ChannelReceive | State::Select | State::Sync) && key.owner == key.root
+    matches!(key.state, State::ChannelReceive | State::Select | State::Sync | State::Sleep)
+        && key.owner == key.root
 }
 
 fn waiting(service: &ServiceSide, line: &Line) -> Evidence {
@@ -166,7 +173,7 @@ fn occupancy(service: &ServiceSide, now: &Workers, before: Option<&Workers>) -> 
     let was = before.map(|w| format!(" (before: {:.1} of {:.1})", w.busy, w.size)).unwrap_or_default();
     let says =
         format!("{:.1} of {:.1} goroutines of {} are busy at a time{was}", now.busy, now.size, now.entry);
-    evidence("stacks of the workers", says, profiles(&service.name, "goroutine"))
+    evidence(SNAPSHOTS, says, profiles(&service.name, "goroutine"))
 }
 
 /// Requests in flight, counted by the generator: a second witness of a queue.
@@ -200,6 +207,10 @@ fn work_words(w: &Workers, waited: f64) -> String {
         w.entry,
         w.doing
     )
+}
+
+fn full_words(waited: f64, at: &str, full: &str) -> String {
+    format!("requests wait {} in {at}, with {full}", quantity::duration(waited))
 }
 
 fn bare_words(waited: f64, at: &str) -> String {

@@ -7,6 +7,7 @@ use crate::analysis::{CauseKind, State};
 use crate::attribute::names;
 use crate::attribute::side::ServiceSide;
 use crate::attribute::snapshots::{Key, RoleKey};
+use crate::attribute::stack;
 use crate::attribute::stacks::Stack;
 
 /// Part of the waits at a place that must be of a kind for the place to be called by it.
@@ -29,6 +30,36 @@ pub(super) fn refine(case: &Case, state: State, candidate: &mut Candidate) {
         }
         _ => {}
     }
+}
+
+/// What a pool of connections is, by the client library that waits: what is used up, and which limit to look at.
+pub(super) fn connections(case: &Case, at: &str) -> Option<(&'static str, &'static str)> {
+    const KNOWN: [(&str, &str, &str); 4] = [
+        (
+            "google.golang.org/grpc/internal/transport.",
+            "as many open streams as the server allows on one connection",
+            "raise the server's limit of concurrent streams, or spread the calls over several connections",
+        ),
+        (
+            "database/sql.",
+            "all connections of database/sql in use",
+            "raise SetMaxOpenConns, or hold connections for less time: close rows early, no calls inside transactions",
+        ),
+        (
+            "github.com/jackc/",
+            "all connections of the pool in use",
+            "raise MaxConns, or hold connections for less time",
+        ),
+        (
+            "github.com/redis/",
+            "all connections of the pool in use",
+            "raise PoolSize, or hold connections for less time",
+        ),
+    ];
+    let place = Place { service: case.entry()?, state: State::ConnectionPool, at };
+    let (stack, _) = place.stacks().max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let known = stack.iter().find_map(|f| KNOWN.iter().find(|(prefix, ..)| f.starts_with(prefix)))?;
+    Some((known.1, known.2))
 }
 
 /// Requests that wait in one state in one function.
@@ -54,10 +85,18 @@ impl Place<'_> {
         if all > 0.0 { with / all } else { 0.0 }
     }
 
+    /// Work on a handshake is no wait: all background stacks below a dialler count.
     fn somebody_dials(&self) -> bool {
-        let mean =
-            |role: RoleKey| self.service.snapshots.mean(|k| k.role == role && k.state == State::Dial).value;
-        mean(RoleKey::Background) >= DIALLING * mean(RoleKey::Request)
+        let sum = |role: RoleKey, of: &dyn Fn(&Stack, &Key) -> bool| -> f64 {
+            self.service
+                .snapshots
+                .stacks()
+                .filter(|(s, k, _)| k.role == role && of(s, k))
+                .map(|(.., m)| m)
+                .sum()
+        };
+        let dialling = sum(RoleKey::Background, &|s, _| s.iter().any(|f| stack::is_dial(f)));
+        dialling >= DIALLING * sum(RoleKey::Request, &|_, k| k.state == State::Dial)
     }
 
     /// The function that makes requests sleep here and call another service there, both in one package; with the mean
@@ -106,7 +145,8 @@ fn retried(place: &Place<'_>, candidate: &mut Candidate) {
         "see why the called service refuses; fewer attempts or shorter pauses bound what that costs".into();
     let path = profiles(&place.service.name, "goroutine");
     candidate.evidence.push(evidence(SNAPSHOTS, says, path));
-    (candidate.at, candidate.owned) = (at, true);
+    // That a call failed is inferred: no snapshot shows an answer.
+    (candidate.at, candidate.owned, candidate.unsure) = (at, true, true);
 }
 
 fn file(place: &Place<'_>, candidate: &mut Candidate) {

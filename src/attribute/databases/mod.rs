@@ -181,6 +181,10 @@ fn statement(hash: u64, of: &Use, judged: &Uses, reference: Option<&Uses>) -> St
         .map(|(event, nanos)| StatementWait {
             event: event.clone(),
             nanos: whole(ratio(*nanos, judged.sampled_requests)),
+            reference: reference.filter(|r| r.sampled_requests > 0.0).map(|r| {
+                let waited = r.by_hash.get(&hash).and_then(|u| u.waits.get(event)).copied().unwrap_or(0.0);
+                whole(ratio(waited, r.sampled_requests))
+            }),
         })
         .collect();
     waits.sort_by_key(|w| std::cmp::Reverse(w.nanos));

@@ -108,6 +108,7 @@ fn told(before: &Side, now: &Side, readings: &[Reading], spans: Option<&SpanFact
         databases: &[],
         readings,
         spans,
+        load_change: 0.0,
         floor: 50_000.0,
     })
 }

@@ -16,14 +16,20 @@ pub struct Change {
 }
 
 impl Change {
-    /// The first table that both plans reach, in different ways.
+    /// The first table that both plans reach once, in different ways.
     #[must_use]
     pub fn between(before: &Node, now: &Node) -> Option<Self> {
         let tables =
             |plan: &Node| -> Vec<Node> { plan.walk().filter(|n| n.table.is_some()).cloned().collect() };
         let (old, new) = (tables(before), tables(now));
+        // A table that is joined with itself is there more than once, in whatever order.
+        let times = |all: &[Node], place: &str| all.iter().filter(|n| n.place() == place).count();
         new.iter().find_map(|now| {
-            let was = old.iter().find(|n| n.place() == now.place())?;
+            let place = now.place();
+            if times(&old, &place) != 1 || times(&new, &place) != 1 {
+                return None;
+            }
+            let was = old.iter().find(|n| n.place() == place)?;
             let same = was.kind == now.kind && index(was) == index(now);
             (!same).then(|| Self {
                 table: now.place(),
