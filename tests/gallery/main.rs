@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     };
     let mut capacities = Capacities::default();
     let mut results = Results::default();
-    for case in CASES.iter().filter(|c| options.wants(c.number)) {
+    for (_, case) in CASES.iter().enumerate().filter(|(i, c)| options.wants(*i, c.number)) {
         for load in &options.loads {
             for dose in &options.doses {
                 for seed in 1..=options.seeds {
@@ -61,7 +61,9 @@ fn main() -> ExitCode {
             }
         }
     }
-    for (i, control) in controls::CONTROLS.iter().enumerate().filter(|_| options.controls) {
+    for (i, control) in
+        controls::CONTROLS.iter().enumerate().filter(|(i, _)| options.controls && options.has(*i))
+    {
         for seed in 1..=options.seeds {
             let keep = options.keep.as_ref().map(|dir| dir.join(format!("control-{i}-{seed}")));
             let mut passed = controls::run(control, seed, &mut capacities, keep.as_deref());

@@ -10,6 +10,7 @@ cargo test --profile tests --test gallery -- [OPTIONS]
   --only N,N,...     these faults, by number
   --dose D,...       how many times longer p95 becomes: x1.3, x2, x5 (default x2)
   --load P,...       percent of the healthy capacity: 30, 60, 85 (default 50, of all requests alike)
+  --half 0|1         faults with even or odd places in the list, two of the controls
   --seeds N          repeats of everything (default 1)
   --no-controls      faults only
   --only-controls    no faults
@@ -45,6 +46,8 @@ impl Dose {
 
 pub struct Options {
     only: Vec<u8>,
+    /// Only every second one, from this place on.
+    half: Option<usize>,
     pub doses: Vec<Dose>,
     pub loads: Vec<f64>,
     pub seeds: u64,
@@ -61,6 +64,7 @@ impl Options {
     pub fn read(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
             only: Vec::new(),
+            half: None,
             doses: vec![Dose::Double],
             loads: vec![0.5],
             seeds: 1,
@@ -88,6 +92,7 @@ impl Options {
                     options.calibrate = true;
                 }
                 "--seeds" => options.seeds = value()?.parse().map_err(|_| HELP.to_owned())?,
+                "--half" => options.half = Some(value()?.parse().map_err(|_| HELP.to_owned())?),
                 "--no-controls" => options.controls = false,
                 "--only-controls" => options.faults = false,
                 "--keep" => options.keep = Some(value()?.into()),
@@ -101,8 +106,13 @@ impl Options {
         Ok(options)
     }
 
-    pub fn wants(&self, number: u8) -> bool {
-        self.faults && (self.only.is_empty() || self.only.contains(&number))
+    /// Whether the one at a place in its list is run.
+    pub fn has(&self, place: usize) -> bool {
+        self.half.is_none_or(|half| place % 2 == half)
+    }
+
+    pub fn wants(&self, place: usize, number: u8) -> bool {
+        self.faults && self.has(place) && (self.only.is_empty() || self.only.contains(&number))
     }
 }
 

@@ -13,9 +13,9 @@ use crate::score;
 const PARTS: [(&str, &[&str]); 5] = [
     ("all profiles", &["profiles"]),
     ("snapshots", &["profiles/*/goroutine"]),
-    ("all but snapshots", &["profiles/*/cpu", "profiles/*/mutex", "profiles/*/heap", "host", "metrics"]),
+    ("all but snapshots", &["profiles/*/cpu", "profiles/*/mutex", "profiles/*/heap", "host", "metrics/shop"]),
     ("databases and host", &["db", "redis", "host"]),
-    ("everything but the load", &["profiles", "db", "redis", "host", "metrics", "captures"]),
+    ("everything but the load", &["profiles", "db", "redis", "host", "metrics/shop", "captures"]),
 ];
 
 /// What was said without a part of the evidence.
