@@ -241,7 +241,9 @@ async fn hit<C: Connections>(worker: &Rc<Worker>, lane: &Lane, session: &mut Ses
     let Some(limit) = session.begin(plan, template, due, now) else {
         return worker.record(session.hit(), session.problem());
     };
-    worker.limit_lane(lane, now.plus(limit));
+    // Opening a connection is part of the hit, and of its time limit.
+    let over = now.plus(limit);
+    worker.limit_lane(lane, over);
     lane.cut.set(None);
     let outcome = lane
         .unless_cut(async {
@@ -252,7 +254,7 @@ async fn hit<C: Connections>(worker: &Rc<Worker>, lane: &Lane, session: &mut Ses
                 // Counted with the connections that lanes share.
                 lane.set_connected(true);
             }
-            worker.sending(lane, sent.plus(limit));
+            worker.sending(lane, over);
             session.exchange(plan, template, sent).await;
         })
         .await;
