@@ -8,6 +8,7 @@ pub mod attribute;
 pub mod capacity;
 pub mod cli;
 pub mod collect;
+pub mod confirm;
 pub mod demo;
 pub mod detect;
 pub mod formats;

@@ -25,6 +25,7 @@ const MAP: &[(&str, &[&str])] = &[
     ("record", &["time", "scenario", "run", "load", "collect", "detect"]),
     ("analyze", &["time", "scenario", "run", "formats", "spans", "detect", "attribute", "gate", "analysis"]),
     ("capacity", &["time", "stats", "scenario", "run", "record", "gate", "analyze", "analysis"]),
+    ("confirm", &["time", "scenario", "run", "record", "gate", "analyze", "analysis"]),
     ("report", &["time", "run", "analysis"]),
     ("demo", &["formats"]),
 ];

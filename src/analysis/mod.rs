@@ -3,12 +3,14 @@
 //! Times are integer nanoseconds; nothing here formats for people. Every estimate carries its interval.
 
 mod cause;
+mod confirmation;
 mod databases;
 pub mod quantity;
 mod summary;
 mod surroundings;
 
 pub use cause::*;
+pub use confirmation::*;
 pub use databases::*;
 pub use summary::*;
 pub use surroundings::*;
@@ -36,6 +38,9 @@ pub struct Analysis {
     pub verdict: Verdict,
     /// Ranked causes, strongest first; empty unless the verdict names one.
     pub causes: Vec<Cause>,
+    /// Causes that were tried by an intervention, in the order they were tried.
+    #[serde(default)]
+    pub confirmations: Vec<Confirmation>,
     /// The run's health as a measurement.
     pub validity: Validity,
     /// Load figures of the judged part of the run.
@@ -114,10 +119,14 @@ pub struct RunFacts {
 pub enum Verdict {
     /// Nothing went wrong, so there is nothing to explain.
     Healthy,
+    /// The root cause: an intervention took away the time that it predicts.
+    Confirmed,
     /// One cause stands out, two kinds of evidence agree, the books close.
     Strong,
     /// A cause or up to three that cannot be told apart.
     Likely,
+    /// An intervention did not take away the time that the named cause predicts, and no other is named.
+    Refuted,
     /// What requests wait for is known, who is to blame is not.
     Mechanism,
     /// More load was offered; the service costs what it did.

@@ -1,5 +1,6 @@
 //! From a run folder to one [`Analysis`]: reads only, measures nothing, and gives the same value each time.
 
+mod confirmation;
 mod databases;
 mod exhibits;
 mod facts;
@@ -74,7 +75,7 @@ pub fn analyze(dir: &Path, baseline: Option<&Path>) -> Result<Analyzed, AnalyzeE
             },
             |(found, q)| (q, found),
         );
-    let verdict = verdict(&validity, &question, &found);
+    let mut verdict = verdict(&validity, &question, &found);
     if verdict == Verdict::Generator {
         // Its rows speak of the generator, too.
         (found.breakdown.rows, found.functions) = (Vec::new(), Vec::new());
@@ -85,6 +86,8 @@ pub fn analyze(dir: &Path, baseline: Option<&Path>) -> Result<Analyzed, AnalyzeE
         found.ruled_out.clear();
         found.caveats.retain(|c| *c != Caveat::NoReference);
     }
+    let confirmations = confirmation::confirmations(&run.recording, &found.causes)?;
+    verdict = confirmation::weigh(verdict, &mut found.causes, &confirmations);
     let mut caveats = facts::caveats(&run, &detection, &validity);
     caveats.extend(unlike);
     caveats.extend(found.caveats);
@@ -94,6 +97,7 @@ pub fn analyze(dir: &Path, baseline: Option<&Path>) -> Result<Analyzed, AnalyzeE
         run: facts::run(&run),
         verdict,
         causes: found.causes,
+        confirmations,
         validity,
         load,
         timeline: facts::timeline(&run, &detection),

@@ -4,7 +4,6 @@
 //! edge is attributed against the runs that held.
 
 mod markdown;
-mod scenario;
 mod search;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::{Cause, Verdict};
 use crate::analyze::{self, AnalyzeError};
 use crate::record::{self, Plan, Progress, RecordError, StopFlag};
-use crate::scenario::{Metric, Scenario, ScenarioError};
+use crate::scenario::{Base, Executor, Metric, Rate, Scenario, ScenarioError, Shape};
 
 pub use markdown::headline;
 pub use search::{Found, Outcome, Probe};
@@ -121,12 +120,12 @@ pub fn find(
     stop: &StopFlag,
     mut watch: impl FnMut(Step<'_>) + Send + Clone + 'static,
 ) -> Result<Capacity, CapacityError> {
-    let base = scenario::Base::load(&search.path, &search.overrides)?;
-    if !base.has_thresholds() {
+    let base = Base::load(&search.path, &search.overrides)?;
+    if !has_thresholds(base.scenario()) {
         return Err(CapacityError::NoThresholds(search.path.display().to_string()));
     }
     let plan = search::Plan {
-        start: search.from.or(base.own_rate()).unwrap_or(50.0),
+        start: search.from.or(own_rate(base.scenario())).unwrap_or(50.0),
         least: LEAST_RATE,
         most: search.to,
         precision: search.precision,
@@ -144,7 +143,7 @@ pub fn find(
     })?;
     let limiter = limiter(search, &found, &runs)?;
     Ok(Capacity {
-        scenario: base.name().to_owned(),
+        scenario: base.scenario().name.clone(),
         capacity: found.capacity,
         first_failed: found.first_failed,
         generator_bound: found.generator_bound,
@@ -194,17 +193,24 @@ fn outcome(run: &EdgeRun) -> Outcome {
 /// One run at a rate.
 fn probe(
     search: &Search,
-    base: &scenario::Base,
+    base: &Base,
     rate: f64,
     number: usize,
     stop: &StopFlag,
     mut watch: impl FnMut(Step<'_>) + Send + 'static,
 ) -> Result<EdgeRun, CapacityError> {
-    let (scenario, text) = base.at(rate, search.hold);
+    let (scenario, text) = base.shaped(&at(rate, search.hold));
     let folder = format!("{number:02}-{rate:.0}");
     let out = search.out.join(&folder);
     let limit = time_limit(&scenario);
-    let plan = Plan { scenario, text, overrides: base.overrides(), out: out.clone(), baseline: None };
+    let plan = Plan {
+        scenario,
+        text,
+        overrides: base.overrides(),
+        out: out.clone(),
+        baseline: None,
+        enough: StopFlag::default(),
+    };
     let early = StopFlag::default();
     let mut overload = Overload { limit, periods: 0 };
     let (inner, outer) = (Arc::clone(&early), Arc::clone(stop));
@@ -229,6 +235,34 @@ fn probe(
 
 /// A target that was driven beyond its limit works off its queue before the next run.
 const RECOVERY: Duration = Duration::from_secs(2);
+
+/// Answers still under way when a run ends are waited for this long: beyond the limit they only pile up.
+const GRACE: Duration = Duration::from_secs(3);
+const LONGEST_WARM_UP: Duration = Duration::from_secs(2);
+
+/// A run at a rate.
+fn at(rate: f64, hold: Duration) -> Shape {
+    Shape {
+        executor: Executor::ConstantArrivalRate { rate: Rate(rate), duration: hold },
+        warm_up: (hold / 5).min(LONGEST_WARM_UP),
+        graceful_stop: GRACE,
+    }
+}
+
+fn has_thresholds(scenario: &Scenario) -> bool {
+    !scenario.thresholds.is_empty() || scenario.requests.iter().any(|r| !r.thresholds.is_empty())
+}
+
+/// The rate that the scenario itself asks for, if it has one.
+fn own_rate(scenario: &Scenario) -> Option<f64> {
+    match &scenario.load.executor {
+        Executor::ConstantArrivalRate { rate, .. } => Some(rate.0),
+        Executor::RampingArrivalRate { start, stages } => {
+            Some(start.0).filter(|r| *r > 0.0).or(stages.first().map(|s| s.to.0))
+        }
+        _ => None,
+    }
+}
 
 fn judged(out: &Path, folder: String, rate: f64, cut_short: bool) -> Result<EdgeRun, CapacityError> {
     let analysis = analyze::analyze(out, None)?.analysis;

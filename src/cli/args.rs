@@ -23,6 +23,8 @@ pub(super) enum Verb {
     Check(ScenarioArgs),
     /// Find the highest rate within the thresholds, and what limits it.
     Capacity(CapacityArgs),
+    /// Repeat the load of a run with an intervention switched on and off: is the cause that it names the root cause?
+    Confirm(ConfirmArgs),
     /// Print the JSON Schema of scenario files.
     Schema,
     /// Serve the demo shop alone.
@@ -82,6 +84,48 @@ pub(super) struct CapacityArgs {
     #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
     pub precision: f64,
     /// Print nothing while the search lasts.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ConfirmArgs {
+    /// Folder of a run whose report names a cause.
+    pub run: PathBuf,
+    /// Command that takes the cause away; run by `sh -c` with the target's address in LOADPROF_TARGET.
+    #[arg(long, value_name = "COMMAND")]
+    pub apply: String,
+    /// Command that puts the target back as it was found.
+    #[arg(long, value_name = "COMMAND")]
+    pub revert: String,
+    /// Number of the cause in the report.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub cause: usize,
+    /// Pairs of windows: one without the intervention, one with it.
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub windows: u64,
+    /// Length of a window.
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5s")]
+    pub hold: Duration,
+    /// Pause after each switch before the next window begins.
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "2s")]
+    pub settle: Duration,
+    /// Time limit of a command.
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30s")]
+    pub limit: Duration,
+    /// The scenario file, if the copy in the run folder is not enough (masked secrets, files that it names).
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// Set a key of the scenario, after those that were set for the run.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Folder of the run with the windows; must not exist or be empty [default: runs/<scenario>-confirm-<time>].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// The baseline of RUN, if it is no longer where RUN says.
+    #[arg(long, value_name = "RUN")]
+    pub baseline: Option<PathBuf>,
+    /// Print nothing while it lasts.
     #[arg(long)]
     pub quiet: bool,
 }

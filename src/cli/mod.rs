@@ -4,6 +4,7 @@ mod analyze;
 mod args;
 mod capacity;
 mod check;
+mod confirm;
 mod demo;
 mod interrupt;
 pub mod live;
@@ -30,6 +31,7 @@ pub fn main() -> ExitCode {
         Verb::Analyze(args) => analyze::analyze(&args),
         Verb::Check(args) => check::check(&args),
         Verb::Capacity(args) => capacity::capacity(&args),
+        Verb::Confirm(args) => confirm::confirm(&args),
         Verb::Schema => schema::schema(),
         Verb::Demo(args) => demo::demo(&args),
     };

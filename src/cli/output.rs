@@ -37,13 +37,18 @@ pub(super) fn report(dir: &Path, baseline: Option<&Path>, ended: Option<Exit>) -
 
 /// Analyses a run folder and writes its reports.
 pub(super) fn render(dir: &Path, baseline: Option<&Path>) -> Result<Analysis, Failure> {
-    let noted = if baseline.is_none() { noted_baseline(dir) } else { None };
-    let baseline = baseline.or(noted.as_deref());
-    let Analyzed { analysis, folded } = analyze::analyze(dir, baseline).map_err(Failure::usage)?;
+    let baseline = baseline_of(dir, baseline);
+    let analyzed = analyze::analyze(dir, baseline.as_deref()).map_err(Failure::usage)?;
+    let Analyzed { analysis, folded } = analyzed;
     let folded =
         Folded { reference: folded.reference, judged: folded.judged, unit: "CPU ns per request".to_owned() };
     report::render(&analysis, &folded, dir).map_err(Failure::unexpected)?;
     Ok(analysis)
+}
+
+/// The baseline that is named, else the one that the run notes.
+pub(super) fn baseline_of(dir: &Path, named: Option<&Path>) -> Option<PathBuf> {
+    named.map(Path::to_owned).or_else(|| noted_baseline(dir))
 }
 
 /// The baseline that the run was compared with when it was recorded, if it is still there.
@@ -73,7 +78,7 @@ fn exit(analysis: &Analysis) -> Exit {
 }
 
 /// Appends to the file that GitHub shows beside a job.
-fn job_summary(analysis: &Analysis) -> anyhow::Result<()> {
+pub(super) fn job_summary(analysis: &Analysis) -> anyhow::Result<()> {
     let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|p| !p.is_empty()) else { return Ok(()) };
     let text = report::job_summary(analysis)?;
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path)?;

@@ -20,7 +20,8 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         Recording::open(baseline).map_err(Failure::usage)?;
     }
     let out = args.out.clone().unwrap_or_else(|| record::default_folder(&scenario.name));
-    let plan = Plan { scenario, text, overrides, out, baseline: args.baseline.clone() };
+    let (baseline, enough) = (args.baseline.clone(), record::StopFlag::default());
+    let plan = Plan { scenario, text, overrides, out, baseline, enough };
     let view = View::new(args.quiet, &plan.scenario.name);
     let shown = view.clone();
     let recorded = record::record(&plan, &stop, move |progress| shown.update(progress));

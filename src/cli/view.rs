@@ -41,6 +41,18 @@ impl View {
         }
     }
 
+    /// Shows a period of a load that is planned by its windows and not by its scenario.
+    pub(super) fn update_at(&self, progress: &Progress<'_>, stage: &str, planned: std::time::Duration) {
+        let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Shown { view, state } = &mut *shown;
+        advance(state, progress);
+        stage.clone_into(&mut state.stage);
+        state.planned = planned.into();
+        if let Some(view) = view {
+            view.update(state);
+        }
+    }
+
     /// Leaves the last state on screen.
     pub(super) fn finish(&self) {
         let view = self.0.lock().unwrap_or_else(PoisonError::into_inner).view.take();

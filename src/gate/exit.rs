@@ -1,6 +1,6 @@
 //! Exit codes: one number for whoever only looks at that.
 
-use crate::analysis::{BaselineComparison, Expectation, ThresholdResult, Validity};
+use crate::analysis::{BaselineComparison, ConfirmationOutcome, Expectation, ThresholdResult, Validity};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum Exit {
     Invalid,
     /// Worse than the baseline.
     Regression,
-    /// Another cause than `[expect]` names, or none.
+    /// Another cause than `[expect]` names, or none; or an intervention did not confirm the cause it was tried on.
     OtherCause,
     /// A threshold failed (k6's code, which scripts look for).
     Threshold,
@@ -80,6 +80,19 @@ pub fn exit_code(outcomes: &Outcomes<'_>) -> Exit {
         Exit::OtherCause
     } else {
         Exit::Pass
+    }
+}
+
+/// The code of an intervention: a decision for or against the cause, or none.
+#[must_use]
+pub const fn confirmation_exit(outcome: ConfirmationOutcome) -> Exit {
+    use ConfirmationOutcome::{
+        Beyond, Confirmed, Failing, Inconclusive, Invalid, NotReproduced, Partly, Refuted,
+    };
+    match outcome {
+        Confirmed => Exit::Pass,
+        Partly | Beyond | Refuted => Exit::OtherCause,
+        Inconclusive | NotReproduced | Failing | Invalid => Exit::Invalid,
     }
 }
 

@@ -8,6 +8,7 @@
 mod baseline;
 mod exit;
 mod figures;
+mod intervention;
 mod samples;
 mod summary;
 #[cfg(test)]
@@ -17,8 +18,9 @@ mod unlike;
 mod validity;
 
 pub use baseline::{ALPHA, Compared, Side, compare};
-pub use exit::{Exit, Outcomes, exit_code};
+pub use exit::{Exit, Outcomes, confirmation_exit, exit_code};
 pub use figures::{judged_part, quantiles};
+pub use intervention::{MIN_PAIRS, Stretch, confirmation, stretch};
 pub use summary::{summarize, timeline};
 pub use thresholds::evaluate;
 pub use unlike::unlike;

@@ -39,6 +39,8 @@ pub struct Progress<'a> {
     pub tally: Vec<Tally>,
     /// Why recording stopped; none while it goes on.
     pub stopped: Option<String>,
+    /// The folder being written.
+    pub out: &'a RunWriter,
 }
 
 /// An anomaly that the live detector saw.
@@ -128,6 +130,7 @@ impl<W: FnMut(&Progress)> Watch<W> {
             alarms: &self.alarms,
             tally: self.out.tally(),
             stopped: self.out.stopped(),
+            out: &self.out,
         });
     }
 

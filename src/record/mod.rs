@@ -49,6 +49,8 @@ pub struct Plan {
     pub out: PathBuf,
     /// Earlier run that this one is compared with; noted in the manifest, so that the analysis can be repeated.
     pub baseline: Option<PathBuf>,
+    /// Set before the stop when the run has served its purpose: then it is complete, however early it ends.
+    pub enough: StopFlag,
 }
 
 /// Set to stop a run early but in order.
@@ -100,10 +102,10 @@ pub fn record(
     let watcher =
         Watch::new(&plan.scenario, &target.url, out.clone(), log, collecting.triggers.clone(), watch);
     let load_plan = LoadPlan { scenario: &plan.scenario, base: target.url.clone(), run_id: &run_id, clock };
-    let outcome = run_load(&runtime, load_plan, &target, stop, watcher);
+    let outcome = run_load(&runtime, load_plan, &target, (stop, &plan.enough), watcher);
     collecting.finish(&runtime);
     match outcome {
-        Ok(outcome) => seal(&out, &outcome),
+        Ok(outcome) => seal(&out, &outcome, plan.enough.load(Ordering::Relaxed)),
         Err(e) => {
             // What failed is told either way; the folder says too that nothing more will come.
             let _ = out.seal(RunState::Interrupted { why: e.to_string(), load_nanos: 0 });
@@ -135,7 +137,7 @@ fn run_load<W: FnMut(&Progress) + Send + 'static>(
     runtime: &Runtime,
     plan: LoadPlan<'_>,
     target: &Target,
-    stop: &StopFlag,
+    (stop, enough): (&StopFlag, &StopFlag),
     mut watcher: Watch<W>,
 ) -> Result<LoadOutcome, RecordError> {
     let out = watcher.out().clone();
@@ -149,7 +151,7 @@ fn run_load<W: FnMut(&Progress) + Send + 'static>(
     if let Some(switch) = switch {
         switch.abort();
     }
-    if stop.load(Ordering::Relaxed) {
+    if stop.load(Ordering::Relaxed) && !enough.load(Ordering::Relaxed) {
         out.event(EventKind::Interrupted);
     }
     for (index, problem) in &outcome.teardown_failures {
@@ -237,11 +239,12 @@ fn manifest(plan: &Plan, target: &Url, checked: &Preflight, clock: RunClock) -> 
     }
 }
 
-fn seal(out: &RunWriter, outcome: &LoadOutcome) -> Result<Recorded, RecordError> {
+fn seal(out: &RunWriter, outcome: &LoadOutcome, enough: bool) -> Result<Recorded, RecordError> {
     let load_nanos = outcome.ended.since(outcome.started);
     let stopped = out.stopped().map(|why| format!("recording stopped: {why}"));
     let incomplete = stopped.is_some();
-    let interrupted = stopped.or(outcome.interrupted.then(|| "stopped by the user".to_owned()));
+    let by_user = outcome.interrupted && !enough;
+    let interrupted = stopped.or(by_user.then(|| "stopped by the user".to_owned()));
     let state = match interrupted.clone() {
         Some(why) => RunState::Interrupted { why, load_nanos },
         None => RunState::Complete { load_nanos },

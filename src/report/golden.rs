@@ -12,7 +12,7 @@ use crate::analysis::Analysis;
 /// Files that are inputs or hand-written, not outputs.
 const INPUTS: [&str; 1] = ["folded.json"];
 const SUMMARY: &str = "summary.md";
-const SAMPLES: [&str; 5] = ["go-lock", "healthy", "journey", "generator", "failing"];
+const SAMPLES: [&str; 6] = ["go-lock", "confirmed", "healthy", "journey", "generator", "failing"];
 
 fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/samples").join(name)
@@ -86,6 +86,11 @@ fn check(name: &str) {
 #[test]
 fn a_lock_held_too_long() {
     check("go-lock");
+}
+
+#[test]
+fn a_cause_that_an_intervention_confirmed() {
+    check("confirmed");
 }
 
 #[test]

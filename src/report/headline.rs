@@ -3,7 +3,7 @@
 use crate::analysis::{Analysis, Anomaly, Cause, CheckOutcome, Unit, Verdict};
 
 use super::onset::first_anomaly;
-use super::{escape, failing, names, quantity, words};
+use super::{confirmation, escape, failing, names, quantity, words};
 
 /// The five lines, each escaped Markdown on one line.
 pub(crate) struct Headline {
@@ -57,6 +57,7 @@ fn incomparable(a: &Analysis) -> Option<&str> {
 fn verdict(a: &Analysis) -> String {
     let mut line =
         format!("**Verdict: {}** - {}", words::verdict(a.verdict), failing::means(a, escape::text));
+    line.push_str(&confirmation::in_the_first_line(a));
     let gate = gate_words(a);
     if !gate.is_empty() {
         line.push_str(&format!(". **Gate:** {gate}"));
@@ -85,15 +86,30 @@ fn cause(a: &Analysis) -> String {
             format!("not known; requests mostly spend their time here: {}", largest_row(a))
         }
         (_, []) => "not named in this analysis".into(),
-        (_, [only]) => format!("{} - {}", cause_name(only), escape::text(&only.mechanism)),
-        (Verdict::Strong, [first, ..]) => {
-            format!("{} - {}", cause_name(first), escape::text(&first.mechanism))
+        (Verdict::Refuted, all) => {
+            let listed: Vec<String> = all.iter().take(3).map(cause_name).collect();
+            format!(
+                "not {}, as far as the intervention reached it; no other is named",
+                listed.join(", and not ")
+            )
         }
-        (_, several) => {
-            let listed: Vec<String> = several.iter().take(3).map(cause_name).collect();
-            format!("one of {} that this run cannot tell apart: {}", listed.len(), listed.join(", "))
-        }
+        (Verdict::Strong | Verdict::Confirmed, [first, ..]) => blamed(first),
+        (_, several) => one_of(a, several),
     }
+}
+
+fn blamed(cause: &Cause) -> String {
+    format!("{} - {}", cause_name(cause), escape::text(&cause.mechanism))
+}
+
+/// Those that are still in question.
+fn one_of(a: &Analysis, causes: &[Cause]) -> String {
+    let rivals: Vec<&Cause> = causes.iter().filter(|c| !confirmation::refuted(a, c)).collect();
+    if let [only] = rivals[..] {
+        return blamed(only);
+    }
+    let listed: Vec<String> = rivals.into_iter().take(3).map(cause_name).collect();
+    format!("one of {} that this run cannot tell apart: {}", listed.len(), listed.join(", "))
 }
 
 fn not_found(a: &Analysis) -> String {
@@ -167,6 +183,7 @@ fn size_of_it(a: &Analysis) -> String {
             quantity::share(a.load.sent_rate / a.load.offered_rate)
         ),
         Verdict::Generator => level(a),
+        Verdict::Refuted => unexplained(a),
         _ => a.causes.first().map_or_else(|| unexplained(a), |c| explained(a, c)),
     }
 }
@@ -283,10 +300,13 @@ fn action(a: &Analysis) -> String {
                 .into()
         }
         Verdict::Mix => "compare each kind of request by itself in the load figures below".into(),
+        Verdict::Refuted => switch_on(a).unwrap_or_else(|| repeat_longer().into()),
         Verdict::NotFound | Verdict::Mechanism => {
             remedy.or_else(|| switch_on(a)).unwrap_or_else(|| repeat_longer().into())
         }
-        Verdict::Strong | Verdict::Likely => remedy.unwrap_or_else(|| "see the causes below".into()),
+        Verdict::Strong | Verdict::Likely | Verdict::Confirmed => {
+            remedy.unwrap_or_else(|| "see the causes below".into())
+        }
     }
 }
 

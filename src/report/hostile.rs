@@ -17,7 +17,7 @@ const NASTY: [&str; 6] = [
     "{{ head }} {% include \"x\" %} $x$ \\| \\` \\\\",
 ];
 /// Keys whose text is free; all others are names of enum variants.
-const FREE: [&str; 36] = [
+const FREE: [&str; 40] = [
     "waiter",
     "waker",
     "pattern",
@@ -54,6 +54,10 @@ const FREE: [&str; 36] = [
     "why",
     "cause",
     "service_name",
+    "apply",
+    "revert",
+    "left_out",
+    "problems",
 ];
 
 /// Replaces every free text; `turn` picks another nasty text each time.
@@ -62,9 +66,9 @@ fn poison(value: &mut Value, turn: &mut usize) {
         Value::Object(map) => {
             for (key, inner) in map.iter_mut() {
                 match inner {
-                    Value::String(text) if FREE.contains(&key.as_str()) => {
-                        *text = NASTY[*turn % NASTY.len()].to_owned();
-                        *turn += 1;
+                    Value::String(_) if FREE.contains(&key.as_str()) => poison_one(inner, turn),
+                    Value::Array(list) if FREE.contains(&key.as_str()) => {
+                        list.iter_mut().for_each(|v| poison_one(v, turn));
                     }
                     inner => poison(inner, turn),
                 }
@@ -72,6 +76,15 @@ fn poison(value: &mut Value, turn: &mut usize) {
         }
         Value::Array(list) => list.iter_mut().for_each(|v| poison(v, turn)),
         _ => {}
+    }
+}
+
+fn poison_one(value: &mut Value, turn: &mut usize) {
+    if value.is_string() {
+        *value = NASTY[*turn % NASTY.len()].into();
+        *turn += 1;
+    } else {
+        poison(value, turn);
     }
 }
 
@@ -118,7 +131,9 @@ fn skeleton(markdown: &str) -> Vec<String> {
 
 #[test]
 fn nasty_texts_do_not_change_the_structure_of_the_report() {
-    for (sample, first) in ["go-lock", "journey"].iter().flat_map(|s| (0..NASTY.len()).map(move |n| (s, n))) {
+    for (sample, first) in
+        ["go-lock", "confirmed", "journey"].iter().flat_map(|s| (0..NASTY.len()).map(move |n| (s, n)))
+    {
         let (benign, stacks) = load(sample);
         let wanted = outputs(&benign, &stacks);
         let (analysis, folded) = poisoned(sample, first);

@@ -49,7 +49,7 @@ fn why(a: &Analysis) -> String {
     if a.verdict == Verdict::Failing {
         let largest = failing::cause(a, escape::line, escape::line);
         format!("{}: {means}; {largest}", words::verdict(a.verdict))
-    } else if causes.is_empty() {
+    } else if causes.is_empty() || a.verdict == Verdict::Refuted {
         format!("{}: {means}", words::verdict(a.verdict))
     } else {
         format!("{}: {}", words::verdict(a.verdict), causes.join("; or "))

@@ -9,11 +9,12 @@ use super::{Pictures, ReportError, escape, headline, view};
 use crate::analysis::Analysis;
 
 /// Templates by name, embedded: a report needs no file besides its recording.
-const TEMPLATES: [(&str, &str); 12] = [
+const TEMPLATES: [(&str, &str); 13] = [
     ("report.md", include_str!("../../reports/report.md.tera")),
     ("summary.md", include_str!("../../reports/summary.md.tera")),
     ("breakdown.md", include_str!("../../reports/sections/breakdown.md.tera")),
     ("causes.md", include_str!("../../reports/sections/causes.md.tera")),
+    ("confirmations.md", include_str!("../../reports/sections/confirmations.md.tera")),
     ("databases.md", include_str!("../../reports/sections/databases.md.tera")),
     ("surroundings.md", include_str!("../../reports/sections/surroundings.md.tera")),
     ("timeline.md", include_str!("../../reports/sections/timeline.md.tera")),

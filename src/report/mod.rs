@@ -5,6 +5,7 @@
 //! passes through `escape`.
 
 mod chart;
+mod confirmation;
 mod escape;
 mod failing;
 mod flame;
@@ -31,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::{Analysis, quantity};
 use crate::run::layout;
 
+pub use confirmation::line as confirmation_line;
 pub(crate) use escape::line as one_line;
 pub use markdown::{headlines, job_summary};
 

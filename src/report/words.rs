@@ -1,6 +1,8 @@
 //! Words for the enums of an analysis: one label and one plain definition each.
 
-use crate::analysis::{BaselineOutcome, CauseKind, Caveat, CheckOutcome, ReadingKind, State, Verdict};
+use crate::analysis::{
+    BaselineOutcome, CauseKind, Caveat, CheckOutcome, ConfirmationOutcome, ReadingKind, State, Verdict,
+};
 
 use super::quantity;
 
@@ -118,8 +120,10 @@ pub(crate) const fn state_colour(state: State) -> &'static str {
 pub(crate) const fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Healthy => "HEALTHY",
+        Verdict::Confirmed => "CONFIRMED",
         Verdict::Strong => "STRONG",
         Verdict::Likely => "LIKELY",
+        Verdict::Refuted => "REFUTED",
         Verdict::Mechanism => "MECHANISM",
         Verdict::Load => "LOAD",
         Verdict::Mix => "MIX",
@@ -133,14 +137,53 @@ pub(crate) const fn verdict(verdict: Verdict) -> &'static str {
 pub(crate) const fn verdict_means(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Healthy => "nothing went wrong in this run, so there is nothing to explain",
+        Verdict::Confirmed => "root cause: an intervention took away the time that this cause predicts",
         Verdict::Strong => "very likely this one cause: two kinds of evidence agree and the times add up",
         Verdict::Likely => "probably this, but the evidence does not rule out every rival",
+        Verdict::Refuted => {
+            "an intervention did not take away the time that the named cause predicts: it is not the cause, or the \
+             intervention does not reach it"
+        }
         Verdict::Mechanism => "what requests wait for is known, who is to blame is not",
         Verdict::Load => "not the service: more load was offered, and each request costs what it did",
         Verdict::Mix => "not the service: the mix of requests changed, and each kind costs what it did",
         Verdict::Generator => "the load generator was the limit, so this run says nothing about the target",
         Verdict::Failing => "requests failed, and how long they took is not what went wrong",
         Verdict::NotFound => "something went wrong, and no cause could be shown",
+    }
+}
+
+/// What an intervention showed, in capitals.
+pub(crate) const fn confirmation(outcome: ConfirmationOutcome) -> &'static str {
+    match outcome {
+        ConfirmationOutcome::Confirmed => "CONFIRMED",
+        ConfirmationOutcome::Partly => "PARTLY",
+        ConfirmationOutcome::Beyond => "BEYOND",
+        ConfirmationOutcome::Refuted => "REFUTED",
+        ConfirmationOutcome::Inconclusive => "INCONCLUSIVE",
+        ConfirmationOutcome::NotReproduced => "NOT REPRODUCED",
+        ConfirmationOutcome::Failing => "FAILING",
+        ConfirmationOutcome::Invalid => "INVALID",
+    }
+}
+
+/// What an outcome claims.
+pub(crate) const fn confirmation_means(outcome: ConfirmationOutcome) -> &'static str {
+    match outcome {
+        ConfirmationOutcome::Confirmed => "it took away the time that the cause predicts",
+        ConfirmationOutcome::Partly => {
+            "it took away something, but less than half of what the cause predicts"
+        }
+        ConfirmationOutcome::Beyond => {
+            "it took away more than the cause predicts: it changes something else besides, or the prediction is too low"
+        }
+        ConfirmationOutcome::Refuted => "it took away less than half of what the cause predicts",
+        ConfirmationOutcome::Inconclusive => "the windows differ too much among themselves to say",
+        ConfirmationOutcome::NotReproduced => "the trouble was not there, so nothing could be taken away",
+        ConfirmationOutcome::Failing => {
+            "requests failed while it was applied, so their times are no measure: it is no cure"
+        }
+        ConfirmationOutcome::Invalid => "the generator was the limit, so nothing is said",
     }
 }
 

@@ -99,6 +99,17 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         checks: Vec<usize>,
     },
+    /// A command of the user's changed the target (`loadprof confirm`).
+    Intervention {
+        /// Whether it applied the intervention; else it took it back.
+        applied: bool,
+        /// From starting the command to its end.
+        window: Window,
+        /// The end of what it printed, secrets masked.
+        output: String,
+        /// How it failed; none if it did not.
+        problem: Option<String>,
+    },
     /// Recording could not go on (full disk): what was written stays.
     RecordingStopped {
         /// Why.

@@ -20,6 +20,8 @@ pub const LATENESS_LOG: &str = "load/lateness.hlog";
 pub const OTLP_COUNTS: &str = "otlp/receiver.json";
 /// Service name of the generator's own metrics.
 pub const GENERATOR: &str = "loadprof";
+/// Interventions that were tried after the run, JSON lines.
+pub const CONFIRMATIONS: &str = "confirmations.jsonl";
 /// Derived values; may be deleted and made again.
 pub const ANALYSIS_DIR: &str = "analysis";
 /// The report.

@@ -13,4 +13,5 @@ pub mod period;
 pub mod periods;
 pub mod promql;
 pub mod reader;
+pub mod trials;
 pub mod writer;

@@ -5,6 +5,7 @@
 
 mod address;
 mod arrivals;
+mod base;
 mod check;
 mod env;
 mod error;
@@ -38,6 +39,7 @@ use url::Url;
 
 pub use address::Address;
 pub use arrivals::Arrivals;
+pub use base::{Base, Shape};
 pub use env::EnvPolicy;
 pub use error::{MAX_PROBLEMS, Origin, Problem, ScenarioError};
 pub use evidence::{
@@ -49,7 +51,7 @@ pub use script::{
     AtEnd, Auth, Check, Condition, Extract, Feeder, FeederFormat, Journey, Order, Pause,
     Source as AnswerSource,
 };
-pub use secret::{MASK, looks_secret, mask_override};
+pub use secret::{MASK, looks_secret, mask_command, mask_override, masked_keys};
 pub use trace::TraceHeaders;
 pub use transport::{Coding, HttpVersion, Transport};
 pub use units::{parse_duration, parse_rate};

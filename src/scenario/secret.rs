@@ -135,6 +135,74 @@ pub fn mask_override(text: &str) -> String {
     format!("{key}={masked}")
 }
 
+/// A command of the shell, or what one printed, as it may be written down: values of names that look secret
+/// (`PGPASSWORD=..`, `--token ..`, `Authorization: Bearer ..`), users of `-u`, and what [`mask_override`] masks in
+/// addresses. Variables (`$TOKEN`) stay, so a secret is kept best in one.
+#[must_use]
+pub fn mask_command(text: &str) -> String {
+    static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+        let value = r#""[^"]*"|'[^']*'|[^\s"';|&]+"#;
+        Regex::new(&format!(r#"(?i)([\w.-]+)(["']?\s*[:=]\s*|\s+)((?:bearer|basic|token)\s+)?({value})"#))
+            .expect("tested below")
+    });
+    static USER: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r#"((?:^|\s)(?:-u|--user)[\s=]*["']?)([^\s"'$:]+:[^\s"'$]+)"#).expect("tested below")
+    });
+    let masked = mask_within(text);
+    let masked = USER.replace_all(&masked, |found: &Captures<'_>| format!("{}{MASK}", &found[1]));
+    let mut out = String::with_capacity(masked.len());
+    let mut rest = &*masked;
+    // Of `echo Authorization: x` the first pair is no secret and ends within the second one: the search goes on
+    // after the name alone.
+    while let Some(found) = NAMED.captures(rest) {
+        let (Some(name), Some(value)) = (found.get(1), found.get(4)) else { break };
+        let bare = found[2].trim().is_empty();
+        let secret = looks_secret(name.as_str()) && (!bare || name.as_str().starts_with("--"));
+        let kept = ["$", "\"$", "'$", MASK].iter().any(|p| value.as_str().starts_with(p));
+        if secret && !kept {
+            out.push_str(&rest[..value.start()]);
+            out.push_str(MASK);
+            rest = &rest[value.end()..];
+        } else {
+            out.push_str(&rest[..name.end()]);
+            rest = &rest[name.end()..];
+        }
+    }
+    out + rest
+}
+
+/// Keys of a scenario's text and of the overrides beside it whose values were masked, as an override would name them:
+/// what a run folder does not keep. Those that are `given` again are left out.
+#[must_use]
+pub fn masked_keys(text: &str, kept: &[String], given: &[String]) -> Vec<String> {
+    let key_of = |o: &String| o.split('=').next().map(|key| key.trim().to_owned());
+    let overridden = kept.iter().filter(|o| o.split_once('=').is_some_and(|(_, value)| is_masked(value)));
+    let mut masked: Vec<String> = overridden.filter_map(key_of).collect();
+    if let Ok(table) = text.parse::<toml::Table>() {
+        find_masked(&toml::Value::Table(table), "", &mut masked);
+    }
+    masked.retain(|key| !given.iter().any(|o| key_of(o).as_ref() == Some(key)));
+    masked
+}
+
+/// Whether something in a value was masked.
+fn is_masked(value: &str) -> bool {
+    let within = [format!("://{MASK_WITHIN}@"), format!("={MASK_WITHIN}")];
+    value.contains(MASK) || within.iter().any(|w| value.contains(w.as_str()))
+}
+
+fn find_masked(value: &toml::Value, path: &str, masked: &mut Vec<String>) {
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match value {
+        toml::Value::Table(table) => table.iter().for_each(|(k, v)| find_masked(v, &below(k), masked)),
+        toml::Value::Array(items) => {
+            items.iter().enumerate().for_each(|(i, v)| find_masked(v, &below(&i.to_string()), masked));
+        }
+        toml::Value::String(text) if is_masked(text) => masked.push(path.to_owned()),
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,5 +247,44 @@ mod tests {
         assert!(is_secret(["setup[0]", "extract", "token", "default"]));
         assert!(is_secret(["request[0]", "headers", "cookie"]) && is_secret(["target", "auth", "bearer"]));
         assert!(!looks_secret("keep-alive") && !looks_secret("monkey"));
+    }
+
+    #[test]
+    fn commands_are_kept_without_their_secrets() {
+        for (text, masked) in [
+            (
+                "curl -H 'Authorization: Bearer abc' http://h/x",
+                "curl -H 'Authorization: Bearer ***' http://h/x",
+            ),
+            ("curl -H \"X-Api-Key: abc\" http://h/x", "curl -H \"X-Api-Key: ***\" http://h/x"),
+            ("curl -H \"Authorization: Bearer $TOKEN\" h", "curl -H \"Authorization: Bearer $TOKEN\" h"),
+            ("PGPASSWORD=abc psql -c 'create index'", "PGPASSWORD=*** psql -c 'create index'"),
+            ("PGPASSWORD='a b' psql; x", "PGPASSWORD=*** psql; x"),
+            ("tool --token abc --verbose yes", "tool --token *** --verbose yes"),
+            (
+                "curl -u me:pw http://me:pw@h/?token=abc&page=2",
+                "curl -u *** http://masked@h/?token=***&page=2",
+            ),
+            ("{\"password\": \"abc\", \"on\": true}", "{\"password\": ***, \"on\": true}"),
+            (
+                "curl -fsS -X POST \"$LOADPROF_TARGET/admin/set?refresh=never\"",
+                "curl -fsS -X POST \"$LOADPROF_TARGET/admin/set?refresh=never\"",
+            ),
+            ("kubectl set env deploy/shop CACHE=on", "kubectl set env deploy/shop CACHE=on"),
+        ] {
+            assert_eq!(mask_command(text), masked);
+        }
+    }
+
+    #[test]
+    fn what_a_copy_does_not_keep_is_named() {
+        let text = "[target]\nurl = \"http://h\"\nproxy = \"http://masked@h:1\"\nheaders = { cookie = \"***\", a = \"b\" }\n\
+                    [[request]]\nget = \"/a?token=masked\"\n[[request]]\nget = \"/masked\"\n";
+        assert_eq!(masked_keys(text, &[], &[]), ["request.0.get", "target.headers.cookie", "target.proxy"]);
+        let given = ["target.headers.cookie=a=b".to_owned(), "target.proxy=http://h".to_owned()];
+        assert_eq!(masked_keys(text, &[], &given), ["request.0.get"]);
+        let kept =
+            ["load.rate=5/s", "target.proxy=http://masked@h", "target.auth.bearer=***"].map(str::to_owned);
+        assert_eq!(masked_keys("", &kept, &given), ["target.auth.bearer"]);
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::analysis::{Analysis, Anomaly, Cause, FunctionRow};
 
 use super::first;
-use crate::report::{headline, names, quantity};
+use crate::report::{confirmation, headline, names, quantity, words};
 
 const MOST_FUNCTIONS: usize = 15;
 const MOST_ANOMALIES: usize = 30;
@@ -23,6 +23,8 @@ pub(super) struct CauseView {
     explains: String,
     share: String,
     over_explained: bool,
+    /// What an intervention said, in a word.
+    tried: Option<&'static str>,
     mechanism: String,
     remedy: String,
     evidence: Vec<EvidenceView>,
@@ -63,10 +65,10 @@ pub(super) struct AnomalyView {
 /// All causes, strongest first.
 pub(super) fn causes(a: &Analysis) -> Vec<CauseView> {
     let reference = a.breakdown.as_ref().is_some_and(|b| b.reference.is_some());
-    a.causes.iter().enumerate().map(|(i, c)| cause(i + 1, c, reference)).collect()
+    a.causes.iter().enumerate().map(|(i, c)| cause(a, i + 1, c, reference)).collect()
 }
 
-fn cause(number: usize, c: &Cause, reference: bool) -> CauseView {
+fn cause(a: &Analysis, number: usize, c: &Cause, reference: bool) -> CauseView {
     let evidence = c.evidence.iter().take(MOST_EVIDENCE);
     CauseView {
         number,
@@ -76,6 +78,7 @@ fn cause(number: usize, c: &Cause, reference: bool) -> CauseView {
         explains: if reference { quantity::change(c.explains) } else { quantity::estimate(c.explains) },
         share: quantity::share(c.share),
         over_explained: c.share > 1.1,
+        tried: confirmation::of(a, c).map(|t| words::confirmation(t.outcome)),
         mechanism: c.mechanism.clone(),
         remedy: c.remedy.clone(),
         evidence: evidence

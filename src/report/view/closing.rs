@@ -169,6 +169,13 @@ pub(super) fn definitions(a: &Analysis, pictures: Pictures) -> Vec<Definition> {
          value",
     );
     define(
+        !a.confirmations.is_empty(),
+        "Intervention",
+        "a change of the target that takes a cause away, applied and taken back while the same load goes on. The \
+         differences within pairs of neighbouring windows tell what it does; a cause is CONFIRMED if 50 to 150 % of \
+         the time it predicts go away, and not nothing beyond doubt",
+    );
+    define(
         a.breakdown.as_ref().is_some_and(|b| b.judged.snapshots > 0),
         "Snapshot",
         "a picture of what every request in flight is doing at one moment. The mean number of requests found in \

@@ -4,6 +4,7 @@
 mod breakdown;
 mod causes;
 mod closing;
+mod confirmations;
 mod databases;
 mod gate;
 mod journeys;
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 use crate::analysis::{Analysis, Verdict};
 
+use super::confirmation;
 use super::headline::{self, Headline};
 use super::{Pictures, quantity};
 
@@ -28,6 +30,7 @@ pub(crate) struct ReportView {
     causes: Vec<causes::CauseView>,
     tied: bool,
     share_of: &'static str,
+    confirmations: Vec<confirmations::ConfirmationView>,
     functions: Vec<causes::FunctionView>,
     functions_have_reference: bool,
     more_functions: usize,
@@ -84,8 +87,9 @@ pub(crate) fn view(a: &Analysis, pictures: Pictures) -> ReportView {
         breakdown: a.breakdown.as_ref().map(breakdown::breakdown),
         no_breakdown: no_breakdown(a),
         causes: causes::causes(a),
-        tied: a.verdict == Verdict::Likely && a.causes.len() > 1,
+        tied: a.verdict == Verdict::Likely && rivals(a) > 1,
         share_of: share_of(a),
+        confirmations: confirmations::confirmations(a),
         functions_have_reference: a.functions.iter().any(|f| f.cum_reference.is_some()),
         functions,
         more_functions,
@@ -105,6 +109,11 @@ pub(crate) fn view(a: &Analysis, pictures: Pictures) -> ReportView {
         definitions: closing::definitions(a, pictures),
         commands: closing::commands(a),
     }
+}
+
+/// Causes that no intervention refuted.
+fn rivals(a: &Analysis) -> usize {
+    a.causes.iter().filter(|c| !confirmation::refuted(a, c)).count()
 }
 
 fn head(a: &Analysis) -> Head {
