@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use url::Url;
 
+use super::fetch_error::Problem;
 use super::http::{Fetched, Limits, below};
+use super::lengths::Lengths;
 use super::mask::masked;
 use super::recorder::{Endpoint, Recorder};
 use super::{Collector, Context};
 use crate::run::layout;
-use crate::time::{RunTime, SECOND, Window};
+use crate::time::{SECOND, Window};
 
 /// Largest profile.
 const BYTES: usize = 64 << 20;
@@ -19,6 +21,10 @@ const BYTES: usize = 64 << 20;
 const MARGIN: Duration = Duration::from_secs(5);
 /// The same once the load has ended.
 const LAST_MARGIN: Duration = Duration::from_secs(2);
+/// A service that was told to end a window needs some time for it: Go looks ten times a second.
+const ENDING: Duration = Duration::from_millis(300);
+/// Time after which it should have.
+const ENDED: Duration = Duration::from_secs(5);
 
 /// Records CPU profiles, one window after the other.
 #[derive(Debug)]
@@ -29,6 +35,9 @@ pub(super) struct CpuWindows {
     pub(super) endpoint: Endpoint,
     /// Length of a window, rounded to seconds.
     pub(super) window: Duration,
+    /// Whether windows grow while nothing is wrong. An open one is then ended by hanging up, which not every service
+    /// takes for an end.
+    pub(super) grow: bool,
     /// Planned end of the load on the run clock.
     pub(super) planned: Option<Duration>,
 }
@@ -48,25 +57,38 @@ impl Collector for CpuWindows {
 }
 
 impl CpuWindows {
-    async fn record(self: Box<Self>, context: Context) {
+    async fn record(self: Box<Self>, mut context: Context) {
         let mut recorder =
             Recorder::new(context.out, context.stop, self.endpoint.clone(), self.name.to_owned());
+        let mut lengths = Lengths::new(self.window, self.grow, self.planned);
+        let mut ended_by = Instant::now();
         while !recorder.over() {
-            let seconds = window_seconds(self.window, recorder.now(), self.planned);
             let asked = Instant::now();
-            let fetched = self.take(&mut recorder, seconds).await;
-            match fetched {
-                Some(fetched) if fetched.took() < Duration::from_secs(seconds) / 2 => {
-                    // Nothing was sampled that long. Without a pause this would ask in a tight loop.
-                    let took = fetched.took().as_secs_f64();
-                    recorder.fault(&too_soon(&self.endpoint.url, seconds, took));
-                    recorder.sleep_until(asked + Duration::from_secs(seconds)).await;
+            let seconds = lengths.next(recorder.now(), asked);
+            tokio::select! {
+                fetched = self.take(&mut recorder, seconds, ended_by) => {
+                    self.taken(&mut recorder, fetched, seconds, asked).await;
                 }
-                Some(fetched) => self.keep(&mut recorder, fetched, seconds).await,
-                None => recorder.sleep(Duration::ZERO).await,
+                () = lengths.early_end(&mut context.triggers, seconds, asked) => {
+                    ended_by = Instant::now() + ENDED;
+                    recorder.sleep_until(Instant::now() + ENDING).await;
+                }
             }
         }
         recorder.finish();
+    }
+
+    async fn taken(&self, recorder: &mut Recorder, fetched: Option<Fetched>, seconds: u64, asked: Instant) {
+        match fetched {
+            Some(fetched) if fetched.took() < Duration::from_secs(seconds) / 2 => {
+                // Nothing was sampled that long. Without a pause this would ask in a tight loop.
+                let took = fetched.took().as_secs_f64();
+                recorder.fault(&too_soon(&self.endpoint.url, seconds, took));
+                recorder.sleep_until(asked + Duration::from_secs(seconds)).await;
+            }
+            Some(fetched) => self.keep(recorder, fetched, seconds).await,
+            None => recorder.sleep(Duration::ZERO).await,
+        }
     }
 
     async fn keep(&self, recorder: &mut Recorder, fetched: Fetched, seconds: u64) {
@@ -76,12 +98,24 @@ impl CpuWindows {
     }
 
     /// One window. If the load ends meanwhile the window is finished, for it holds the end of the load, but
-    /// not waited for longer than its length and a little more.
-    async fn take(&self, recorder: &mut Recorder, seconds: u64) -> Option<Fetched> {
+    /// not waited for longer than its length and a little more. Until `ended_by` one that was ended early may
+    /// still be in the way.
+    async fn take(&self, recorder: &mut Recorder, seconds: u64, ended_by: Instant) -> Option<Fetched> {
         let length = Duration::from_secs(seconds);
         let limits = Limits { bytes: BYTES, time: length + MARGIN };
-        let finish_by = Instant::now() + length + LAST_MARGIN;
-        recorder.fetch_past_end(&profile_url(&self.endpoint.url, seconds), limits, finish_by).await
+        let url = profile_url(&self.endpoint.url, seconds);
+        loop {
+            let now = Instant::now();
+            let outcome = recorder.ask_past_end(&url, limits, now + length + LAST_MARGIN).await?;
+            let busy = matches!(&outcome, Err(e) if matches!(e.problem, Problem::Busy(_)));
+            if !busy || now > ended_by {
+                return recorder.judge(outcome);
+            }
+            recorder.sleep_until(now + ENDING).await;
+            if recorder.over() {
+                return None;
+            }
+        }
     }
 }
 
@@ -95,19 +129,6 @@ pub(super) fn profile_url(base: &Url, seconds: u64) -> Url {
     below(base, "profile", &[("seconds", &seconds.max(1).to_string())])
 }
 
-/// Length of the next window: as asked for, but the last ones are shortened to end near the planned end.
-/// Past it (requests still under way) windows are as short as can be, so that stopping is quick.
-fn window_seconds(asked: Duration, now: RunTime, planned: Option<Duration>) -> u64 {
-    let full = (asked.as_secs_f64().round() as u64).max(1);
-    match planned {
-        None => full,
-        Some(end) => {
-            let left = Window::new(now, end.into());
-            (left.secs().round() as u64).clamp(1, full)
-        }
-    }
-}
-
 /// The part of the exchange that was sampled: profiling begins when the request arrives and takes N
 /// seconds; what follows is the collection and transfer of the result.
 fn sampled(exchange: Window, seconds: u64) -> Window {
@@ -117,19 +138,7 @@ fn sampled(exchange: Window, seconds: u64) -> Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_last_window_ends_near_the_planned_end() {
-        let secs = Duration::from_secs_f64;
-        let next = |now, end| window_seconds(secs(10.0), secs(now).into(), Some(secs(end)));
-        assert_eq!(next(0.0, 60.0), 10);
-        assert_eq!(next(50.3, 60.0), 10);
-        assert_eq!(next(53.4, 60.0), 7);
-        assert_eq!(next(59.9, 60.0), 1);
-        assert_eq!(next(75.0, 60.0), 1, "requests still under way");
-        assert_eq!(window_seconds(secs(0.4), RunTime::ZERO, None), 1, "never 0: Go would take 30 s");
-        assert_eq!(window_seconds(secs(9.6), RunTime::ZERO, None), 10);
-    }
+    use crate::time::RunTime;
 
     #[test]
     fn the_window_leaves_out_the_transfer() {

@@ -8,6 +8,7 @@ mod go_pprof;
 pub mod health;
 pub mod http;
 mod journal;
+mod lengths;
 mod logs;
 pub mod mask;
 mod otlp;

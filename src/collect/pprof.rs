@@ -19,6 +19,7 @@ pub(super) fn collectors(
         name: "pprof/cpu",
         endpoint: endpoint.clone(),
         window: cpu_window,
+        grow: false,
         planned: Some(planned),
     };
     let mut all: Vec<Box<dyn Collector>> = vec![Box::new(cpu)];
@@ -29,6 +30,8 @@ pub(super) fn collectors(
             kind: "mutex".into(),
             url: below(&endpoint.url, "mutex", &[]),
             every: cpu_window,
+            grow: false,
+            later: Duration::ZERO,
         }));
     }
     all

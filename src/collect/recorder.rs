@@ -79,13 +79,22 @@ impl Recorder {
         limits: Limits,
         finish_by: Instant,
     ) -> Option<Fetched> {
-        let fetcher = self.endpoint.fetcher.clone();
-        let mut fetch = std::pin::pin!(fetcher.fetch_data(url, limits));
-        let outcome = tokio::select! {
+        let outcome = self.ask_past_end(url, limits, finish_by).await?;
+        self.judge(outcome)
+    }
+
+    /// The same without a judgement, see [`Self::judge`]. None: the load ended meanwhile.
+    pub(super) async fn ask_past_end(
+        &self,
+        url: &Url,
+        limits: Limits,
+        finish_by: Instant,
+    ) -> Option<Result<Fetched, FetchError>> {
+        let mut fetch = std::pin::pin!(self.endpoint.fetcher.fetch_data(url, limits));
+        tokio::select! {
             outcome = &mut fetch => Some(outcome),
             () = self.stopped() => tokio::time::timeout_at(finish_by.into(), fetch).await.ok(),
-        };
-        self.judge(outcome?)
+        }
     }
 
     /// The last fetch, when the load has ended: short, and not given up because of that.
@@ -95,7 +104,8 @@ impl Recorder {
         self.judge(outcome)
     }
 
-    fn judge(&mut self, outcome: Result<Fetched, FetchError>) -> Option<Fetched> {
+    /// Takes note of a success or a failure, which is told as an event.
+    pub(super) fn judge(&mut self, outcome: Result<Fetched, FetchError>) -> Option<Fetched> {
         match outcome {
             Ok(fetched) => {
                 self.succeeded();

@@ -3,11 +3,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use url::Url;
 
 use super::http::{Fetched, Limits};
+use super::lengths::Lengths;
 use super::recorder::{Endpoint, Recorder};
 use super::{Collector, Context};
 use crate::run::layout;
@@ -28,8 +29,13 @@ pub(super) struct Snapshots {
     pub(super) kind: String,
     /// URL of the profile.
     pub(super) url: Url,
-    /// Time between two snapshots.
+    /// Time between two snapshots, rounded to seconds.
     pub(super) every: Duration,
+    /// Whether it grows while nothing is wrong.
+    pub(super) grow: bool,
+    /// How much later than planned all snapshots but the first are: several profiles at once, and the end of a CPU
+    /// window with them, would keep the service busy for long in one go.
+    pub(super) later: Duration,
 }
 
 impl Collector for Snapshots {
@@ -47,14 +53,26 @@ impl Collector for Snapshots {
 }
 
 impl Snapshots {
-    async fn record(self: Box<Self>, context: Context) {
+    async fn record(self: Box<Self>, mut context: Context) {
         let mut recorder = Recorder::new(context.out, context.stop, self.endpoint.clone(), self.name.clone());
         let limits = Limits { bytes: BYTES, time: TIME };
+        let mut lengths = Lengths::new(self.every, self.grow, None);
+        let mut later = self.later;
         while !recorder.over() {
             let fetched = recorder.fetch(&self.url, limits).await;
-            let gap = if fetched.is_some() { self.every } else { Duration::ZERO };
+            let succeeded = fetched.is_some();
             self.keep(&mut recorder, fetched).await;
-            recorder.sleep(gap).await;
+            if !succeeded {
+                recorder.sleep(Duration::ZERO).await;
+                continue;
+            }
+            let now = Instant::now();
+            let seconds = lengths.next(recorder.now(), now);
+            tokio::select! {
+                () = recorder.sleep(Duration::from_secs(seconds) + later) => {}
+                () = lengths.early_end(&mut context.triggers, seconds, now) => {}
+            }
+            later = Duration::ZERO;
         }
         let last = recorder.fetch_last(&self.url, BYTES).await;
         self.keep(&mut recorder, last).await;

@@ -54,7 +54,8 @@ fn go_collector(url: Url, name: &str) -> Box<dyn Collector> {
 }
 
 fn cpu(url: Url) -> Box<dyn Collector> {
-    Box::new(CpuWindows { name: "pprof/cpu", endpoint: at(url), window: SECONDS(1.0), planned: None })
+    let (name, endpoint, window) = ("pprof/cpu", at(url), SECONDS(1.0));
+    Box::new(CpuWindows { name, endpoint, window, grow: false, planned: None })
 }
 
 #[tokio::test]
@@ -140,6 +141,27 @@ async fn an_open_cpu_window_is_finished_but_not_waited_for_without_end() {
     assert_eq!(parse_stamp(&files[0]).map(Window::nanos), Some(SECOND));
     assert_eq!(good.read(&format!("profiles/shop/cpu/{}", files[0])), profile);
     assert!(bad.files("profiles/shop/cpu").is_empty());
+}
+
+#[tokio::test]
+async fn a_long_cpu_window_of_a_real_service_is_ended_by_an_anomaly() {
+    let Some(service) = GoService::start(&[]) else { return };
+    let mut rig = Rig::new();
+    let (name, endpoint, window) = ("go-pprof/cpu", at(service.url.clone()), SECONDS(1.0));
+    rig.start(Box::new(CpuWindows { name, endpoint, window, grow: true, planned: None }));
+    // Windows of 1, 1, 2 and 3 s; the last of these is open.
+    rig.wait_for("profiles/shop/cpu", 3).await;
+    tokio::time::sleep(SECONDS(0.5)).await;
+    let began = Instant::now();
+    rig.trigger(Trigger::Anomaly);
+    rig.wait_for("profiles/shop/cpu", 5).await;
+    let took = began.elapsed();
+    assert!(took > SECONDS(2.0) && took < SECONDS(4.0), "two short ones, one after the other: {took:?}");
+    rig.stop().await;
+    assert!(rig.faults().is_empty(), "{:?}", rig.faults());
+    let files = rig.files("profiles/shop/cpu");
+    let lengths: Vec<u64> = files.iter().map(|f| parse_stamp(f).map_or(0, Window::nanos) / SECOND).collect();
+    assert_eq!(&lengths[..5], [1, 1, 2, 1, 1]);
 }
 
 #[tokio::test]
@@ -229,7 +251,9 @@ async fn a_full_disk_ends_collectors_quietly() {
         endpoint: at(url.clone()),
         kind: "heap".into(),
         url: below(&url, "heap", &[]),
-        every: SECONDS(0.1),
+        every: SECONDS(1.0),
+        grow: false,
+        later: Duration::ZERO,
     }));
     rig.wait_for("profiles/shop/goroutine", 1).await;
     rig.out.event(EventKind::LoadStarted);

@@ -14,6 +14,9 @@ use crate::scenario::ProfileName;
 use captures::Captures;
 use goroutine::Goroutines;
 
+/// Time between the snapshots of two profiles.
+const APART: Duration = Duration::from_millis(250);
+
 /// Settings of the collectors of one Go service.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
@@ -44,15 +47,18 @@ pub(super) fn collectors(
         name: "go-pprof/cpu",
         endpoint: endpoint.clone(),
         window: settings.cpu_window,
+        grow: true,
         planned: Some(settings.planned),
     }));
-    for profile in profiles.iter().filter(|p| on(p.as_str())) {
+    for (profile, later) in profiles.iter().filter(|p| on(p.as_str())).zip(1..) {
         all.push(Box::new(Snapshots {
             name: format!("go-pprof/{}", profile.as_str()),
             endpoint: endpoint.clone(),
             kind: profile.folder(),
             url: below(&endpoint.url, profile.as_str(), &[("debug", "0")]),
             every: settings.cpu_window,
+            grow: true,
+            later: APART * later,
         }));
     }
     if settings.captures {

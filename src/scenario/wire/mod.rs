@@ -165,7 +165,7 @@ pub(super) struct GoPprof {
     /// Goroutine snapshots per second; slowed down by itself when a fetch gets costly.
     #[schemars(extend("default" = 10, "maximum" = 100))]
     pub(super) snapshots_per_second: Option<Checked<Number>>,
-    /// Length of a CPU profile window, in whole seconds.
+    /// Length of a CPU profile window, in whole seconds; up to 15 s while nothing is wrong.
     #[schemars(extend("default" = "5s"))]
     pub(super) cpu_window: Option<Checked<Time>>,
     /// Whether an anomaly may trigger dumps and execution traces.
