@@ -92,6 +92,8 @@ fn judge(run: &Path, what: &str) -> Option<Value> {
     Some(analysis)
 }
 
+type Damage = fn(&Path);
+
 const PARTS: [&str; 9] = [
     "profiles/shop/goroutine",
     "profiles/shop/cpu",
@@ -114,7 +116,7 @@ fn an_undamaged_recording_names_the_lock() {
 #[test]
 fn missing_cut_and_garbled_parts_are_survived() {
     for part in PARTS {
-        let damages: [(&str, fn(&Path)); 4] = [
+        let damages: [(&str, Damage); 4] = [
             ("missing", |p| fs::remove_file(p).expect("removed")),
             ("empty", |p| fs::write(p, b"").expect("written")),
             ("cut", |p| {

@@ -241,9 +241,7 @@ async fn hit<C: Connections>(worker: &Rc<Worker>, lane: &Lane, session: &mut Ses
     let Some(limit) = session.begin(plan, template, due, now) else {
         return worker.record(session.hit(), session.problem());
     };
-    // Opening a connection is part of the hit, and of its time limit.
-    let over = now.plus(limit);
-    worker.limit_lane(lane, over);
+    worker.limit_lane(lane, now.plus(limit));
     lane.cut.set(None);
     let outcome = lane
         .unless_cut(async {
@@ -254,7 +252,7 @@ async fn hit<C: Connections>(worker: &Rc<Worker>, lane: &Lane, session: &mut Ses
                 // Counted with the connections that lanes share.
                 lane.set_connected(true);
             }
-            worker.sending(lane, over);
+            worker.sending(lane, sent.plus(limit));
             session.exchange(plan, template, sent).await;
         })
         .await;

@@ -343,11 +343,11 @@ impl User {
             let (hit, problem) = (session.hit(), session.problem());
             return users.record(now, |recorder| recorder.record(hit, problem));
         };
-        // Opening a connection is part of the hit, and of its time limit.
         slot.limit.store(now.plus(limit).as_nanos(), Ordering::Relaxed);
         slot.cut.store(0, Ordering::Relaxed);
         let work = async {
             let Some(sent) = session.open(plan).await else { return };
+            slot.limit.store(sent.plus(limit).as_nanos(), Ordering::Relaxed);
             users.record(sent, Recorder::sent);
             session.exchange(plan, template, sent).await;
         };
