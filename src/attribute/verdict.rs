@@ -7,6 +7,8 @@ use crate::analysis::{CauseKind, Verdict};
 
 /// A cause stands out if it explains this many times what the next one does.
 const STANDS_OUT: f64 = 2.0;
+/// Part of the change that a verdict of [`Verdict::Strong`] must explain.
+const MOST: f64 = 0.5;
 /// Part of the change that may stay unexplained for a verdict of [`Verdict::Strong`].
 const OPEN: f64 = 0.35;
 
@@ -51,7 +53,8 @@ pub(super) fn judge(q: &Question) -> (Verdict, usize) {
     let second = q.candidates.get(1).map_or(0.0, |c| c.explains.value);
     let stands_out = first.explains.value >= STANDS_OUT * second;
     let closed = q.saturated || q.rest.change().value.abs() <= OPEN * q.change.value.abs().max(q.floor);
-    if stands_out && closed && first.tiers() >= 2 && !first.unsure {
+    let most = q.saturated || first.explains.value >= MOST * q.change.value;
+    if stands_out && most && closed && first.tiers() >= 2 && !first.unsure {
         return (Verdict::Strong, 1);
     }
     let tied = q
@@ -117,6 +120,7 @@ mod tests {
         assert_eq!(verdict(&lead, 10.0, 1.0), (Verdict::Strong, 1));
         assert_eq!(verdict(&[candidate("a", 8.0, &["snapshots"])], 10.0, 1.0), (Verdict::Likely, 1));
         assert_eq!(verdict(&lead, 16.0, 7.0).0, Verdict::Likely, "open books");
+        assert_eq!(verdict(&[candidate("a", 4.5, &two)], 10.0, 1.0).0, Verdict::Likely, "less than half");
         let tied = [candidate("a", 4.0, &two), candidate("b", 4.0, &two), candidate("c", 1.0, &two)];
         assert_eq!(verdict(&tied, 10.0, 1.0), (Verdict::Likely, 2));
     }
