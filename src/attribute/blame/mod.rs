@@ -84,6 +84,20 @@ impl Case<'_> {
         self.reference.map_or(0.0, |r| r.client.throughput())
     }
 
+    /// Kinds of evidence that the judged part has and the reference has not: what they show may have been there before.
+    fn uncompared(&self) -> Vec<&'static str> {
+        let (Some(now), Some(reference)) = (self.entry(), self.reference) else { return Vec::new() };
+        let before = reference.services.iter().find(|s| s.name == now.name);
+        let has = |of: fn(&ServiceSide) -> bool| (of(now), before.is_some_and(of));
+        let kinds: [(&str, fn(&ServiceSide) -> bool); 4] = [
+            (SNAPSHOTS, |s| s.snapshots.len() > 0),
+            (CPU_PROFILE, |s| s.cpu.is_some()),
+            (MUTEX_PROFILE, |s| s.mutex.is_some()),
+            (HEAP_PROFILE, |s| s.heap.is_some()),
+        ];
+        kinds.into_iter().filter(|(_, of)| has(*of) == (true, false)).map(|(tier, _)| tier).collect()
+    }
+
     /// Lines of the given states whose change is more than noise.
     fn grown(&self, states: &[State]) -> Vec<&Line> {
         self.lines
@@ -117,6 +131,10 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
     all.extend(leak::candidate(case));
     all.extend(outside::candidates(case));
     merge_same_owner(&mut all);
+    let blind = case.uncompared();
+    for candidate in &mut all {
+        candidate.unsure |= candidate.evidence.iter().any(|e| blind.contains(&e.tier.as_str()));
+    }
     all.sort_by(|a, b| b.explains.value.total_cmp(&a.explains.value).then_with(|| a.at.cmp(&b.at)));
     all
 }

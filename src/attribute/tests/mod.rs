@@ -238,6 +238,15 @@ fn a_megabyte_per_request_is_blamed_on_the_site_not_on_the_collector() {
 }
 
 #[test]
+fn what_the_reference_has_no_evidence_of_is_never_certain() {
+    let before = Evidence { mean_ms: 0.6, requests: &[(PAGE, 0.5)], ..Evidence::default() };
+    let now = Evidence { mean_ms: 2.6, requests: &[(PAGE, 2.5)], cpu: &[(PAGE, 2.5)], ..Evidence::default() };
+    assert!(blamed(&before, &now).iter().all(|c| c.unsure), "its CPU time may have been the same before");
+    let both = Evidence { cpu: &[(PAGE, 0.5)], ..before };
+    assert!(blamed(&both, &now).iter().any(|c| !c.unsure));
+}
+
+#[test]
 fn what_is_allocated_and_kept_is_told_from_garbage() {
     let note = "runtime.mallocgc runtime.newobject shop/search.(*History).Add";
     let mark = "runtime.scanobject runtime.gcDrain runtime.gcBgMarkWorker";
