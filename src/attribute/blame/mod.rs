@@ -24,6 +24,9 @@ use crate::analysis::{CauseKind, DatabaseFacts, Evidence, Reading, SpanFacts, St
 
 pub(super) use cpu::{Function, functions};
 
+/// Whether a kind of evidence is there.
+type Has = fn(&ServiceSide) -> bool;
+
 /// What is to be explained.
 #[derive(Debug)]
 pub(super) struct Case<'a> {
@@ -88,8 +91,8 @@ impl Case<'_> {
     fn uncompared(&self) -> Vec<&'static str> {
         let (Some(now), Some(reference)) = (self.entry(), self.reference) else { return Vec::new() };
         let before = reference.services.iter().find(|s| s.name == now.name);
-        let has = |of: fn(&ServiceSide) -> bool| (of(now), before.is_some_and(of));
-        let kinds: [(&str, fn(&ServiceSide) -> bool); 4] = [
+        let has = |of: Has| (of(now), before.is_some_and(of));
+        let kinds: [(&str, Has); 4] = [
             (SNAPSHOTS, |s| s.snapshots.len() > 0),
             (CPU_PROFILE, |s| s.cpu.is_some()),
             (MUTEX_PROFILE, |s| s.mutex.is_some()),
