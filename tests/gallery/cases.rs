@@ -25,6 +25,8 @@ pub struct Case {
     pub dose: Option<f64>,
     /// Largest dose that makes sense.
     pub most: f64,
+    /// Requests per second, where capacity says nothing of what the fault leaves.
+    pub rate: Option<f64>,
     /// Kinds that are right.
     pub kinds: &'static [&'static str],
     /// Service, function, statement or limit: each of these must be named in `at` or `doing`.
@@ -60,6 +62,7 @@ const fn fault(number: u8, name: &'static str) -> Case {
         switch: Switch::Shop(""),
         dose: None,
         most: f64::INFINITY,
+        rate: None,
         kinds: &[],
         names: &[],
         says: &[],
@@ -116,6 +119,7 @@ pub const CASES: &[Case] = &[
         parts: STORES,
         mix: STORED,
         switch: Switch::Sql("DROP INDEX purchase_customer"),
+        rate: Some(60.0),
         kinds: &["database"],
         names: &["accounts.(*Ledger)", "FROM purchase WHERE customer"],
         says: &["CREATE INDEX CONCURRENTLY ON purchase (customer)"],
@@ -129,6 +133,7 @@ pub const CASES: &[Case] = &[
         ),
         dose: Some(100.0),
         most: 2_000.0,
+        rate: Some(200.0),
         kinds: &["database"],
         names: &["accounts.(*Ledger).Reserve", "SELECT remaining FROM stock WHERE item = ? FOR UPDATE"],
         says: &["waits for a lock", "idle in transaction"],
@@ -140,6 +145,7 @@ pub const CASES: &[Case] = &[
         switch: Switch::Shop("row-titles=always&lines={}"),
         dose: Some(40.0),
         most: 40.0,
+        rate: Some(200.0),
         kinds: &["database"],
         names: &["accounts.(*Ledger)", "SELECT title FROM article WHERE item ="],
         says: &["times instead of"],
@@ -152,6 +158,7 @@ pub const CASES: &[Case] = &[
             "ALTER TABLE purchase ALTER COLUMN customer SET (n_distinct = 5), ALTER COLUMN customer SET STATISTICS 1;\
              ANALYZE purchase (customer)",
         ),
+        rate: Some(100.0),
         kinds: &["database"],
         names: &["accounts.(*Ledger)", "FROM purchase WHERE customer"],
         says: &["its plan changed", "ANALYZE purchase"],
@@ -163,6 +170,7 @@ pub const CASES: &[Case] = &[
         switch: Switch::Disk,
         dose: Some(6_000.0),
         most: 1_000_000.0,
+        rate: Some(300.0),
         kinds: &["disk"],
         names: &["accounts.(*Ledger).Reserve", "write-ahead log"],
         ..fault(12, "a disk that is slow to flush")
@@ -171,6 +179,7 @@ pub const CASES: &[Case] = &[
         parts: STORES,
         mix: STORED,
         switch: Switch::Shop("census=always"),
+        rate: Some(60.0),
         kinds: &["cache"],
         names: &["basket.(*Shelf).Visit", "keys"],
         ..fault(13, "a command that looks at every key")

@@ -103,7 +103,7 @@ fn fault(
         change: None,
         baseline: None,
     };
-    setup.rate = (load * capacities.of(&setup, options.calibrate)).round();
+    setup.rate = case.rate.unwrap_or_else(|| (load * capacities.of(&setup, options.calibrate)).round());
     setup.args = case.args.iter().map(|a| busy(a, case, setup.rate)).collect();
     let name = format!("{:02}-{}-{:.0}-{seed}", case.number, dose.name(), 100.0 * load);
     let keep = options.keep.as_ref().map(|dir| dir.join(name));

@@ -49,6 +49,7 @@ fn inside(candidate: &mut Candidate, service: &ServiceSide, top: &Line) {
         format!("in {} the time is spent in {} ({})", service.name, top.at, duration(top.change().value));
     candidate.mechanism.push_str(&format!("; {says}"));
     candidate.evidence.push(evidence(CALLED, says, profiles(&service.name, "goroutine")));
+    candidate.unsure = false;
 }
 
 /// The only other service that is observed added little to a wait that grew. That it is the one that is called cannot be

@@ -49,7 +49,8 @@ fn candidate(case: &Case, line: &Line) -> Candidate {
         remedy: remedy.to_owned(),
         evidence: proof,
         owned: !matches!(line.state, State::Sync | State::OtherWait | State::Network),
-        unsure: false,
+        // That another answers late is seen from this side only.
+        unsure: matches!(kind, CauseKind::Downstream | CauseKind::Database | CauseKind::Cache),
     };
     if kind == CauseKind::Downstream {
         callee::open(case, &mut candidate);
@@ -60,7 +61,7 @@ fn candidate(case: &Case, line: &Line) -> Candidate {
         candidate.mechanism.push_str(&mechanism);
         candidate.evidence.extend(opened.evidence);
         candidate.remedy = opened.remedy.unwrap_or(candidate.remedy);
-        (candidate.doing, candidate.owned) = (opened.doing, owned);
+        (candidate.doing, candidate.owned, candidate.unsure) = (opened.doing, owned, !owned);
         candidate.kind = opened.kind.unwrap_or(candidate.kind);
     }
     candidate
