@@ -215,8 +215,7 @@ pub const CASES: &[Case] = &[
         mix: &[("/recommend", 6), CATALOGUE, SEARCH, ORDER, IMAGE, FEED],
         switch: Switch::Shop("renew=always"),
         kinds: &["lock"],
-        names: &["recommend."],
-        says: &["http.(*Client)"],
+        names: &["recommend.(*Client).renew", "recommend.(*Client).ask"],
         ..fault(3, "a call while a mutex is held")
     },
     Case {
@@ -234,8 +233,9 @@ pub const CASES: &[Case] = &[
         prepare: &[Switch::Supplier("work-time=20ms")],
         mix: &[("/availability", 6), CATALOGUE, SEARCH, IMAGE],
         switch: Switch::Supplier("streams={}"),
-        dose: Some(18.0),
+        dose: Some(7.0),
         most: 1_000.0,
+        rate: Some(800.0),
         kinds: &["pool"],
         names: &["supply.(*Client)"],
         says: &["open streams"],
