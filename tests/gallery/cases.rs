@@ -254,7 +254,7 @@ pub const CASES: &[Case] = &[
     Case {
         parts: &[Part::SecureDownstream],
         // A handshake costs milliseconds of CPU on either side.
-        mix: &[("/recommend", 1), CATALOGUE, SEARCH, ORDER, IMAGE, FEED],
+        mix: &[("/recommend", 2), CATALOGUE, SEARCH, ORDER, IMAGE, FEED],
         switch: Switch::Shop("hang-up=always"),
         kinds: &["connect"],
         names: &["recommend.(*Client)"],
