@@ -73,7 +73,7 @@ fn a_lock_shows_in_the_trace_the_machine_and_the_log() {
 }
 
 /// Pages of the catalogue whose parsing holds the lock for so many seconds: on another machine they are others.
-fn pages_for(shop: &common::Shop, secs: f64) -> u64 {
+fn pages_for(shop: &Shop, secs: f64) -> u64 {
     const TRIED: f64 = 110.0;
     shop.set(&format!("refresh=always&pages={TRIED}"));
     let held = |clocks: &Value| {
