@@ -275,6 +275,7 @@ pub const CASES: &[Case] = &[
         switch: Switch::Shop("history={}"),
         dose: Some(300.0),
         most: 100_000.0,
+        rate: Some(300.0),
         kinds: &["memory-leak"],
         names: &["search.(*History)"],
         ..fault(24, "memory that is kept, up to the limit")

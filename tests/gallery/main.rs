@@ -133,7 +133,7 @@ fn fault(
     results.scores.push(score);
 }
 
-/// Runs with the usual dose; if that hurt nobody, or what is to blame was not named, once or twice more.
+/// Runs with the usual dose; if that hurt nobody, or what is to blame was not named, once more.
 fn usual(
     case: &Case,
     setup: &Setup,
@@ -160,7 +160,7 @@ fn usual(
 }
 
 /// Runs of the short set that a case may take.
-const MORE_RUNS: u32 = 3;
+const MORE_RUNS: u32 = 2;
 /// What a dose that hurts nobody is multiplied by.
 const STRONGER: f64 = 1.7;
 
