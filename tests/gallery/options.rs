@@ -11,6 +11,7 @@ cargo test --profile tests --test gallery -- [OPTIONS]
   --dose D,...       how many times longer p95 becomes: x1.3, x2, x5 (default x2)
   --load P,...       percent of the healthy capacity: 30, 60, 85 (default 50, of all requests alike)
   --half 0|1         faults with even or odd places in the list, two of the controls
+  --lenient          fail only if most of it is wrong: on machines that others use, too
   --seeds N          repeats of everything (default 1)
   --no-controls      faults only
   --only-controls    no faults
@@ -46,6 +47,7 @@ impl Dose {
 
 pub struct Options {
     only: Vec<u8>,
+    pub lenient: bool,
     /// Only every second one, from this place on.
     half: Option<usize>,
     pub doses: Vec<Dose>,
@@ -64,6 +66,7 @@ impl Options {
     pub fn read(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
             only: Vec::new(),
+            lenient: false,
             half: None,
             doses: vec![Dose::Double],
             loads: vec![0.5],
@@ -93,6 +96,7 @@ impl Options {
                 }
                 "--seeds" => options.seeds = value()?.parse().map_err(|_| HELP.to_owned())?,
                 "--half" => options.half = Some(value()?.parse().map_err(|_| HELP.to_owned())?),
+                "--lenient" => options.lenient = true,
                 "--no-controls" => options.controls = false,
                 "--only-controls" => options.faults = false,
                 "--keep" => options.keep = Some(value()?.into()),

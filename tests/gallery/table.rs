@@ -56,6 +56,14 @@ impl Results {
             && self.broken.is_empty()
     }
 
+    /// Whether most faults hurt and were named first, and nobody was blamed where nothing changed.
+    pub fn mostly(&self) -> bool {
+        let hurt = self.hurt().count();
+        let named = self.hurt().filter(|(s, _)| s.rank == Some(1)).count();
+        let calm = !self.controls.iter().any(|c| c.name == "nothing changes" && c.valid && c.blamed);
+        2 * hurt > self.scores.len() && 2 * named > hurt && calm
+    }
+
     /// Writes everything so far, if a file is named.
     pub fn save(&self, path: Option<&std::path::Path>) {
         if let Some(path) = path {
