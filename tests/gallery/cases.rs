@@ -273,7 +273,7 @@ pub const CASES: &[Case] = &[
         mix: &[("/search?q=oak+mug", 4), CATALOGUE, ORDER, IMAGE, FEED],
         memory: Some("192MiB"),
         switch: Switch::Shop("history={}"),
-        dose: Some(300.0),
+        dose: Some(2_000.0),
         most: 100_000.0,
         rate: Some(300.0),
         kinds: &["memory-leak"],
