@@ -8,7 +8,6 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -48,12 +47,7 @@ fn recording() -> &'static Path {
 
 /// A copy that may be damaged.
 fn copy() -> (tempfile::TempDir, PathBuf) {
-    let dir = tempfile::tempdir().expect("a folder");
-    let run = dir.path().join("run");
-    let copied = Command::new("cp").arg("-r").arg(recording()).arg(&run).status();
-    assert!(copied.is_ok_and(|s| s.success()));
-    fs::remove_dir_all(run.join("analysis")).expect("analysed before");
-    (dir, run)
+    common::copy_of(recording())
 }
 
 /// All files of a part of the folder, in order of their names.

@@ -5,7 +5,7 @@ use super::load::Loaded;
 use crate::analysis::{Reading, ReadingKind, Unit};
 use crate::run::history::{MetricHistory, MetricSeries};
 use crate::run::reader::Recording;
-use crate::time::{RunTime, Window};
+use crate::time::Window;
 
 /// What is read, its unit, and how.
 const READINGS: [(ReadingKind, Unit, Read); 13] = [
@@ -71,73 +71,16 @@ fn history(recording: &Recording, service: &str) -> Option<MetricHistory> {
 impl Read {
     fn of(self, history: &MetricHistory, windows: &[Window]) -> Option<f64> {
         match self {
-            Self::Rate(name) => history.named(name).filter_map(|s| rate(s, windows)).reduce(|a, b| a + b),
+            Self::Rate(name) => history.named(name).filter_map(|s| s.rate(windows)).reduce(|a, b| a + b),
             Self::Share(part, whole) => {
                 let share = |s: &MetricSeries| {
                     let group = s.label("cgroup")?;
-                    let whole = growth(history.get(whole, &[("cgroup", group)])?, windows)?.0;
-                    (whole > 0.0).then_some(growth(s, windows)?.0 / whole)
+                    let whole = history.get(whole, &[("cgroup", group)])?.growth(windows)?.0;
+                    (whole > 0.0).then_some(s.growth(windows)?.0 / whole)
                 };
                 history.named(part).filter_map(share).reduce(f64::max)
             }
-            Self::Mean(name) => history.named(name).filter_map(|s| mean(s, windows)).reduce(f64::max),
+            Self::Mean(name) => history.named(name).filter_map(|s| s.mean(windows)).reduce(f64::max),
         }
-    }
-}
-
-pub(super) fn rate(series: &MetricSeries, windows: &[Window]) -> Option<f64> {
-    let (grown, seconds) = growth(series, windows)?;
-    (seconds > 0.0).then(|| grown / seconds)
-}
-
-/// Growth of a counter between the readings inside the windows, and the seconds between them. A counter that falls
-/// began anew: what it had lost by then is not known and not counted.
-fn growth(series: &MetricSeries, windows: &[Window]) -> Option<(f64, f64)> {
-    let (mut grown, mut seconds, mut pairs) = (0.0, 0.0, 0);
-    for pair in series.points.windows(2) {
-        let ((from, before), (to, after)) = (pair[0], pair[1]);
-        let inside = windows.iter().any(|w| w.from <= from && to <= w.to);
-        if inside && after >= before {
-            grown += after - before;
-            seconds += to.as_secs_f64() - from.as_secs_f64();
-            pairs += 1;
-        }
-    }
-    (pairs > 0).then_some((grown, seconds))
-}
-
-/// Mean of the readings inside the windows; those that are no numbers (nothing happened, 0 / 0) are left out.
-pub(super) fn mean(series: &MetricSeries, windows: &[Window]) -> Option<f64> {
-    let inside = |(t, v): &&(RunTime, f64)| v.is_finite() && windows.iter().any(|w| w.contains(*t));
-    let (sum, n) =
-        series.points.iter().filter(inside).fold((0.0, 0_u32), |(sum, n), (_, v)| (sum + v, n + 1));
-    (n > 0).then(|| sum / f64::from(n))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::formats::openmetrics::Kind;
-    use crate::time::SECOND;
-
-    fn at(seconds: u64) -> RunTime {
-        RunTime::from_nanos(seconds * SECOND)
-    }
-
-    fn series(values: &[f64]) -> MetricSeries {
-        let points = values.iter().enumerate().map(|(s, v)| (at(s as u64), *v)).collect();
-        MetricSeries { name: "x".into(), labels: Vec::new(), kind: Kind::Counter, points }
-    }
-
-    #[test]
-    fn growth_is_taken_inside_the_windows_and_not_over_a_restart() {
-        let counter = series(&[0.0, 1.0, 3.0, 6.0, 1.0, 2.0, 9.0]);
-        let growth = |from, to| growth(&counter, &[Window::new(at(from), at(to))]);
-        assert_eq!(growth(0, 3), Some((6.0, 3.0)));
-        assert_eq!(growth(2, 5), Some((4.0, 2.0)), "3 to 6, and 1 to 2 after it began anew");
-        assert_eq!(growth(0, 0), None);
-        let two = [Window::new(at(0), at(1)), Window::new(at(5), at(6))];
-        assert_eq!(super::growth(&counter, &two), Some((8.0, 2.0)));
-        assert_eq!(mean(&counter, &[Window::new(at(1), at(3))]), Some(2.0));
     }
 }

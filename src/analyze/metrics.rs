@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::Question;
-use super::host::{mean, rate};
 use super::load::Loaded;
 use crate::analysis::{MetricReading, Unit};
 use crate::detect::{Point, Series};
@@ -121,7 +120,7 @@ fn of_service(
     let read = |series: &MetricSeries| {
         let counter = series.kind == Kind::Counter;
         let value =
-            |s: &MetricSeries, windows: &[Window]| if counter { rate(s, windows) } else { mean(s, windows) };
+            |s: &MetricSeries, windows: &[Window]| if counter { s.rate(windows) } else { s.mean(windows) };
         let reference = reference.and_then(|(before, windows)| match std::ptr::eq(*before, run) {
             true => value(series, windows),
             false => value(same(told_of(before, service)?, series)?, windows),
@@ -235,8 +234,8 @@ mod tests {
         let at = RunTime::from_nanos;
         let points = vec![(at(0), f64::NAN), (at(1), 2.0), (at(2), 4.0), (at(9), 100.0)];
         let series = MetricSeries { points, ..series("took") };
-        assert_eq!(mean(&series, &[Window::new(at(0), at(5))]), Some(3.0));
-        assert_eq!(mean(&series, &[Window::new(at(0), at(1))]), None);
+        assert_eq!(series.mean(&[Window::new(at(0), at(5))]), Some(3.0));
+        assert_eq!(series.mean(&[Window::new(at(0), at(1))]), None);
     }
 
     #[test]

@@ -15,8 +15,8 @@ mod spans;
 use std::path::Path;
 
 use crate::analysis::{
-    ANALYSIS_FORMAT, Analysis, BaselineComparison, Breakdown, CauseKind, Caveat, Expectation, RequestSummary,
-    ThresholdResult, Validity, Verdict,
+    ANALYSIS_FORMAT, Analysis, BaselineComparison, Breakdown, CauseKind, Caveat, Expectation, Reading,
+    RequestSummary, SpanFacts, ThresholdResult, Validity, Verdict,
 };
 use crate::attribute::{self, Attribution, Folded, Inquiry, Reference};
 use crate::detect::{self, Detection, Input, Windows};
@@ -64,17 +64,10 @@ pub fn analyze(dir: &Path, baseline: Option<&Path>) -> Result<Analyzed, AnalyzeE
     let validity = gate::validity(run.measured(), &health::readings(&run), &run.scenario);
     let load = gate::summarize(&run.periods, &run.scenario, run.warm_up_end());
     let gate = Gate { comparison: comparison.as_ref(), thresholds: &thresholds, requests: &load.requests };
-    let (question, mut found) = Question::growth(&run, &detection)
-        .map(|q| (explain(&run, &q), q))
-        .filter(|(found, _)| found.causes.first().is_some_and(|c| c.kind == CauseKind::GoroutineLeak))
-        .map_or_else(
-            || {
-                let q = Question::of(&run, before.as_ref(), &detection, &gate);
-                let found = explain(&run, &q);
-                (q, found)
-            },
-            |(found, q)| (q, found),
-        );
+    let Explained { question, readings, spans, mut found } = Question::growth(&run, &detection)
+        .map(|q| explain(&run, q))
+        .filter(|e| e.found.causes.first().is_some_and(|c| c.kind == CauseKind::GoroutineLeak))
+        .unwrap_or_else(|| explain(&run, Question::of(&run, before.as_ref(), &detection, &gate)));
     let mut verdict = verdict(&validity, &question, &found);
     if verdict == Verdict::Generator {
         // Its rows speak of the generator, too.
@@ -110,11 +103,11 @@ pub fn analyze(dir: &Path, baseline: Option<&Path>) -> Result<Analyzed, AnalyzeE
         thresholds,
         baseline: comparison,
         expectation,
-        spans: spans::spans(&run, &question),
+        spans,
         databases: found.databases,
         database_traces: databases::traces(&run, &question),
         traces: attribute::traces(&run.recording, &run.periods),
-        readings: host::readings(&run, &question),
+        readings,
         metrics: metrics::told(&run, &question),
         logs: logs::patterns(&run, &question),
         exhibits: exhibits::exhibits(&run),
@@ -208,9 +201,18 @@ fn judged(windows: &Windows, growth: bool) -> Window {
     if growth { windows.anomaly.window } else { windows.judged }
 }
 
-fn explain(run: &Loaded, question: &Question) -> Attribution {
-    let (readings, spans) = (host::readings(run, question), spans::spans(run, question));
-    attribute::attribute(&Inquiry {
+/// A question, what was read to answer it, and the answer.
+#[derive(Debug)]
+struct Explained<'a> {
+    question: Question<'a>,
+    readings: Vec<Reading>,
+    spans: Option<SpanFacts>,
+    found: Attribution,
+}
+
+fn explain<'a>(run: &Loaded, question: Question<'a>) -> Explained<'a> {
+    let (readings, spans) = (host::readings(run, &question), spans::spans(run, &question));
+    let found = attribute::attribute(&Inquiry {
         recording: &run.recording,
         periods: &run.periods,
         services: &run.services,
@@ -223,7 +225,8 @@ fn explain(run: &Loaded, question: &Question) -> Attribution {
         readings: &readings,
         spans: spans.as_ref(),
         growth: question.growth,
-    })
+    });
+    Explained { question, readings, spans, found }
 }
 
 /// Whether the run was fit to measure comes before every other verdict.

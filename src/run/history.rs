@@ -9,7 +9,7 @@ use super::promql::{self, Asked};
 use super::writer::RunError;
 use crate::formats::openmetrics::{self, Exposition, Family, Kind, OpenMetricsError, Sample};
 use crate::formats::{expvar, promql as answers};
-use crate::time::RunTime;
+use crate::time::{RunTime, Window};
 
 /// Most series kept; further ones are counted in [`MetricHistory::left_out`].
 pub const MAX_SERIES: usize = 200_000;
@@ -52,6 +52,39 @@ impl MetricSeries {
     #[must_use]
     pub fn label(&self, name: &str) -> Option<&str> {
         self.labels.iter().find(|(k, _)| k == name).map(|(_, v)| v.as_str())
+    }
+
+    /// Growth of a counter between the readings inside the windows, and the seconds between them. A counter that falls
+    /// began anew: what it had lost by then is not known and not counted; nor is a step that is no number.
+    #[must_use]
+    pub fn growth(&self, windows: &[Window]) -> Option<(f64, f64)> {
+        let (mut grown, mut seconds, mut pairs) = (0.0, 0.0, 0);
+        for pair in self.points.windows(2) {
+            let ((from, before), (to, after)) = (pair[0], pair[1]);
+            let step = after - before;
+            if windows.iter().any(|w| w.covers(Window::new(from, to))) && step >= 0.0 && step.is_finite() {
+                grown += step;
+                seconds += to.as_secs_f64() - from.as_secs_f64();
+                pairs += 1;
+            }
+        }
+        (pairs > 0).then_some((grown, seconds))
+    }
+
+    /// The same per second.
+    #[must_use]
+    pub fn rate(&self, windows: &[Window]) -> Option<f64> {
+        let (grown, seconds) = self.growth(windows)?;
+        (seconds > 0.0).then(|| grown / seconds)
+    }
+
+    /// Mean of the readings inside the windows; those that are no numbers (nothing happened, 0 / 0) are left out.
+    #[must_use]
+    pub fn mean(&self, windows: &[Window]) -> Option<f64> {
+        let inside = |(t, v): &&(RunTime, f64)| v.is_finite() && windows.iter().any(|w| w.contains(*t));
+        let (sum, n) =
+            self.points.iter().filter(inside).fold((0.0, 0_u32), |(sum, n), (_, v)| (sum + v, n + 1));
+        (n > 0).then(|| sum / f64::from(n))
     }
 }
 
@@ -228,4 +261,42 @@ fn decode<'b>(path: &Path, bytes: &'b [u8]) -> Result<Exposition<'b>, OpenMetric
 fn kind_of(metric: &str) -> Kind {
     let counts = ["_total", "_count", "_sum", "_bucket"].iter().any(|end| metric.ends_with(end));
     if counts { Kind::Counter } else { Kind::Unknown }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::SECOND;
+
+    fn at(seconds: u64) -> RunTime {
+        RunTime::from_nanos(seconds * SECOND)
+    }
+
+    fn series(values: &[f64]) -> MetricSeries {
+        let points = values.iter().enumerate().map(|(s, v)| (at(s as u64), *v)).collect();
+        MetricSeries { name: "x".into(), labels: Vec::new(), kind: Kind::Counter, points }
+    }
+
+    #[test]
+    fn growth_is_taken_inside_the_windows_and_not_over_a_restart() {
+        let counter = series(&[0.0, 1.0, 3.0, 6.0, 1.0, 2.0, 9.0]);
+        let growth = |from, to| counter.growth(&[Window::new(at(from), at(to))]);
+        assert_eq!(growth(0, 3), Some((6.0, 3.0)));
+        assert_eq!(growth(2, 5), Some((4.0, 2.0)), "3 to 6, and 1 to 2 after it began anew");
+        assert_eq!(growth(0, 0), None);
+        let two = [Window::new(at(0), at(1)), Window::new(at(5), at(6))];
+        assert_eq!(counter.growth(&two), Some((8.0, 2.0)));
+        assert_eq!(counter.mean(&[Window::new(at(1), at(3))]), Some(2.0));
+    }
+
+    #[test]
+    fn a_rate_is_of_the_steps_that_count() {
+        let counter = series(&[0.0, 1.0, 3.0, 0.5, 1.5, 9.0]);
+        let rate = |from, to| counter.rate(&[Window::new(at(from), at(to))]);
+        assert_eq!(rate(0, 2), Some(1.5));
+        assert_eq!(rate(1, 4), Some(1.5), "2 in one second, 1 in another");
+        assert_eq!(rate(2, 3), None);
+        let endless = series(&[1.0, f64::INFINITY, f64::INFINITY, 2.0]);
+        assert_eq!(endless.rate(&[Window::new(at(0), at(3))]), None);
+    }
 }

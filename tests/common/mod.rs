@@ -32,8 +32,7 @@ pub struct Shop {
 
 impl Shop {
     pub fn start(args: &[&str]) -> Self {
-        let (child, url) = go::start(Command::new(go::program("shop")).args(args).stderr(Stdio::null()));
-        Self { url, child }
+        Self::start_with(None, None, args)
     }
 
     /// On one core of the machine if one is named, with a limit of its heap if there is one.
@@ -188,6 +187,16 @@ pub fn keep(out: &Path) {
         let _ = std::fs::remove_dir_all(&target);
         let _ = Command::new("cp").arg("-r").arg(out).arg(&target).status();
     }
+}
+
+/// A copy of a run folder that may be damaged, without its analysis.
+pub fn copy_of(run: &Path) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let copy = dir.path().join("run");
+    let copied = Command::new("cp").arg("-r").arg(run).arg(&copy).status();
+    assert!(copied.is_ok_and(|s| s.success()), "the run folder can be copied");
+    std::fs::remove_dir_all(copy.join("analysis")).expect("analysed before");
+    (dir, copy)
 }
 
 /// Writes a scenario file.

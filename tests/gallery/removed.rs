@@ -1,11 +1,10 @@
 //! The same recording with a part of its evidence gone: less may be said then, and nothing wrong with certainty.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use crate::cases::Case;
-use crate::common::{analysis, finish, loadprof, printed};
+use crate::common::{analysis, copy_of, finish, loadprof, printed};
 use crate::run::Outcome;
 use crate::score;
 
@@ -39,10 +38,7 @@ pub fn check(case: &Case, outcome: &Outcome) -> Vec<Removed> {
 }
 
 fn without(case: &Case, outcome: &Outcome, what: &'static str, parts: &[&str]) -> Option<Removed> {
-    let dir = tempfile::tempdir().expect("a folder");
-    let copy = dir.path().join("run");
-    let copied = Command::new("cp").arg("-r").arg(&outcome.folder).arg(&copy).status();
-    assert!(copied.is_ok_and(|s| s.success()), "the run folder can be copied");
+    let (_dir, copy) = copy_of(&outcome.folder);
     let found: Vec<_> = parts.iter().flat_map(|part| matching(&copy, part)).collect();
     if found.is_empty() {
         return None;
@@ -50,7 +46,6 @@ fn without(case: &Case, outcome: &Outcome, what: &'static str, parts: &[&str]) -
     for path in found {
         std::fs::remove_dir_all(path).expect("removed");
     }
-    std::fs::remove_dir_all(copy.join("analysis")).expect("analysed before");
     let output = finish(loadprof().arg("analyze").arg(&copy), Duration::from_secs(60));
     assert!(!printed(&output).contains("panicked"), "{}", printed(&output));
     let a = analysis(&copy);

@@ -25,7 +25,7 @@ pub(super) struct Allocation {
     pub collector: f64,
 }
 
-pub(super) fn candidate(case: &Case) -> Option<Allocation> {
+pub(super) fn candidate(case: &Case, queue: Measured) -> Option<Allocation> {
     let service = case.entry()?;
     let managed = |s: &ServiceSide| s.cpu_rate(|stack| stack.iter().any(|f| names::is_memory_management(f)));
     let now = managed(service) / case.throughput();
@@ -42,7 +42,7 @@ pub(super) fn candidate(case: &Case) -> Option<Allocation> {
         |s: &ServiceSide| s.cpu_rate(|stack| stack.last().is_some_and(|f| f.starts_with("runtime.")));
     let collector = collecting(service) / case.throughput()
         - case.entry_before().map_or(0.0, |s| collecting(s) / case.throughput_before().max(1e-9));
-    let waits = case.change_of(State::GarbageCollection).plus(cpu::run_queue(case).times(share.min(1.0)));
+    let waits = case.change_of(State::GarbageCollection).plus(queue.times(share.min(1.0)));
     let says = format!(
         "{at} allocates {} per request, {} in the reference",
         quantity::bytes(bytes),

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{CPU_PROFILE, Candidate, Case, evidence, limit, profiles};
+use super::{CPU_PROFILE, Candidate, Case, evidence, profiles};
 use crate::analysis::quantity;
-use crate::analysis::{CauseKind, Evidence, State};
+use crate::analysis::{CauseKind, Evidence};
 use crate::attribute::measure::Measured;
 use crate::attribute::names;
 use crate::attribute::rows::sample_nanos;
@@ -59,9 +59,9 @@ pub(in crate::attribute) fn functions(
 /// Growth that a callee must have, as a share of the largest, to be named instead of its caller.
 const MOST: f64 = 0.7;
 
-/// The function of the application that added most CPU per request. `garbage` is the collector's added CPU and
+/// The function of the application that added most CPU per request. `queue` is what waits for a CPU grew by, `garbage` is the collector's added CPU and
 /// the function for which libraries allocate most.
-pub(super) fn candidate(case: &Case, garbage: Option<(&str, f64)>) -> Option<Candidate> {
+pub(super) fn candidate(case: &Case, queue: Measured, garbage: Option<(&str, f64)>) -> Option<Candidate> {
     let service = case.entry()?;
     let now = functions(service, case.throughput(), is_work);
     let before =
@@ -76,11 +76,11 @@ pub(super) fn candidate(case: &Case, garbage: Option<(&str, f64)>) -> Option<Can
     let before_cum = before.get(&at).map_or(0.0, |f| f.cum);
     let collected = garbage.filter(|(site, _)| *site == at).map_or(0.0, |(_, nanos)| nanos);
     // The collector works beside the requests: it costs them the CPU they then wait for.
-    let explains = Measured::new(added, error).plus(run_queue_share(case, added + collected));
+    let explains = Measured::new(added, error).plus(run_queue_share(case, queue, added + collected));
     let doing = callee(case, &at).unwrap_or_default();
     Some(Candidate {
         kind: CauseKind::Cpu,
-        mechanism: mechanism(case, &at, &doing, now[&at].cum, before_cum),
+        mechanism: mechanism(case, queue, &at, &doing, (now[&at].cum, before_cum)),
         remedy: remedy(&at, &doing),
         evidence: proof(case, service, &at, now[&at].cum, before_cum),
         service: service.name.clone(),
@@ -113,21 +113,12 @@ fn sampling_error(service: &ServiceSide, throughput: f64, cost: f64) -> f64 {
 }
 
 /// Part of the growth of the run queue that `added` CPU is to blame for.
-fn run_queue_share(case: &Case, added: f64) -> Measured {
-    let queue = run_queue(case);
+fn run_queue_share(case: &Case, queue: Measured, added: f64) -> Measured {
     let total = total_growth(case);
     if queue.value <= 0.0 || total <= 0.0 {
         return Measured::default();
     }
     queue.times((added / total).clamp(0.0, 1.0))
-}
-
-/// Growth of the waits for a CPU that the service's own work is to blame for: none if a limit or a neighbour is.
-pub(super) fn run_queue(case: &Case) -> Measured {
-    if limit::candidate(case).is_some() {
-        return Measured::default();
-    }
-    case.change_of(State::RunQueue).plus(case.change_of(State::Unread))
 }
 
 /// Growth of the service's CPU per request, requests and background together.
@@ -158,14 +149,14 @@ pub(super) fn callee(case: &Case, at: &str) -> Option<String> {
     (most >= 0.4 * total && !name.starts_with("runtime.")).then_some(name)
 }
 
-fn mechanism(case: &Case, at: &str, doing: &str, now: f64, before: f64) -> String {
+fn mechanism(case: &Case, queue: Measured, at: &str, doing: &str, (now, before): (f64, f64)) -> String {
     let calls = if doing.is_empty() { String::new() } else { format!(", most of it in {doing}") };
     let was = if case.reference.is_some() {
         format!(" (before: {})", quantity::duration(before))
     } else {
         String::new()
     };
-    let queue = run_queue_share(case, now - before).value;
+    let queue = run_queue_share(case, queue, now - before).value;
     let wait = if queue > case.floor {
         format!("; requests wait {} longer for a CPU because of it", quantity::duration(queue))
     } else {

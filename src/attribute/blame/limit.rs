@@ -3,7 +3,7 @@
 
 use super::{CPU_PROFILE, Candidate, Case, cpu, evidence, profiles};
 use crate::analysis::quantity::{self, duration};
-use crate::analysis::{CauseKind, Evidence, Reading, ReadingKind, State};
+use crate::analysis::{CauseKind, Evidence, Reading, ReadingKind};
 use crate::attribute::side::ServiceSide;
 
 /// Share of the quota's periods with a stop that is worth a word.
@@ -22,7 +22,7 @@ const WAITING: f64 = 0.1;
 
 /// The limit or the neighbours that took the CPU for which requests wait longer; none if the service's own work did.
 pub(super) fn candidate(case: &Case) -> Option<Candidate> {
-    let waited = case.change_of(State::RunQueue).plus(case.change_of(State::Unread));
+    let waited = case.waits_for_cpu();
     if waited.low() <= 0.0 || waited.value <= case.floor {
         return None;
     }

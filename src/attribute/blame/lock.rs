@@ -37,10 +37,11 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
 
 fn candidate(case: &Case, service: &ServiceSide, holder: Holder, waits: &[&Line]) -> Candidate {
     let waited = waits.iter().fold(Measured::default(), |sum, l| sum.plus(l.change()));
-    let doing = Held::by(service, &holder.at)
+    let held = Held::by(service, &holder.at);
+    let doing = held
         .waits_most()
         .or_else(|| cpu::callee(case, &holder.at))
-        .or_else(|| Held::by(service, &holder.at).most())
+        .or_else(|| held.most())
         .unwrap_or_default();
     let held = if doing.is_empty() { String::new() } else { format!(", which spends the time in {doing}") };
     let mut proof: Vec<Evidence> = waits.iter().map(|l| seen_waiting(service, l)).collect();

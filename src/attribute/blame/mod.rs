@@ -117,6 +117,11 @@ impl Case<'_> {
             .fold(Measured::default(), |sum, l| sum.plus(l.change()))
     }
 
+    /// Growth of the waits for a CPU, before a request was read and after.
+    fn waits_for_cpu(&self) -> Measured {
+        self.change_of(State::RunQueue).plus(self.change_of(State::Unread))
+    }
+
     fn service_name(&self) -> String {
         self.entry().map(|s| s.name.clone()).unwrap_or_default()
     }
@@ -129,8 +134,11 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
     let mut remote = remote::candidates(case);
     all.extend(database::take_over(case, &mut remote, pool::connections(case)));
     all.extend(remote);
-    all.extend(limit::candidate(case));
-    all.extend(work(case));
+    let limit = limit::candidate(case);
+    // Waits for a CPU are the fault of the service's own work unless a limit or a neighbour is.
+    let queue = if limit.is_some() { Measured::default() } else { case.waits_for_cpu() };
+    all.extend(limit);
+    all.extend(work(case, queue));
     all.extend(leak::candidate(case));
     all.extend(outside::candidates(case));
     merge_same_owner(&mut all);
@@ -143,11 +151,12 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
 }
 
 /// Work on a CPU: charged to a function, or to the site that allocates if collecting is most of it. Where a
-/// library allocates on a function's behalf, calling it is the cause, and its garbage is part of the cost.
-fn work(case: &Case) -> Vec<Candidate> {
-    let alloc = alloc::candidate(case);
+/// library allocates on a function's behalf, calling it is the cause, and its garbage is part of the cost. `queue` is
+/// the growth of the waits for a CPU that work is to blame for.
+fn work(case: &Case, queue: Measured) -> Vec<Candidate> {
+    let alloc = alloc::candidate(case, queue);
     let garbage = alloc.as_ref().filter(|a| !a.direct).map(|a| (a.candidate.at.clone(), a.collector));
-    let cpu = cpu::candidate(case, garbage.as_ref().map(|(at, nanos)| (at.as_str(), *nanos)));
+    let cpu = cpu::candidate(case, queue, garbage.as_ref().map(|(at, nanos)| (at.as_str(), *nanos)));
     match (cpu, alloc.filter(|a| a.direct && a.share >= alloc::DECISIVE)) {
         (Some(cpu), Some(alloc)) => {
             let rest = cpu.explains.minus(alloc.candidate.explains);
