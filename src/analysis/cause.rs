@@ -165,6 +165,8 @@ pub enum CauseKind {
     Disk,
     /// Calls fail and are made again.
     Retry,
+    /// Something blocks on a worker of an asynchronous runtime, and all other tasks wait.
+    BlockedWorker,
     /// A span takes longer, what is done in it is not known.
     Span,
 }
@@ -191,6 +193,7 @@ impl CauseKind {
             Self::Network => "network",
             Self::Disk => "disk",
             Self::Retry => "retry",
+            Self::BlockedWorker => "blocked-worker",
             Self::Span => "span",
         }
     }

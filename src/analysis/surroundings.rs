@@ -163,8 +163,22 @@ pub struct SpanFacts {
     pub kept: f64,
     /// Mean length of a trace of the judged part, nanoseconds.
     pub mean: i64,
+    /// The slowest traces of the judged part; none if there are too few.
+    #[serde(default)]
+    pub tail: Option<TailFacts>,
     /// Rows; those of the judged part add up to the mean.
     pub rows: Vec<SpanRow>,
+}
+
+/// The slowest of many traces: where their time goes may differ from where that of all goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TailFacts {
+    /// How many there are.
+    pub traces: u64,
+    /// Length of the shortest of them, nanoseconds.
+    pub beyond: i64,
+    /// Their mean length, nanoseconds.
+    pub mean: i64,
 }
 
 /// The clock of a machine, or of a service that names none, against the clock that most traces begin on.
@@ -189,6 +203,9 @@ pub struct SpanRow {
     pub nanos: i64,
     /// The same in the reference; none without one.
     pub reference: Option<i64>,
+    /// Nanoseconds per trace of the slowest ones of the judged part.
+    #[serde(default)]
+    pub tail: Option<i64>,
     /// Spans per trace.
     pub per_trace: f64,
     /// Spans in error.

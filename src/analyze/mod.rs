@@ -212,10 +212,12 @@ struct Explained<'a> {
 
 fn explain<'a>(run: &Loaded, question: Question<'a>) -> Explained<'a> {
     let (readings, spans) = (host::readings(run, &question), spans::spans(run, &question));
+    let requests: Vec<String> = run.scenario.requests.iter().map(|r| r.name.clone()).collect();
     let found = attribute::attribute(&Inquiry {
         recording: &run.recording,
         periods: &run.periods,
         services: &run.services,
+        requests: &requests,
         judged: question.judged,
         reference: question.reference.as_ref().map(|(loaded, windows)| Reference {
             recording: &loaded.recording,

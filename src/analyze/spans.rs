@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 
 use super::Question;
 use super::load::Loaded;
-use crate::analysis::{ClockFacts, SpanFacts, SpanRow};
+use crate::analysis::{ClockFacts, SpanFacts, SpanRow, TailFacts};
 use crate::formats::otlp::Signal;
 use crate::run::reader::Recording;
-use crate::spans::{Breakdown, DEFAULT_SPANS, Gather, Gathered, Row};
+use crate::spans::{Breakdown, DEFAULT_SPANS, Gather, Gathered, Row, Trace};
 use crate::time::{MILLISECOND, RunTime, Window};
 
 /// Rows that are told.
 const MOST: usize = 15;
+/// The slowest traces are looked at by themselves: this part of all ...
+const SLOWEST: f64 = 0.05;
+/// ... if at least so many are left.
+const ENOUGH: usize = 100;
 /// Clocks that are told.
 const MOST_CLOCKS: usize = 4;
 
@@ -27,6 +31,7 @@ pub(super) fn spans(run: &Loaded, question: &Question<'_>) -> Option<SpanFacts> 
         .as_ref()
         .and_then(|(before, windows)| Some(breakdown(before, before.spans.as_ref()?, windows)));
     let reference = reference.filter(|r| r.traces > 0);
+    let tail = Breakdown::of_slowest(gathered, inside(run, gathered, &[question.judged]), SLOWEST, ENOUGH);
     Some(SpanFacts {
         traces: judged.traces,
         reference_traces: reference.as_ref().map(|r| r.traces),
@@ -35,7 +40,12 @@ pub(super) fn spans(run: &Loaded, question: &Question<'_>) -> Option<SpanFacts> 
         clocks: clocks(run),
         kept: gathered.coverage.share,
         mean: whole(judged.mean_nanos),
-        rows: rows(&judged, reference.as_ref()),
+        rows: rows(&judged, reference.as_ref(), tail.as_ref().map(|(slowest, _)| slowest)),
+        tail: tail.map(|(slowest, least)| TailFacts {
+            traces: slowest.traces,
+            beyond: i64::try_from(least).unwrap_or(i64::MAX),
+            mean: whole(slowest.mean_nanos),
+        }),
     })
 }
 
@@ -55,36 +65,53 @@ pub(super) fn gather(recording: &Recording) -> Option<Gathered> {
     read.ok().filter(|lines| lines.requests > 0).map(|_| gather.finish())
 }
 
-/// Traces whose root began in the windows.
 fn breakdown(run: &Loaded, gathered: &Gathered, windows: &[Window]) -> Breakdown {
+    Breakdown::of(gathered, inside(run, gathered, windows))
+}
+
+/// Traces whose root began in the windows.
+fn inside<'a>(
+    run: &Loaded,
+    gathered: &'a Gathered,
+    windows: &'a [Window],
+) -> impl Iterator<Item = &'a Trace> {
     let start = run.recording.manifest.started_unix_nanos;
-    let inside = |unix: u64| {
+    let is_inside = move |unix: u64| {
         let at = unix.checked_sub(start).map(RunTime::from_nanos);
         at.is_some_and(|at| windows.iter().any(|w| w.contains(at)))
     };
-    Breakdown::of(gathered, gathered.traces.iter().filter(|t| inside(t.root().start)))
+    gathered.traces.iter().filter(move |t| is_inside(t.root().start))
 }
 
-/// What grew most comes first; without a reference, what takes most.
-fn rows(judged: &Breakdown, reference: Option<&Breakdown>) -> Vec<SpanRow> {
+/// What grew most comes first; without a reference, what takes most. What makes the slowest traces slow is among them.
+fn rows(judged: &Breakdown, reference: Option<&Breakdown>, slowest: Option<&Breakdown>) -> Vec<SpanRow> {
     let key = |r: &Row| (r.service.to_string(), r.name.to_string(), r.kind.name());
-    let before: Option<BTreeMap<_, i64>> =
-        reference.map(|b| b.rows.iter().map(|r| (key(r), whole(r.mean_nanos))).collect());
+    let of = |b: &Breakdown| -> BTreeMap<_, i64> {
+        b.rows.iter().map(|r| (key(r), whole(r.mean_nanos))).collect()
+    };
+    let (before, tail) = (reference.map(of), slowest.map(of));
     let row = |r: &Row| {
         let (service, name, kind) = key(r);
         let known = before.as_ref().map(|b| b.get(&key(r)).copied().unwrap_or(0));
+        let tail = tail.as_ref().map(|b| b.get(&key(r)).copied().unwrap_or(0));
         SpanRow {
             service,
             name,
             kind: kind.to_owned(),
             nanos: whole(r.mean_nanos),
             reference: known,
+            tail,
             per_trace: r.count as f64 / judged.traces.max(1) as f64,
             failed: r.failed,
         }
     };
     let mut all: Vec<SpanRow> = judged.rows.iter().map(row).collect();
     all.sort_by_key(|r| std::cmp::Reverse(r.nanos - r.reference.unwrap_or(0)));
+    let excess = |r: &SpanRow| r.tail.map_or(0, |tail| tail - r.nanos);
+    let slowing = (0..all.len()).max_by_key(|&i| (excess(&all[i]), std::cmp::Reverse(i)));
+    if let Some(i) = slowing.filter(|&i| i >= MOST) {
+        all.swap(MOST - 1, i);
+    }
     all.truncate(MOST);
     all
 }

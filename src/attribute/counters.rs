@@ -31,6 +31,34 @@ pub(super) fn counters(recording: &Recording, services: &[String], windows: &[Wi
     services.iter().flat_map(|service| of_service(recording, service, windows)).collect()
 }
 
+/// How long the workers of an asynchronous runtime were not parked.
+#[derive(Clone, Debug)]
+pub(super) struct Busy {
+    pub service: String,
+    /// Nanoseconds per second, all workers together.
+    pub rate: f64,
+    /// How many workers there are.
+    pub workers: f64,
+}
+
+/// What the runtimes of all services say of their workers. tokio has no exporter of its own, and those there are call the
+/// same counter differently (`tokio_rt_busy_seconds_total`, `tokio_worker_busy_seconds_total`): by worker or not.
+pub(super) fn busy_workers(recording: &Recording, services: &[String], windows: &[Window]) -> Vec<Busy> {
+    let busy = |name: &str| name.starts_with("tokio") && name.contains("busy") && name.contains("seconds");
+    let workers = |name: &str| {
+        name.starts_with("tokio") && (name.ends_with("workers") || name.ends_with("workers_count"))
+    };
+    let of = |service: &String| {
+        let history = recording.series(service, |_, s| busy(&s.name) || workers(&s.name)).ok()?;
+        let all = |keep: fn(&str) -> bool| history.series.iter().filter(move |s| keep(&s.name));
+        let rates: Vec<f64> = all(busy).filter_map(|s| s.rate(windows)).collect();
+        let workers = all(workers).find_map(|s| s.mean(windows)).unwrap_or(rates.len() as f64);
+        let rate = rates.iter().sum::<f64>() * SECOND as f64;
+        (!rates.is_empty()).then(|| Busy { service: service.clone(), rate, workers })
+    };
+    services.iter().filter_map(of).collect()
+}
+
 fn of_service(recording: &Recording, service: &str, windows: &[Window]) -> Vec<Counter> {
     let wanted = |name: &str| COUNTERS.iter().any(|(n, ..)| *n == name);
     let Ok(history) = recording.series(service, |_, s| wanted(&s.name)) else { return Vec::new() };

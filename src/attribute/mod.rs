@@ -58,6 +58,8 @@ pub struct Inquiry<'a> {
     pub periods: &'a [LoadPeriod],
     /// Services with evidence, in the order of the scenario; the first one serves the requests.
     pub services: &'a [String],
+    /// Names of the requests of the scenario, in its order.
+    pub requests: &'a [String],
     /// The window to explain.
     pub judged: Window,
     /// What to compare it with; none explains the level.
@@ -117,6 +119,7 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
         databases: &databases,
         readings: inquiry.readings,
         spans: inquiry.spans,
+        requests: inquiry.requests,
         load_change: reference.as_ref().map_or(0.0, |r| load_change(r, &judged)),
         floor,
     };
@@ -129,6 +132,7 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
         floor,
         growth: inquiry.growth,
         saturated,
+        queued: queued(&lines),
         load_change: case.load_change,
         mix: reference.as_ref().map_or(0.0, |r| mix_effect(r, &judged)),
     });
@@ -174,6 +178,11 @@ fn is_growing(in_flight: &[f64]) -> bool {
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     let (first, last) = (mean(&in_flight[..third]), mean(&in_flight[in_flight.len() - third..]));
     last > 2.0 * first && last > 50.0
+}
+
+/// Growth of the wait for a free connection, before the service is asked.
+fn queued(lines: &[Line]) -> f64 {
+    lines.iter().filter(|l| l.state == State::ClientQueue).map(|l| l.change().value).sum()
 }
 
 fn load_change(reference: &Side, judged: &Side) -> f64 {

@@ -1,14 +1,16 @@
 //! One side of the comparison: everything recorded in the reference, or in the judged window.
 
+use std::panic::resume_unwind;
+
 use super::client::{Client, unread};
-use super::counters::{Counter, counters};
+use super::counters::{Busy, Counter, busy_workers, counters};
 use super::snapshots::Snapshots;
 use super::stack::{self, Role};
 use super::stacks::{StackTotals, plain};
 use crate::formats::pprof::Profile;
 use crate::run::period::LoadPeriod;
 use crate::run::reader::{ProfileFile, Recording};
-use crate::time::{RunTime, SECOND, Window};
+use crate::time::{SECOND, Window};
 
 /// Evidence of one side.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub(super) struct Side {
     pub services: Vec<ServiceSide>,
     /// What the services' runtimes count.
     pub counters: Vec<Counter>,
+    /// How busy the workers of asynchronous runtimes are.
+    pub workers: Vec<Busy>,
 }
 
 /// Evidence of one service.
@@ -59,6 +63,7 @@ impl Side {
             client,
             services: services.iter().map(|s| ServiceSide::load(recording, s, windows)).collect(),
             counters: counters(recording, services, windows),
+            workers: busy_workers(recording, services, windows),
         }
     }
 
@@ -100,27 +105,50 @@ pub(super) fn is_request_work(stack: &[&str]) -> bool {
 }
 
 fn snapshots(recording: &Recording, service: &str, windows: &[Window]) -> Snapshots {
+    let inside = |f: &ProfileFile| windows.iter().any(|w| w.contains(f.window.from));
+    let files: Vec<ProfileFile> =
+        recording.profiles(service, "goroutine").into_iter().filter(inside).collect();
     let mut all = Snapshots::default();
-    for file in recording.profiles(service, "goroutine") {
-        if windows.iter().any(|w| w.contains(file.window.from))
-            && let Ok(profile) = recording.read_profile(&file)
-        {
-            all.add(file.window.from, &profile);
+    for some in files.chunks(AT_ONCE) {
+        let decoded = in_parallel(some, |file| recording.read_profile(file).ok());
+        for (file, profile) in some.iter().zip(decoded) {
+            profile.iter().for_each(|profile| all.add(file.window.from, profile));
         }
     }
     all
 }
 
-/// CPU profiles that lie in the windows for the most part: wholly if there is one, else three fifths; of a part
+/// Snapshots that are held in memory at once.
+const AT_ONCE: usize = 256;
+
+/// What `work` makes of each, in their order, on all cores.
+fn in_parallel<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let parts = all.chunks(all.len().div_ceil(cores).max(1));
+    std::thread::scope(|scope| {
+        let work = &work;
+        let running: Vec<_> =
+            parts.map(|part| scope.spawn(move || part.iter().map(work).collect::<Vec<_>>())).collect();
+        running
+            .into_iter()
+            .flat_map(|part| part.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    })
+}
+
+/// Parts of a profile that must lie in the windows: all of it if there is such a one, else three fifths; of windows
 /// shorter than a profile two fifths.
+const INSIDE: [f64; 3] = [0.999, 0.6, 0.4];
+
+fn share_inside(covered: Window, windows: &[Window]) -> f64 {
+    let inside: u64 = windows.iter().map(|w| w.overlap(covered)).sum();
+    inside as f64 / covered.nanos().max(1) as f64
+}
+
 fn cpu(recording: &Recording, service: &str, windows: &[Window]) -> Option<Sampled> {
     let files = recording.profiles(service, "cpu");
-    let share = |f: &ProfileFile| {
-        let inside: u64 = windows.iter().map(|w| w.overlap(f.window)).sum();
-        inside as f64 / f.window.nanos().max(1) as f64
-    };
-    [0.999, 0.6, 0.4].iter().find_map(|&enough| {
-        let chosen: Vec<_> = files.iter().filter(|f| share(f) >= enough).collect();
+    INSIDE.iter().find_map(|&enough| {
+        let chosen: Vec<_> = files.iter().filter(|f| share_inside(f.window, windows) >= enough).collect();
         merge(recording, &chosen)
     })
 }
@@ -149,8 +177,8 @@ fn samples(profile: &Profile, index: usize) -> u64 {
     u64::try_from(count).unwrap_or(0)
 }
 
-/// Differences of a profile that counts since the start of the process: in each window the last snapshot
-/// less the first.
+/// Differences of a profile that counts since the start of the process: of the time between snapshots that lies in
+/// a window, the last snapshot less the first.
 fn cumulative(
     recording: &Recording,
     service: &str,
@@ -159,21 +187,26 @@ fn cumulative(
     windows: &[Window],
 ) -> Option<Sampled> {
     let files = recording.profiles(service, kind);
-    let mut all = Sampled::default();
-    for window in windows {
-        let inside = |f: &&ProfileFile| window.from <= f.window.from && f.window.from <= slack(*window);
-        let first = files.iter().find(inside);
-        let last = files.iter().rev().find(inside);
-        if let (Some(first), Some(last)) = (first, last) {
-            add_difference(&mut all, recording, (first, last), value);
+    INSIDE.iter().find_map(|&enough| {
+        let mut all = Sampled::default();
+        for window in windows {
+            let inside = |pair: &&[ProfileFile]| {
+                let covered = Window::new(pair[0].window.from, pair[1].window.from);
+                share_inside(covered, &[with_slack(*window)]) >= enough
+            };
+            let mut pairs = files.windows(2).filter(inside);
+            if let Some(first) = pairs.next() {
+                let last = pairs.next_back().unwrap_or(first);
+                add_difference(&mut all, recording, (&first[0], &last[1]), value);
+            }
         }
-    }
-    (all.secs > 0.0).then_some(all)
+        (all.secs > 0.0).then_some(all)
+    })
 }
 
 /// The last snapshot of a run is taken when the load has just ended.
-fn slack(window: Window) -> RunTime {
-    window.to.plus(SECOND / 2)
+fn with_slack(window: Window) -> Window {
+    Window::new(window.from, window.to.plus(SECOND / 2))
 }
 
 fn add_difference(

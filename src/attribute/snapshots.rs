@@ -1,7 +1,7 @@
 //! Goroutine snapshots of one service in one side of the comparison: how many goroutines were seen in which
 //! state, snapshot by snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::measure::{Measured, batch_mean};
@@ -9,7 +9,7 @@ use super::names;
 use super::stack::{self, Role};
 use super::stacks::{Stack, plain};
 use crate::analysis::State;
-use crate::formats::pprof::Profile;
+use crate::formats::pprof::{Profile, Sample};
 use crate::time::RunTime;
 
 /// What goroutines are told apart by.
@@ -35,10 +35,25 @@ pub(super) enum RoleKey {
 pub(super) struct Snapshots {
     /// When each was taken.
     pub times: Vec<RunTime>,
-    /// Goroutines per key, one value per snapshot.
-    counts: BTreeMap<Key, Vec<f64>>,
-    /// All stacks seen, with how often in all snapshots together.
-    stacks: BTreeMap<Stack, (Key, f64)>,
+    /// Goroutines per key, one value per snapshot, at the place that `keys` gives.
+    counts: Vec<Vec<f64>>,
+    keys: BTreeMap<Key, usize>,
+    /// All stacks seen, each with its place in `seen`.
+    stacks: BTreeMap<Stack, usize>,
+    seen: Vec<Seen>,
+    /// Numbers of function names, and what is known of a stack by these: the same few stacks are met again and again, and
+    /// numbers are found sooner than names.
+    names: HashMap<Arc<str>, u32>,
+    known: HashMap<Vec<u32>, Option<usize>>,
+}
+
+/// A stack in all snapshots together.
+#[derive(Clone, Debug)]
+struct Seen {
+    key: Key,
+    /// Place of its key's counts.
+    counts: usize,
+    times: f64,
 }
 
 impl Snapshots {
@@ -46,15 +61,39 @@ impl Snapshots {
     pub(super) fn add(&mut self, at: RunTime, profile: &Profile) {
         let index = self.times.len();
         self.times.push(at);
+        let mut ids = Vec::new();
         for sample in &profile.samples {
-            let stack: Stack = profile.functions(sample).map(Arc::from).collect();
+            ids.clear();
+            ids.extend(profile.functions(sample).map(|f| number(&mut self.names, f)));
+            let known = self.known.get(&ids).copied();
+            let Some(place) = known.unwrap_or_else(|| self.learn(profile, sample, &ids)) else { continue };
             let count = sample.values.first().copied().unwrap_or(0) as f64;
-            let Some(key) = key_of(&stack) else { continue };
-            let counts = self.counts.entry(key.clone()).or_default();
+            let seen = &mut self.seen[place];
+            seen.times += count;
+            let counts = &mut self.counts[seen.counts];
             counts.resize(index + 1, 0.0);
             counts[index] += count;
-            self.stacks.entry(stack).or_insert((key, 0.0)).1 += count;
         }
+    }
+
+    /// Reads a stack that was not met before; gives its place if it counts.
+    fn learn(&mut self, profile: &Profile, sample: &Sample, ids: &[u32]) -> Option<usize> {
+        let stack: Stack = profile.functions(sample).map(|f| self.interned(f)).collect();
+        let place = key_of(&stack).map(|key| {
+            let counts = *self.keys.entry(key.clone()).or_insert(self.counts.len());
+            if counts == self.counts.len() {
+                self.counts.push(Vec::new());
+            }
+            self.seen.push(Seen { key, counts, times: 0.0 });
+            self.stacks.insert(stack, self.seen.len() - 1);
+            self.seen.len() - 1
+        });
+        self.known.insert(ids.to_vec(), place);
+        place
+    }
+
+    fn interned(&self, name: &str) -> Arc<str> {
+        self.names.get_key_value(name).map_or_else(|| name.into(), |(known, _)| Arc::clone(known))
     }
 
     /// Number of snapshots.
@@ -70,22 +109,35 @@ impl Snapshots {
     /// Number of goroutines whose key is accepted, snapshot by snapshot.
     pub(super) fn per_snapshot(&self, keep: impl Fn(&Key) -> bool) -> Vec<f64> {
         let mut sums = vec![0.0; self.times.len()];
-        for (_, counts) in self.counts.iter().filter(|(k, _)| keep(k)) {
-            sums.iter_mut().zip(counts).for_each(|(s, c)| *s += c);
+        for (_, &counts) in self.keys.iter().filter(|(k, _)| keep(k)) {
+            sums.iter_mut().zip(&self.counts[counts]).for_each(|(s, c)| *s += c);
         }
         sums
     }
 
     /// All keys seen.
     pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
-        self.counts.keys()
+        self.keys.keys()
     }
 
     /// Stacks with their key and their mean number per snapshot.
     pub(super) fn stacks(&self) -> impl Iterator<Item = (&Stack, &Key, f64)> {
         let n = self.times.len().max(1) as f64;
-        self.stacks.iter().map(move |(s, (k, count))| (s, k, count / n))
+        self.stacks.iter().map(move |(stack, &place)| {
+            let seen = &self.seen[place];
+            (stack, &seen.key, seen.times / n)
+        })
     }
+}
+
+/// The number of a name; numbers count up from 0.
+fn number(names: &mut HashMap<Arc<str>, u32>, name: &str) -> u32 {
+    if let Some(known) = names.get(name) {
+        return *known;
+    }
+    let next = names.len() as u32;
+    names.insert(name.into(), next);
+    next
 }
 
 /// Key of a goroutine; none for idle connections and our own observation.

@@ -12,6 +12,9 @@ const MOST: f64 = 0.5;
 /// Part of the change that may stay unexplained for a verdict of [`Verdict::Strong`].
 const OPEN: f64 = 0.35;
 
+/// Causes that are named at once.
+const SEVERAL: usize = 3;
+
 /// What is judged.
 #[derive(Debug)]
 pub(super) struct Question<'a> {
@@ -27,6 +30,8 @@ pub(super) struct Question<'a> {
     pub growth: bool,
     /// Whether the queue still grew: milliseconds then say little.
     pub saturated: bool,
+    /// Part of the change that requests spend in the generator's queue.
+    pub queued: f64,
     /// Change of the offered rate as a share.
     pub load_change: f64,
     /// Part of the change that a change of the mix explains.
@@ -41,7 +46,8 @@ pub(super) fn judge(q: &Question) -> (Verdict, usize) {
     if q.mix.abs() > 0.5 * q.change.value.abs() && q.mix.abs() > q.floor {
         return (Verdict::Mix, 0);
     }
-    if q.load_change > 0.1 && !q.candidates.iter().any(|c| explains_enough(q, c)) {
+    // More load makes every queue longer: only who is known to cost more, or to be full, is to blame besides.
+    if q.load_change > 0.1 && !q.candidates.iter().any(|c| c.owned && explains_enough(q, c)) {
         return (Verdict::Load, 0);
     }
     let Some(first) = q.candidates.first().filter(|c| explains_enough(q, c)) else {
@@ -57,18 +63,15 @@ pub(super) fn judge(q: &Question) -> (Verdict, usize) {
     if stands_out && most && closed && first.tiers() >= 2 && !first.unsure {
         return (Verdict::Strong, 1);
     }
-    let tied = q
-        .candidates
-        .iter()
-        .take(3)
-        .filter(|c| c.explains.high() >= first.explains.low() && explains_enough(q, c))
-        .count();
-    (Verdict::Likely, tied.max(1))
+    let several = q.candidates.iter().take(SEVERAL).take_while(|c| explains_enough(q, c)).count();
+    (Verdict::Likely, several.max(1))
 }
 
-/// Beyond noise, and a part of the whole that is worth naming.
+/// Beyond noise, and a part of the whole that is worth naming. A queue that grows without bound grows with the time that
+/// is looked at, and belongs to whatever the requests before it wait for.
 fn explains_enough(q: &Question, c: &Candidate) -> bool {
-    c.explains.low() > q.floor && c.explains.value >= 0.25 * q.change.value
+    let whole = if q.saturated { q.change.value - q.queued } else { q.change.value };
+    c.explains.low() > q.floor && c.explains.value >= 0.25 * whole
 }
 
 #[cfg(test)]
@@ -91,10 +94,21 @@ mod tests {
                 .collect(),
             owned: true,
             unsure: false,
+            more_calls: false,
         }
     }
 
     fn verdict(candidates: &[Candidate], change_ms: f64, rest_ms: f64) -> (Verdict, usize) {
+        with(candidates, change_ms, rest_ms, (0.0, 0.0))
+    }
+
+    /// With the generator's queue in ms and the change of the load.
+    fn with(
+        candidates: &[Candidate],
+        change_ms: f64,
+        rest_ms: f64,
+        (queued, load_change): (f64, f64),
+    ) -> (Verdict, usize) {
         let rest = Line {
             state: State::Unattributed,
             at: String::new(),
@@ -107,8 +121,9 @@ mod tests {
             rest: &rest,
             floor: 0.1e6,
             growth: false,
-            saturated: false,
-            load_change: 0.0,
+            saturated: queued > 0.0,
+            queued: queued * 1e6,
+            load_change,
             mix: 0.0,
         })
     }
@@ -123,6 +138,16 @@ mod tests {
         assert_eq!(verdict(&[candidate("a", 4.5, &two)], 10.0, 1.0).0, Verdict::Likely, "less than half");
         let tied = [candidate("a", 4.0, &two), candidate("b", 4.0, &two), candidate("c", 1.0, &two)];
         assert_eq!(verdict(&tied, 10.0, 1.0), (Verdict::Likely, 2));
+        let both = [candidate("a", 5.5, &two), candidate("b", 3.5, &two)];
+        assert_eq!(verdict(&both, 10.0, 1.0), (Verdict::Likely, 2), "two causes at once");
+    }
+
+    #[test]
+    fn a_queue_without_bound_hides_no_cause() {
+        let own = [candidate("a", 8.0, &["snapshots", "mutex"])];
+        assert_eq!(verdict(&own, 100.0, 0.0).0, Verdict::NotFound);
+        assert_eq!(with(&own, 100.0, 0.0, (85.0, 0.0)), (Verdict::Strong, 1));
+        assert_eq!(with(&own, 100.0, 0.0, (10.0, 0.0)).0, Verdict::NotFound);
     }
 
     #[test]
@@ -132,6 +157,7 @@ mod tests {
         assert_eq!(verdict(&[], 10.0, 10.0), (Verdict::NotFound, 0));
         let mut ownerless = candidate("a", 8.0, &two);
         ownerless.owned = false;
+        assert_eq!(with(std::slice::from_ref(&ownerless), 10.0, 1.0, (0.0, 0.3)), (Verdict::Load, 0));
         assert_eq!(verdict(&[ownerless], 10.0, 1.0), (Verdict::Mechanism, 1));
     }
 }

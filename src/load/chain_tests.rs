@@ -58,16 +58,30 @@ fn what_still_waits_for_a_stream_at_the_end_was_never_sent() {
 }
 
 #[test]
-fn the_wait_for_a_stream_has_the_time_limit_of_an_opening() {
+fn one_time_limit_covers_the_wait_for_a_stream_and_the_answer() {
     let server = http2::Server::narrow(1, |_| Reply::Late(10_000));
     let mut impatient = wide(50.0, 80, 1);
     impatient.target.timeout = Duration::from_millis(200);
     let ran = run(&impatient, &server.url);
     assert_eq!((ran.done(), ran.failed(Failure::Timeout)), (4, 4), "{:?}", ran.details());
+    let (response, service) = (&ran.all[0].response, &ran.all[0].service);
+    assert!(response.min() >= 199 * MILLISECOND && response.max() < 300 * MILLISECOND, "{}", response.max());
+    assert!(service.min() < 150 * MILLISECOND, "the later ones had less of it left: {}", service.min());
+}
+
+#[test]
+fn who_waits_in_vain_for_a_stream_is_told_so() {
+    let server = http2::Server::narrow(1, |_| Reply::Late(10_000));
+    let limited =
+        |path, millis| Request { timeout: Some(Duration::from_millis(millis)), ..Request::new("GET", path) };
+    // As many as there are places in line, so that nobody waits for one of these.
+    let hogged = with_requests(wide(100.0, 80, 1), vec![limited("/", 100), limited("/hog", 2000)]);
+    let ran = run(&hogged, &server.url);
     let words = "no connection with a free stream within the time limit";
     assert!(ran.details().iter().any(|d| d == words), "{:?}", ran.details());
-    assert!((1..4).contains(&ran.outcome.sent), "{}", ran.outcome.sent);
-    assert!(ran.all[0].service.max() < 400 * MILLISECOND, "each has its own time from sending");
+    assert_eq!((ran.done(), ran.failed(Failure::Timeout)), (8, 8), "{:?}", ran.details());
+    assert!(ran.all[0].response.max() < 250 * MILLISECOND, "{}", ran.all[0].response.max());
+    assert!((1..8).contains(&ran.outcome.sent), "{}", ran.outcome.sent);
 }
 
 /// `GET /from`, to be followed once.

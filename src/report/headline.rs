@@ -108,8 +108,20 @@ fn one_of(a: &Analysis, causes: &[Cause]) -> String {
     if let [only] = rivals[..] {
         return blamed(only);
     }
-    let listed: Vec<String> = rivals.into_iter().take(3).map(cause_name).collect();
-    format!("one of {} that this run cannot tell apart: {}", listed.len(), listed.join(", "))
+    let listed: Vec<&Cause> = rivals.iter().copied().take(3).collect();
+    let names = |name: fn(&Cause) -> String| listed.iter().map(|c| name(c)).collect::<Vec<_>>().join(", ");
+    match tied(&rivals) {
+        true => format!("one of {} that this run cannot tell apart: {}", listed.len(), names(cause_name)),
+        false => format!(
+            "several at once: {}",
+            names(|c| format!("{} {}", cause_name(c), quantity::share(c.share)))
+        ),
+    }
+}
+
+/// Whether the intervals of all causes overlap with that of the first: which of them weighs more is not known.
+pub(super) fn tied(causes: &[&Cause]) -> bool {
+    causes.len() > 1 && causes.iter().all(|c| c.explains.high >= causes[0].explains.low)
 }
 
 fn not_found(a: &Analysis) -> String {
@@ -334,6 +346,7 @@ fn generator_action(a: &Analysis) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::Estimate;
     use crate::report::golden::load;
 
     fn lock() -> Analysis {
@@ -354,6 +367,12 @@ mod tests {
             h.cause
         );
         assert!(h.cause.contains("`main.(*api).list`"), "{}", h.cause);
+        let first = a.causes[0].explains.low;
+        a.causes[1].explains = Estimate { value: first / 2, low: first / 3, high: first - 1 };
+        a.causes[1].share = 0.31;
+        let h = headline(&a);
+        assert!(h.cause.starts_with("several at once: `catalog.(*Store).Reload`"), "{}", h.cause);
+        assert!(h.cause.ends_with("`main.(*api).list` of `shop` (lock held too long) 31 %"), "{}", h.cause);
     }
 
     #[test]

@@ -207,6 +207,7 @@ pub(crate) const fn cause(kind: CauseKind) -> &'static str {
         CauseKind::Network => "the way between two services",
         CauseKind::Disk => "writes that wait for a disk",
         CauseKind::Retry => "calls made again",
+        CauseKind::BlockedWorker => "blocking call on an asynchronous worker",
         CauseKind::Span => "time inside a span",
     }
 }

@@ -93,6 +93,22 @@ impl Breakdown {
         all
     }
 
+    /// The slowest of these traces: those of which only `part` are as long. Gives the least length, too; none if fewer
+    /// than `enough` are left.
+    #[must_use]
+    pub fn of_slowest<'a>(
+        gathered: &Gathered,
+        traces: impl IntoIterator<Item = &'a Trace>,
+        part: f64,
+        enough: usize,
+    ) -> Option<(Self, u64)> {
+        let mut whole: Vec<&Trace> = traces.into_iter().filter(|t| t.is_whole()).collect();
+        whole.sort_by_key(|t| (std::cmp::Reverse(t.nanos()), t.id));
+        whole.truncate((part * whole.len() as f64).floor() as usize);
+        let least = whole.last().filter(|_| whole.len() >= enough)?.nanos();
+        Some((Self::of(gathered, whole), least))
+    }
+
     fn note_shifts(&mut self, trace: &Trace) {
         self.shifted += u64::from(!trace.shifts.is_empty());
         let largest = trace.shifts.iter().map(|s| s.by.unsigned_abs()).max();

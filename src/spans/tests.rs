@@ -301,3 +301,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_slowest_traces_have_rows_of_their_own() {
+    // One in twenty waits 900 longer in a lock.
+    let of = |n: u64| {
+        let slow = if n.is_multiple_of(20) { 900 } else { n % 7 };
+        let all = [root(100 + slow), own(1, 0, 10, 40), own(2, 0, 50, 90 + slow)];
+        all.map(|s| Span { trace: trace_id(n), ..s })
+    };
+    let all = gathered(&(1..=400).flat_map(of).collect::<Vec<_>>());
+    let (slowest, least) = Breakdown::of_slowest(&all, &all.traces, 0.05, 20).expect("enough");
+    let time = |b: &Breakdown, name: &str| {
+        b.rows.iter().find(|r| &*r.name == name).map(|r| r.mean_nanos.round()).expect("a row")
+    };
+    assert_eq!((slowest.traces, least), (20, 1000));
+    assert_eq!((time(&slowest, "s1"), time(&slowest, "s2")), (30.0, 940.0));
+    let whole = Breakdown::of(&all, &all.traces);
+    assert!((87.0..90.0).contains(&time(&whole, "s2")), "{}", time(&whole, "s2"));
+    assert!(Breakdown::of_slowest(&all, &all.traces, 0.05, 21).is_none(), "too few");
+}

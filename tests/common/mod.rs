@@ -4,6 +4,7 @@
 #![allow(clippy::print_stderr, reason = "the figures belong in the log")]
 
 pub mod cgroup;
+pub mod desk;
 pub mod go;
 pub mod hostile;
 pub mod oracle;
@@ -37,7 +38,11 @@ impl Shop {
 
     /// On one core of the machine if one is named, with a limit of its heap if there is one.
     pub fn start_with(core: Option<u32>, memory: Option<&str>, args: &[&str]) -> Self {
-        let program = go::program("shop");
+        Self::of(&go::program("shop"), core, memory, args)
+    }
+
+    /// Another service that is switched in the same way.
+    pub fn of(program: &Path, core: Option<u32>, memory: Option<&str>, args: &[&str]) -> Self {
         let mut command = match core {
             Some(core) => {
                 let mut pinned = Command::new("taskset");

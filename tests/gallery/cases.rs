@@ -75,6 +75,7 @@ pub const CASES: &[Case] = &[
         switch: Switch::Shop("compile=always&terms={}"),
         dose: Some(230.0),
         most: 5_000.0,
+        rate: Some(1_200.0),
         kinds: &["cpu"],
         names: &["search.(*Index)", "regexp."],
         ..fault(1, "patterns compiled per request")
@@ -84,6 +85,7 @@ pub const CASES: &[Case] = &[
         switch: Switch::Shop("refresh=always&pages={}"),
         dose: Some(34.0),
         most: 5_000.0,
+        rate: Some(1_200.0),
         kinds: &["lock", "cpu"],
         names: &["catalogue.(*Store).Reload"],
         ..fault(2, "a document parsed under a mutex")
@@ -111,6 +113,7 @@ pub const CASES: &[Case] = &[
         switch: Switch::Shop("connections={}"),
         dose: Some(6.0),
         most: 40.0,
+        rate: Some(1_500.0),
         kinds: &["pool"],
         names: &["accounts.(*Ledger)"],
         ..fault(7, "few connections to the database")
@@ -140,10 +143,10 @@ pub const CASES: &[Case] = &[
         ..fault(9, "a row kept locked by an idle transaction")
     },
     Case {
-        parts: STORES,
+        parts: &[Part::FarDatabase, Part::Cache],
         mix: STORED,
         switch: Switch::Shop("row-titles=always&lines={}"),
-        dose: Some(40.0),
+        dose: Some(12.0),
         most: 40.0,
         rate: Some(200.0),
         kinds: &["database"],
@@ -214,6 +217,7 @@ pub const CASES: &[Case] = &[
         prepare: &[Switch::Downstream("delay=2ms")],
         mix: &[("/recommend", 6), CATALOGUE, SEARCH, ORDER, IMAGE, FEED],
         switch: Switch::Shop("renew=always"),
+        rate: Some(1_000.0),
         kinds: &["lock"],
         names: &["recommend.(*Client).renew", "recommend.(*Client).ask"],
         ..fault(3, "a call while a mutex is held")
@@ -263,6 +267,7 @@ pub const CASES: &[Case] = &[
     Case {
         parts: &[Part::Downstream, Part::Log],
         switch: Switch::Shop("flush-lines=1&log-steps={}"),
+        rate: Some(500.0),
         dose: Some(4.0),
         most: 100.0,
         kinds: &["disk", "lock"],
@@ -273,12 +278,24 @@ pub const CASES: &[Case] = &[
         mix: &[("/search?q=oak+mug", 4), CATALOGUE, ORDER, IMAGE, FEED],
         memory: Some("192MiB"),
         switch: Switch::Shop("history={}"),
-        dose: Some(2_000.0),
+        dose: Some(3_000.0),
         most: 100_000.0,
         rate: Some(300.0),
         kinds: &["memory-leak"],
-        names: &["search.(*History)"],
+        // Where it is allocated: who keeps it is in no profile.
+        names: &["search.trail"],
         ..fault(24, "memory that is kept, up to the limit")
+    },
+    Case {
+        parts: &[Part::Desk],
+        mix: &[("/stamp", 1), ("/ticket", 3), ("/letter", 1)],
+        switch: Switch::Shop("dry={}us"),
+        dose: Some(6_000.0),
+        most: 100_000.0,
+        rate: Some(300.0),
+        kinds: &["blocked-worker"],
+        names: &["workers", "stamp"],
+        ..fault(25, "a blocking call on an asynchronous worker")
     },
     Case {
         mix: EVEN,

@@ -25,9 +25,10 @@ pub fn check(case: &Case, outcome: &Outcome) -> Vec<Comparison> {
         return Vec::new();
     }
     let mut all = Vec::new();
-    // Calls of the supplier have a clock that counts waiting for a stream, too, which is another row.
-    let apart = case.parts.contains(&Part::Supplier);
-    for (what, states, fields) in CLOCKS.into_iter().filter(|(what, ..)| !(apart && *what == "downstream")) {
+    // Other calls and stores are dialled, too; that of the supplier has a clock that counts waiting for a stream, which is
+    // another row.
+    let calls = [Part::Downstream, Part::SecureDownstream].iter().any(|p| case.parts.contains(p));
+    for (what, states, fields) in CLOCKS.into_iter().filter(|(what, ..)| calls || *what != "downstream") {
         let Some(true_ms) = counted(outcome, fields) else { continue };
         let (seen, doubt) = rows(&outcome.analysis, states);
         if true_ms.max(seen) < 1.0 {

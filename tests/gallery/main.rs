@@ -18,6 +18,7 @@ mod clocks;
 mod common;
 mod controls;
 mod options;
+mod pairs;
 mod probe;
 mod removed;
 mod run;
@@ -59,6 +60,14 @@ fn main() -> ExitCode {
                     results.save(options.json.as_deref());
                 }
             }
+        }
+    }
+    for (i, pair) in pairs::PAIRS.iter().enumerate().filter(|(i, _)| options.controls && options.has(*i)) {
+        for seed in 1..=options.seeds {
+            let keep = options.keep.as_ref().map(|dir| dir.join(format!("pair-{i}-{seed}")));
+            let both = pairs::run(pair, seed, keep.as_deref());
+            eprintln!("{}", both.line());
+            results.pairs.push(both);
         }
     }
     for (i, control) in

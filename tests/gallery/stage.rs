@@ -28,6 +28,8 @@ pub enum Part {
     /// The same, on a disk of its own.
     DatabaseOnDisk,
     Cache,
+    /// Instead of the shop, the service in Rust on an asynchronous runtime.
+    Desk,
 }
 
 /// How a fault is switched on; `{}` stands for its dose.
@@ -82,6 +84,8 @@ pub struct Stage {
     held: Vec<JoinHandle<()>>,
     burners: Vec<Running>,
     quota: Option<common::cgroup::Quota>,
+    /// Whether the shop is the desk.
+    desk: bool,
 }
 
 impl Drop for Stage {
@@ -145,7 +149,11 @@ impl Stage {
         }
         flags.extend(args.iter().cloned());
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-        let shop = Shop::start_with(apart.then_some(1), memory, &flags);
+        let core = apart.then_some(1);
+        let shop = match has(Part::Desk) {
+            true => Shop::of(&common::desk::program(), core, memory, &["--archive", &file("")]),
+            false => Shop::start_with(core, memory, &flags),
+        };
         let quota = common::cgroup::Quota::of(shop.pid());
         Self {
             shop,
@@ -160,14 +168,16 @@ impl Stage {
             held: Vec::new(),
             burners: Vec::new(),
             quota,
+            desk: has(Part::Desk),
         }
     }
 
     /// The evidence of all its parts, as TOML.
     pub fn evidence(&self) -> String {
         let url = &self.shop.url;
+        let profiles = if self.desk { "pprof" } else { "go-pprof" };
         let mut all = format!(
-            "[[evidence.go-pprof]]\nservice = \"shop\"\nurl = \"{url}/debug/pprof\"\n\
+            "[[evidence.{profiles}]]\nservice = \"shop\"\nurl = \"{url}/debug/pprof\"\n\
              [[evidence.prometheus]]\nservice = \"shop\"\nurl = \"{url}/metrics\"\n\
              [[evidence.process]]\nservice = \"shop\"\npid = {}\n",
             self.shop.pid()

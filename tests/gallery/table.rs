@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::baselines::{Answer, METHODS};
 use crate::clocks::Comparison;
 use crate::controls::Passed;
+use crate::pairs::Both;
 use crate::removed::Removed;
 use crate::score::{Score, median, share};
 
@@ -22,6 +23,8 @@ pub struct Results {
     pub alarms: usize,
     pub baselines: Vec<[Answer; METHODS.len()]>,
     pub controls: Vec<Passed>,
+    /// Two faults at once.
+    pub pairs: Vec<Both>,
     /// What was said of the same recordings without a part of their evidence.
     pub removed: Vec<Removed>,
     /// Rows that a clock of the service counts, too.
@@ -46,6 +49,7 @@ impl Results {
         let calm = self.alarms == 0 && self.controls.iter().all(|c| c.valid && !c.blamed);
         let wrong =
             self.removed.iter().any(Removed::is_wrong) || self.scores.iter().chain(&self.attempts).any(sure);
+        let wrong = wrong || self.pairs.iter().any(|p| p.is_wrong() && p.verdict == "strong");
         let agree = self.clocks.len() as f64 <= DISAGREE * self.compared as f64;
         let part = |of: usize, all: usize| of as f64 >= NAMED * all as f64;
         part(hurt, self.scores.len())
@@ -150,15 +154,19 @@ impl Results {
         let controls: Vec<_> = self
             .controls
             .iter()
-            .map(|c| json!({ "name": c.name, "verdict": c.verdict, "blamed": c.blamed, "said": c.said, "valid": c.valid }))
+            .map(|c| json!({ "name": c.name, "verdict": c.verdict, "blamed": c.blamed, "alarmed": c.alarmed, "said": c.said, "valid": c.valid }))
+            .collect();
+        let pairs: Vec<_> = self
+            .pairs
+            .iter()
+            .map(|p| json!({ "name": p.name, "verdict": p.verdict, "named": p.named, "said": p.said, "valid": p.valid }))
             .collect();
         let removed: Vec<_> = self
             .removed
             .iter()
             .map(|r| json!({ "number": r.number, "without": r.what, "verdict": r.verdict, "said": r.said, "right": r.right }))
             .collect();
-        let all =
-            json!({ "removed": removed, "faults": scores, "controls": controls, "clocks": self.clocks });
+        let all = json!({ "removed": removed, "faults": scores, "pairs": pairs, "controls": controls, "clocks": self.clocks });
         serde_json::to_string_pretty(&all).expect("plain values") + "\n"
     }
 }
@@ -169,12 +177,18 @@ impl fmt::Display for Results {
             self.faults(f)?;
             self.methods(f)?;
         }
+        if !self.pairs.is_empty() {
+            writeln!(f, "\nTwo faults at once\n")?;
+            self.pairs.iter().try_for_each(|p| writeln!(f, "{}", p.line()))?;
+        }
         if !self.controls.is_empty() {
             writeln!(f, "\nControls\n")?;
             self.controls.iter().try_for_each(|c| writeln!(f, "{}", c.line()))?;
             let valid = self.controls.iter().filter(|c| c.valid).count();
             let blamed = self.controls.iter().filter(|c| c.valid && c.blamed).count();
-            writeln!(f, "\n  false alarms          {}", share(blamed, valid))?;
+            let alarmed = self.controls.iter().filter(|c| c.valid && c.alarmed && !c.blamed).count();
+            writeln!(f, "\n  a cause in the service named  {}", share(blamed, valid))?;
+            writeln!(f, "  another verdict, nobody blamed {}", share(alarmed, valid))?;
         }
         writeln!(
             f,

@@ -30,9 +30,10 @@ pub(super) fn candidate(case: &Case, queue: Measured) -> Option<Allocation> {
     let managed = |s: &ServiceSide| s.cpu_rate(|stack| stack.iter().any(|f| names::is_memory_management(f)));
     let now = managed(service) / case.throughput();
     let before = case.entry_before().map_or(0.0, |s| managed(s) / case.throughput_before().max(1e-9));
-    let added = now - before;
+    let growth = Measured::new(now - before, cpu::error_of_growth(case, now, before)?);
+    let added = growth.value;
     let total = cpu::total_growth(case);
-    if added <= case.floor || total <= 0.0 {
+    if added <= case.floor || growth.low() <= 0.0 || total <= 0.0 {
         return None;
     }
     let share = added / total;
@@ -46,13 +47,13 @@ pub(super) fn candidate(case: &Case, queue: Measured) -> Option<Allocation> {
     let says = format!(
         "{at} allocates {} per request, {} in the reference",
         quantity::bytes(bytes),
-        quantity::bytes(bytes_before)
+        bytes_before.map_or("not known".into(), quantity::bytes)
     );
     let mut candidate = Candidate {
         kind: CauseKind::Allocation,
         doing: String::new(),
         service: service.name.clone(),
-        explains: Measured::new(added, added * 0.1).plus(waits),
+        explains: growth.plus(waits),
         mechanism: format!(
             "{at} allocates {} per request; zeroing and collecting it takes {} of CPU per request (before: {})",
             quantity::bytes(bytes),
@@ -71,6 +72,7 @@ pub(super) fn candidate(case: &Case, queue: Measured) -> Option<Allocation> {
         at,
         owned: true,
         unsure: false,
+        more_calls: false,
     };
     if let Some(kept) = kept(case, service, &candidate.at, bytes) {
         leaks(&mut candidate, service, kept);
@@ -119,21 +121,20 @@ struct Site {
 /// How many times as much a site must allocate: collecting may cost more for other reasons.
 const MORE_BYTES: f64 = 1.25;
 
-/// Site with the largest growth of allocated bytes per request: name, bytes now, bytes before.
-fn site(case: &Case) -> Option<(String, Site, f64)> {
+/// Site with the largest growth of allocated bytes per request: name, bytes now, bytes before if they are known.
+fn site(case: &Case) -> Option<(String, Site, Option<f64>)> {
     let now = by_site(case.entry()?.heap.as_ref()?, case.throughput());
-    let before = case
-        .entry_before()
-        .and_then(|s| s.heap.as_ref())
-        .map(|h| by_site(h, case.throughput_before()))
-        .unwrap_or_default();
+    let before =
+        case.entry_before().and_then(|s| s.heap.as_ref()).map(|h| by_site(h, case.throughput_before()));
+    let was = |at: &str| before.as_ref().map(|b| b.get(at).map_or(0.0, |s| s.bytes));
+    let grown = |site: &(String, Site, Option<f64>)| site.1.bytes - site.2.unwrap_or(0.0);
     now.into_iter()
         .map(|(at, site)| {
-            let was = before.get(&at).map_or(0.0, |s| s.bytes);
+            let was = was(&at);
             (at, site, was)
         })
-        .max_by(|a, b| (a.1.bytes - a.2).total_cmp(&(b.1.bytes - b.2)))
-        .filter(|(_, site, was)| site.bytes > MORE_BYTES * was)
+        .max_by(|a, b| grown(a).total_cmp(&grown(b)))
+        .filter(|(_, site, was)| site.bytes > MORE_BYTES * was.unwrap_or(0.0))
 }
 
 /// Allocated bytes per request by innermost function of the application.

@@ -72,11 +72,14 @@ pub(super) fn candidate(case: &Case, queue: Measured, garbage: Option<(&str, f64
     if added <= case.floor {
         return None;
     }
-    let error = sampling_error(service, case.throughput(), now[&at].cum);
     let before_cum = before.get(&at).map_or(0.0, |f| f.cum);
+    let growth = Measured::new(added, error_of_growth(case, now[&at].cum, before_cum)?);
+    if growth.low() <= 0.0 {
+        return None;
+    }
     let collected = garbage.filter(|(site, _)| *site == at).map_or(0.0, |(_, nanos)| nanos);
     // The collector works beside the requests: it costs them the CPU they then wait for.
-    let explains = Measured::new(added, error).plus(run_queue_share(case, queue, added + collected));
+    let explains = growth.plus(run_queue_share(case, queue, added + collected));
     let doing = callee(case, &at).unwrap_or_default();
     Some(Candidate {
         kind: CauseKind::Cpu,
@@ -89,6 +92,7 @@ pub(super) fn candidate(case: &Case, queue: Measured, garbage: Option<(&str, f64
         explains,
         owned: true,
         unsure: false,
+        more_calls: false,
     })
 }
 
@@ -106,10 +110,17 @@ fn deepest(now: &BTreeMap<String, Function>, growth: impl Fn(&str) -> f64) -> Op
         .cloned()
 }
 
+/// Standard error of the growth of a cost that was counted in samples on both sides.
+pub(super) fn error_of_growth(case: &Case, now: f64, before: f64) -> Option<f64> {
+    let now = sampling_error(case.entry()?, case.throughput(), now);
+    let before = case.entry_before().map_or(0.0, |s| sampling_error(s, case.throughput_before(), before));
+    Some(now.hypot(before))
+}
+
 /// Standard error of a cost that was counted in samples.
 fn sampling_error(service: &ServiceSide, throughput: f64, cost: f64) -> f64 {
     let secs = service.cpu.as_ref().map_or(1.0, |c| c.secs);
-    (cost * sample_nanos(service) / (secs * throughput)).sqrt()
+    (cost.max(0.0) * sample_nanos(service) / (secs * throughput.max(1e-9))).sqrt()
 }
 
 /// Part of the growth of the run queue that `added` CPU is to blame for.

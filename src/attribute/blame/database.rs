@@ -39,6 +39,8 @@ pub(super) struct Opened {
     pub service: String,
     /// What it added, nanoseconds per request.
     pub added: f64,
+    /// Whether a statement is executed more often than it was.
+    pub repeated: bool,
 }
 
 /// Opens a wait that grew by `change` nanoseconds per request; none without evidence of such a server.
@@ -103,8 +105,8 @@ fn flushing(server: &DatabaseFacts, change: f64) -> Option<Opened> {
     let flushed: i64 = server.statements.iter().map(waits).sum();
     let whole: i64 = server.statements.iter().flat_map(|s| &s.waits).map(grown).sum();
     let top = server.statements.iter().max_by_key(|s| waits(s))?;
-    // What an execution itself became dearer by is no matter of the log.
-    let executed = server.statements.iter().map(StatementFacts::added).max().unwrap_or(0);
+    // What an execution itself became dearer by, without such waits in it, is no matter of the log.
+    let executed = server.statements.iter().map(|s| s.added() - waits(s)).max().unwrap_or(0);
     if flushed as f64 <= SERVERS_PART * change || 2 * flushed <= whole || flushed <= executed {
         return None;
     }
@@ -131,6 +133,7 @@ fn flushing(server: &DatabaseFacts, change: f64) -> Option<Opened> {
         owned: true,
         service: server.service.clone(),
         added: server.added() as f64,
+        repeated: false,
     })
 }
 
@@ -152,6 +155,7 @@ fn in_a_loop(server: &DatabaseFacts, top: &StatementFacts) -> Opened {
         owned: true,
         service: server.service.clone(),
         added: server.added() as f64,
+        repeated: true,
     }
 }
 
@@ -173,6 +177,7 @@ fn elsewhere(server: &DatabaseFacts) -> Option<Opened> {
         owned: false,
         service: server.service.clone(),
         added: server.added() as f64,
+        repeated: false,
     })
 }
 
@@ -192,6 +197,7 @@ fn statement(server: &DatabaseFacts, top: &StatementFacts) -> Opened {
         owned: true,
         service: server.service.clone(),
         added: server.added() as f64,
+        repeated: is_more_often(top),
     };
     let plans = server.plans.iter().filter(|p| fingerprint(&p.text) == fingerprint(&top.text));
     // The first one says most; a change and what stands out in the new plan belong together.
@@ -374,6 +380,7 @@ mod tests {
             client: Default::default(),
             services: Vec::new(),
             counters: Vec::new(),
+            workers: Vec::new(),
         };
         let (before, now, databases) = (nobody(), nobody(), [server]);
         let case = Case {
@@ -383,6 +390,7 @@ mod tests {
             databases: &databases,
             readings: &[],
             spans: None,
+            requests: &[],
             load_change: 0.0,
             floor: 50_000.0,
         };
@@ -416,6 +424,10 @@ mod tests {
         let found = opened(server.clone(), 9).expect("opened");
         assert_eq!((found.kind, found.owned), (Some(CauseKind::Disk), true), "{found:?}");
         assert!(found.says.contains("8.00 ms more per request for the write-ahead log"), "{}", found.says);
+        // Executions that wait for the log themselves have the same cause.
+        let mut within = server.clone();
+        (within.nanos, within.statements[0].nanos) = (9 * MS, 9 * MS);
+        assert_eq!(opened(within, 9).expect("opened").kind, Some(CauseKind::Disk));
         // What was waited for before, too, did not change.
         let mut same = server.clone();
         same.statements[0].waits.iter_mut().for_each(|w| w.reference = Some(w.nanos));

@@ -36,6 +36,7 @@ pub(super) fn candidate(case: &Case) -> Option<Candidate> {
         at,
         owned: true,
         unsure: false,
+        more_calls: false,
     })
 }
 

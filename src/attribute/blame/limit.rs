@@ -50,6 +50,7 @@ pub(super) fn candidate(case: &Case) -> Option<Candidate> {
         owned: true,
         // A quota is counted by the kernel; that others run can only be inferred.
         unsure: kind == CauseKind::Neighbour,
+        more_calls: false,
         service,
     })
 }

@@ -71,6 +71,7 @@ fn candidate(case: &Case, service: &ServiceSide, holder: Holder, waits: &[&Line]
         evidence: proof,
         owned: holder.known,
         unsure: holder.guessed,
+        more_calls: false,
     }
 }
 
@@ -176,6 +177,10 @@ impl Held {
             else {
                 continue;
             };
+            // Who spins for a lock, or hands it over, does not hold it.
+            if stack[..place].iter().any(|f| f.contains("Mutex).")) {
+                continue;
+            }
             // A library between says less than the file behind it.
             let file = stack[..place].iter().rfind(|f| f.starts_with("os.(*File)."));
             let called = names::enclosing(file.unwrap_or(&stack[place - 1])).to_owned();

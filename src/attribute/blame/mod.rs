@@ -14,6 +14,7 @@ mod outside;
 mod pool;
 mod remote;
 mod site;
+mod worker;
 
 use std::collections::BTreeSet;
 
@@ -39,6 +40,8 @@ pub(super) struct Case<'a> {
     pub readings: &'a [Reading],
     /// Critical paths of the traces that services sent.
     pub spans: Option<&'a SpanFacts>,
+    /// Names of the requests of the scenario, in its order.
+    pub requests: &'a [String],
     /// Change of the offered rate as a share.
     pub load_change: f64,
     /// Changes below this many nanoseconds per request are noise.
@@ -60,6 +63,8 @@ pub(super) struct Candidate {
     pub owned: bool,
     /// Whether something that the evidence cannot show must be so for it to be the cause.
     pub unsure: bool,
+    /// Whether a growing number of calls is what changed: what they cost at the same place follows from it.
+    pub more_calls: bool,
 }
 
 impl Candidate {
@@ -140,12 +145,15 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
     all.extend(limit);
     all.extend(work(case, queue));
     all.extend(leak::candidate(case));
-    all.extend(outside::candidates(case));
-    merge_same_owner(&mut all);
+    let blocked = worker::candidate(case);
+    // Of the two, it knows more.
+    all.extend(if blocked.is_none() { outside::candidates(case) } else { Vec::new() });
+    all.extend(blocked);
     let blind = case.uncompared();
     for candidate in &mut all {
         candidate.unsure |= candidate.evidence.iter().any(|e| blind.contains(&e.tier.as_str()));
     }
+    merge_same_owner(&mut all);
     all.sort_by(|a, b| b.explains.value.total_cmp(&a.explains.value).then_with(|| a.at.cmp(&b.at)));
     all
 }
@@ -193,11 +201,13 @@ fn join(larger: &mut Candidate, mut smaller: Candidate) {
     }
     let retry = smaller.kind == CauseKind::Retry
         && smaller.explains.value >= LOCKED * (larger.explains.value + smaller.explains.value);
-    if retry {
+    if retry || (smaller.more_calls && larger.kind == CauseKind::Cpu) {
         std::mem::swap(larger, &mut smaller);
     }
     larger.explains = larger.explains.plus(smaller.explains);
-    larger.evidence.extend(smaller.evidence);
+    if larger.unsure || !smaller.unsure {
+        larger.evidence.extend(smaller.evidence);
+    }
     if larger.doing.is_empty() {
         larger.doing = smaller.doing;
     }
@@ -224,3 +234,46 @@ const SNAPSHOTS: &str = "goroutine snapshots";
 const CPU_PROFILE: &str = "CPU profile";
 const MUTEX_PROFILE: &str = "mutex profile";
 const HEAP_PROFILE: &str = "heap profile";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(kind: CauseKind, ms: f64) -> Candidate {
+        Candidate {
+            kind,
+            at: "shop.titles".into(),
+            doing: String::new(),
+            service: "shop".into(),
+            explains: Measured::new(ms * 1e6, 1e4),
+            mechanism: String::new(),
+            remedy: String::new(),
+            evidence: vec![evidence(CPU_PROFILE, String::new(), None)],
+            owned: true,
+            unsure: false,
+            more_calls: false,
+        }
+    }
+
+    fn merged(mut all: Vec<Candidate>) -> Candidate {
+        merge_same_owner(&mut all);
+        assert_eq!(all.len(), 1);
+        all.remove(0)
+    }
+
+    #[test]
+    fn what_more_calls_cost_is_part_of_the_loop() {
+        let looped = Candidate { more_calls: true, ..candidate(CauseKind::Database, 1.0) };
+        let both = merged(vec![candidate(CauseKind::Cpu, 3.0), looped]);
+        assert_eq!((both.kind, both.explains.value), (CauseKind::Database, 4e6));
+        let slow = merged(vec![candidate(CauseKind::Cpu, 3.0), candidate(CauseKind::Database, 1.0)]);
+        assert_eq!(slow.kind, CauseKind::Cpu);
+    }
+
+    #[test]
+    fn what_cannot_be_compared_lends_no_certainty_and_takes_none() {
+        let blind = Candidate { unsure: true, ..candidate(CauseKind::Allocation, 1.0) };
+        let one = merged(vec![candidate(CauseKind::Database, 3.0), blind]);
+        assert!(!one.unsure && one.tiers() == 1 && one.evidence.len() == 1, "{one:?}");
+    }
+}

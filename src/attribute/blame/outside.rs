@@ -88,6 +88,7 @@ fn span(case: &Case, change: Measured) -> Option<Candidate> {
         evidence: all,
         owned: true,
         unsure: true,
+        more_calls: false,
     })
 }
 
@@ -109,6 +110,7 @@ fn server(case: &Case, change: Measured) -> Option<Candidate> {
         evidence: opened.evidence,
         owned: true,
         unsure: true,
+        more_calls: false,
     })
 }
 
@@ -151,6 +153,7 @@ fn counted(case: &Case, change: Measured) -> Option<Candidate> {
         evidence: vec![evidence("counters of the runtime", says, Some(format!("metrics/{}", top.service)))],
         owned: false,
         unsure: true,
+        more_calls: false,
     })
 }
 
@@ -175,5 +178,6 @@ fn unseen(change: Measured) -> Candidate {
         evidence: vec![evidence("generator's clock", says, Some("load/latency.hlog".into()))],
         owned: false,
         unsure: true,
+        more_calls: false,
     }
 }

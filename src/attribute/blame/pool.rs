@@ -114,6 +114,7 @@ fn candidate(case: &Case, service: &ServiceSide, waits: &[&Line]) -> Candidate {
         evidence: proof,
         owned: kind == CauseKind::Pool,
         unsure: false,
+        more_calls: false,
     };
     if kind == CauseKind::Wait {
         site::refine(case, main.state, &mut candidate);

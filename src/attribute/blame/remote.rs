@@ -51,6 +51,7 @@ fn candidate(case: &Case, line: &Line) -> Candidate {
         owned: !matches!(line.state, State::Sync | State::OtherWait | State::Network),
         // That another answers late is seen from this side only.
         unsure: matches!(kind, CauseKind::Downstream | CauseKind::Database | CauseKind::Cache),
+        more_calls: false,
     };
     if kind == CauseKind::Downstream {
         callee::open(case, &mut candidate);
@@ -62,6 +63,7 @@ fn candidate(case: &Case, line: &Line) -> Candidate {
         candidate.evidence.extend(opened.evidence);
         candidate.remedy = opened.remedy.unwrap_or(candidate.remedy);
         (candidate.doing, candidate.owned, candidate.unsure) = (opened.doing, owned, !owned);
+        candidate.more_calls = opened.repeated;
         candidate.kind = opened.kind.unwrap_or(candidate.kind);
     }
     candidate

@@ -92,7 +92,7 @@ fn side(e: &Evidence) -> Side {
         ..Client::default()
     };
     let window = Window::new(RunTime::ZERO, RunTime::from_nanos(10_000 * MILLISECOND));
-    Side { windows: vec![window], client, services: vec![service], counters: Vec::new() }
+    Side { windows: vec![window], client, services: vec![service], counters: Vec::new(), workers: Vec::new() }
 }
 
 fn blamed(before: &Evidence, now: &Evidence) -> Vec<Candidate> {
@@ -108,6 +108,7 @@ fn told(before: &Side, now: &Side, readings: &[Reading], spans: Option<&SpanFact
         databases: &[],
         readings,
         spans,
+        requests: &["list".to_owned(), "stamp".to_owned()],
         load_change: 0.0,
         floor: 50_000.0,
     })

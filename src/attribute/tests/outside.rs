@@ -127,6 +127,7 @@ fn a_service_that_nobody_looks_into_is_told_by_spans_then_counters_then_the_cloc
         kind: kind.into(),
         nanos: ms.1 * 1_000_000,
         reference: Some(ms.0 * 1_000_000),
+        tail: None,
         per_trace: 1.0,
         failed: 0,
     };
@@ -138,9 +139,37 @@ fn a_service_that_nobody_looks_into_is_told_by_spans_then_counters_then_the_cloc
         kept: 1.0,
         mean: 12_000_000,
         clocks: Vec::new(),
+        tail: None,
         rows: vec![row("price", "internal", (1, 11)), row("GET /", "server", (1, 1))],
     };
     let found = told(&before, &now, &[], Some(&facts));
     assert_eq!((found[0].kind, found[0].at.as_str()), (CauseKind::Span, "price"), "{found:#?}");
     assert!(found[0].unsure && found[0].owned);
+}
+
+#[test]
+fn workers_that_are_busy_without_a_cpu_are_blocked() {
+    let (mut before, mut now) = (unseen(1.0), unseen(9.0));
+    let busy = |ms: f64| crate::attribute::counters::Busy {
+        service: "shop".into(),
+        rate: ms * 1e6 * RATE,
+        workers: 2.0,
+    };
+    (before.workers, now.workers) = (vec![busy(0.3)], vec![busy(5.3)]);
+    before.client.response_by_request = vec![1e6, 1e6];
+    now.client.response_by_request = vec![4e6, 14e6];
+    let cores = |before_ms: f64, now_ms: f64| {
+        reading(ReadingKind::CoresUsed, before_ms / 1e3 * RATE, now_ms / 1e3 * RATE)
+    };
+    let found = told(&before, &now, &[cores(0.2, 0.3)], None);
+    let first = &found[0];
+    assert_eq!((first.kind, first.owned, found.len()), (CauseKind::BlockedWorker, false, 1), "{found:#?}");
+    assert_eq!(first.doing, "requests of stamp");
+    assert!((first.explains.value / 1e6 - 8.0).abs() < 0.1, "with those who wait for them: {first:#?}");
+
+    // Victims and culprit cannot be told apart, or workers that compute.
+    now.client.response_by_request = vec![9e6, 9.1e6];
+    assert_eq!(told(&before, &now, &[cores(0.2, 0.3)], None)[0].doing, "");
+    let computing = told(&before, &now, &[cores(0.2, 5.2)], None);
+    assert!(computing.iter().all(|c| c.kind != CauseKind::BlockedWorker), "{computing:#?}");
 }

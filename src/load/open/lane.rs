@@ -252,7 +252,7 @@ async fn hit<C: Connections>(worker: &Rc<Worker>, lane: &Lane, session: &mut Ses
                 // Counted with the connections that lanes share.
                 lane.set_connected(true);
             }
-            worker.sending(lane, sent.plus(limit));
+            worker.sending();
             session.exchange(plan, template, sent).await;
         })
         .await;

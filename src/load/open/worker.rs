@@ -318,10 +318,9 @@ impl Worker {
 
     // ---- hits ------------------------------------------------------------------------------------
 
-    /// A lane writes its request, whose answer must be whole by `limit`.
-    pub(crate) fn sending(&self, lane: &Lane, limit: RunTime) {
+    /// A lane writes its request.
+    pub(crate) fn sending(&self) {
         self.recorder.borrow_mut().sent();
-        self.limit_lane(lane, limit);
     }
 
     /// What a lane does must be over by `limit`.

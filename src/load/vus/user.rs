@@ -347,7 +347,6 @@ impl User {
         slot.cut.store(0, Ordering::Relaxed);
         let work = async {
             let Some(sent) = session.open(plan).await else { return };
-            slot.limit.store(sent.plus(limit).as_nanos(), Ordering::Relaxed);
             users.record(sent, Recorder::sent);
             session.exchange(plan, template, sent).await;
         };

@@ -13,7 +13,7 @@ mod surroundings;
 
 use serde::Serialize;
 
-use crate::analysis::{Analysis, Verdict};
+use crate::analysis::{Analysis, Cause, Verdict};
 
 use super::confirmation;
 use super::headline::{self, Headline};
@@ -87,7 +87,7 @@ pub(crate) fn view(a: &Analysis, pictures: Pictures) -> ReportView {
         breakdown: a.breakdown.as_ref().map(breakdown::breakdown),
         no_breakdown: no_breakdown(a),
         causes: causes::causes(a),
-        tied: a.verdict == Verdict::Likely && rivals(a) > 1,
+        tied: a.verdict == Verdict::Likely && headline::tied(&rivals(a)),
         share_of: share_of(a),
         confirmations: confirmations::confirmations(a),
         functions_have_reference: a.functions.iter().any(|f| f.cum_reference.is_some()),
@@ -112,8 +112,8 @@ pub(crate) fn view(a: &Analysis, pictures: Pictures) -> ReportView {
 }
 
 /// Causes that no intervention refuted.
-fn rivals(a: &Analysis) -> usize {
-    a.causes.iter().filter(|c| !confirmation::refuted(a, c)).count()
+fn rivals(a: &Analysis) -> Vec<&Cause> {
+    a.causes.iter().filter(|c| !confirmation::refuted(a, c)).collect()
 }
 
 fn head(a: &Analysis) -> Head {

@@ -146,6 +146,7 @@ fn trace(t: &TraceFacts) -> TraceView {
 pub(super) struct SpansView {
     facts: String,
     referenced: bool,
+    tailed: bool,
     rows: Vec<SpanView>,
 }
 
@@ -156,6 +157,7 @@ struct SpanView {
     kind: String,
     reference: String,
     time: String,
+    tail: String,
     per_trace: String,
     failed: String,
 }
@@ -163,7 +165,9 @@ struct SpanView {
 pub(super) fn spans(a: &Analysis) -> Option<SpansView> {
     let facts = a.spans.as_ref()?;
     let referenced = facts.reference_traces.is_some();
-    Some(SpansView { facts: span_facts(facts), referenced, rows: facts.rows.iter().map(span).collect() })
+    let tailed = facts.tail.is_some();
+    let rows = facts.rows.iter().map(span).collect();
+    Some(SpansView { facts: span_facts(facts), referenced, tailed, rows })
 }
 
 fn span_facts(s: &SpanFacts) -> String {
@@ -175,6 +179,7 @@ fn span_facts(s: &SpanFacts) -> String {
     if let Some(n) = s.reference_traces {
         words += &format!(" {} traces of the reference.", quantity::count(n));
     }
+    words += &slowest(s);
     if s.left_out > 0 {
         words += &format!(" {} traces are not whole and left out.", quantity::count(s.left_out));
     }
@@ -198,6 +203,32 @@ fn span_facts(s: &SpanFacts) -> String {
     words
 }
 
+/// What the slowest traces wait for beyond what all wait for.
+fn slowest(s: &SpanFacts) -> String {
+    let Some(tail) = &s.tail else {
+        return " Too few to look at the slowest by themselves: the mean is explained, the tail is not."
+            .into();
+    };
+    let time = |nanos: i64| quantity::duration(nanos as f64);
+    let mut words = format!(
+        " The slowest 5 % ({}) take {} or longer, {} on average.",
+        quantity::count(tail.traces),
+        time(tail.beyond),
+        time(tail.mean)
+    );
+    let excess = |r: &&SpanRow| r.tail.unwrap_or(0) - r.nanos;
+    if let Some(top) = s.rows.iter().max_by_key(excess).filter(|r| excess(r) > 0) {
+        words += &format!(
+            " Of the {} that they take longer than all, {} are in {} of {}.",
+            time(tail.mean - s.mean),
+            time(excess(&top)),
+            top.name,
+            top.service
+        );
+    }
+    words
+}
+
 fn span(r: &SpanRow) -> SpanView {
     let time = |nanos: i64| quantity::duration(nanos as f64);
     SpanView {
@@ -206,6 +237,7 @@ fn span(r: &SpanRow) -> SpanView {
         kind: r.kind.clone(),
         reference: r.reference.map(time).unwrap_or_default(),
         time: time(r.nanos),
+        tail: r.tail.map(time).unwrap_or_default(),
         per_trace: format!("{:.2}", r.per_trace),
         failed: quantity::count(r.failed),
     }
