@@ -58,11 +58,15 @@ impl Chain {
 
     /// Runs a scenario that begins with its target; its folder.
     fn run(&self, text: &str) -> PathBuf {
+        self.run_for(text, Duration::from_secs(90))
+    }
+
+    fn run_for(&self, text: &str, limit: Duration) -> PathBuf {
         let out = self.dir.path().join("run");
         let file = scenario(self.dir.path(), text);
         let output = finish(
             loadprof().arg("run").arg(file).arg("--out").arg(&out).arg("--quiet"),
-            Duration::from_secs(90),
+            limit,
         );
         assert!(out.join("report.md").is_file(), "{}", printed(&output));
         out
@@ -197,6 +201,38 @@ fn one_id_ties_request_spans_lines_labels_statement_and_snapshot() {
     nothing_else_of_the_statement_is_kept(&run, id);
     the_service_saw_what_was_sent(&chain, &run, id);
     x_trace_id_alone_is_enough(&chain);
+}
+
+/// A long recording of every source, and how long it takes to analyse it: only if `LOADPROF_ANALYSIS` names its seconds.
+/// The figures are in `docs/measurements.md`.
+#[test]
+fn a_long_run_of_every_source_is_analysed_in_time() {
+    let Ok(seconds) = std::env::var("LOADPROF_ANALYSIS") else { return };
+    let seconds: u64 = seconds.parse().expect("whole seconds");
+    let chain = Chain::start();
+    // A threshold that cannot hold: the level of the whole run is explained, from all that was recorded.
+    let text = everything(&chain)
+        .replace("rate = \"10/s\"", "rate = \"100/s\"")
+        .replace("for = \"10s\"", &format!("for = \"{seconds}s\""))
+        .replace("sampled = 1.0", "sampled = 0.1")
+        .replace("weight = 4\n", "weight = 40\nthresholds = { p95 = \"1us\" }\n")
+        + &format!("[[evidence.process]]\nservice = \"front\"\npid = {}\n", chain._child.0.id());
+    let run = chain.run_for(&text, Duration::from_secs(seconds + 120));
+    let began = std::time::Instant::now();
+    let output = finish(loadprof().arg("analyze").arg(&run), Duration::from_secs(300));
+    let took = began.elapsed();
+    let a = common::analysis(&run);
+    let snapshots = a["breakdown"]["judged"]["snapshots"].as_u64().unwrap_or(0);
+    let traces = a["spans"]["traces"].as_u64().unwrap_or(0);
+    eprintln!(
+        "{seconds} s: {snapshots} snapshots, {traces} traces, verdict {}, analysed in {took:?}",
+        a["verdict"]
+    );
+    assert!(snapshots > 5 * seconds && traces > seconds, "{}", printed(&output));
+    if let Ok(keep) = std::env::var("LOADPROF_KEEP") {
+        fs::rename(&run, keep).expect("kept");
+    }
+    assert!(took.as_secs_f64() * 600.0 / seconds as f64 <= 5.0, "{took:?}");
 }
 
 fn everything(chain: &Chain) -> String {

@@ -111,7 +111,7 @@ pub const CASES: &[Case] = &[
         parts: &[Part::FarDatabase, Part::Cache],
         mix: STORED,
         switch: Switch::Shop("connections={}"),
-        dose: Some(6.0),
+        dose: Some(5.0),
         most: 40.0,
         rate: Some(1_500.0),
         kinds: &["pool"],

@@ -28,7 +28,10 @@ pub fn check(case: &Case, outcome: &Outcome) -> Vec<Comparison> {
     // Other calls and stores are dialled, too; that of the supplier has a clock that counts waiting for a stream, which is
     // another row.
     let calls = [Part::Downstream, Part::SecureDownstream].iter().any(|p| case.parts.contains(p));
-    for (what, states, fields) in CLOCKS.into_iter().filter(|(what, ..)| calls || *what != "downstream") {
+    // The lock of the log has no clock.
+    let log = case.parts.contains(&Part::Log);
+    let has_clock = |what: &str| (calls || what != "downstream") && !(log && what == "lock");
+    for (what, states, fields) in CLOCKS.into_iter().filter(|(what, ..)| has_clock(what)) {
         let Some(true_ms) = counted(outcome, fields) else { continue };
         let (seen, doubt) = rows(&outcome.analysis, states);
         if true_ms.max(seen) < 1.0 {
