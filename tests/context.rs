@@ -64,10 +64,7 @@ impl Chain {
     fn run_for(&self, text: &str, limit: Duration) -> PathBuf {
         let out = self.dir.path().join("run");
         let file = scenario(self.dir.path(), text);
-        let output = finish(
-            loadprof().arg("run").arg(file).arg("--out").arg(&out).arg("--quiet"),
-            limit,
-        );
+        let output = finish(loadprof().arg("run").arg(file).arg("--out").arg(&out).arg("--quiet"), limit);
         assert!(out.join("report.md").is_file(), "{}", printed(&output));
         out
     }
@@ -224,14 +221,14 @@ fn a_long_run_of_every_source_is_analysed_in_time() {
     let a = common::analysis(&run);
     let snapshots = a["breakdown"]["judged"]["snapshots"].as_u64().unwrap_or(0);
     let traces = a["spans"]["traces"].as_u64().unwrap_or(0);
+    if let Ok(keep) = std::env::var("LOADPROF_KEEP") {
+        fs::rename(&run, keep).expect("kept");
+    }
     eprintln!(
         "{seconds} s: {snapshots} snapshots, {traces} traces, verdict {}, analysed in {took:?}",
         a["verdict"]
     );
     assert!(snapshots > 5 * seconds && traces > seconds, "{}", printed(&output));
-    if let Ok(keep) = std::env::var("LOADPROF_KEEP") {
-        fs::rename(&run, keep).expect("kept");
-    }
     assert!(took.as_secs_f64() * 600.0 / seconds as f64 <= 5.0, "{took:?}");
 }
 

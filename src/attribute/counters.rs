@@ -2,6 +2,8 @@
 //! requests per second. All of them are of the whole process, of requests or not.
 
 use crate::analysis::State;
+use crate::formats::openmetrics::Kind;
+use crate::run::history::MetricSeries;
 use crate::run::reader::Recording;
 use crate::time::{SECOND, Window};
 
@@ -41,22 +43,37 @@ pub(super) struct Busy {
     pub workers: f64,
 }
 
-/// What the runtimes of all services say of their workers. tokio has no exporter of its own, and those there are call the
-/// same counter differently (`tokio_rt_busy_seconds_total`, `tokio_worker_busy_seconds_total`): by worker or not.
+/// What the runtimes of all services say of their workers.
 pub(super) fn busy_workers(recording: &Recording, services: &[String], windows: &[Window]) -> Vec<Busy> {
-    let busy = |name: &str| name.starts_with("tokio") && name.contains("busy") && name.contains("seconds");
-    let workers = |name: &str| {
-        name.starts_with("tokio") && (name.ends_with("workers") || name.ends_with("workers_count"))
-    };
-    let of = |service: &String| {
-        let history = recording.series(service, |_, s| busy(&s.name) || workers(&s.name)).ok()?;
-        let all = |keep: fn(&str) -> bool| history.series.iter().filter(move |s| keep(&s.name));
-        let rates: Vec<f64> = all(busy).filter_map(|s| s.rate(windows)).collect();
-        let workers = all(workers).find_map(|s| s.mean(windows)).unwrap_or(rates.len() as f64);
-        let rate = rates.iter().sum::<f64>() * SECOND as f64;
-        (!rates.is_empty()).then(|| Busy { service: service.clone(), rate, workers })
-    };
-    services.iter().filter_map(of).collect()
+    services.iter().filter_map(|service| busy(recording, service, windows)).collect()
+}
+
+fn busy(recording: &Recording, service: &str, windows: &[Window]) -> Option<Busy> {
+    let workers =
+        |name: &str| name.contains("tokio") && (name.ends_with("workers") || name.ends_with("workers_count"));
+    let history = recording.series(service, |_, s| busy_unit(&s.name).is_some() || workers(&s.name)).ok()?;
+    let counted = |s: &&MetricSeries| s.kind == Kind::Counter;
+    // By worker, or all together: one of the two, not their sum.
+    let name = history.series.iter().filter(counted).find(|s| busy_unit(&s.name).is_some())?.name.clone();
+    let unit = busy_unit(&name)?;
+    let rates: Vec<f64> =
+        history.series.iter().filter(|s| s.name == name).filter_map(|s| s.rate(windows)).collect();
+    let known = history.series.iter().filter(|s| workers(&s.name)).find_map(|s| s.mean(windows));
+    let workers = known.unwrap_or(rates.len() as f64).max(1.0);
+    let rate = rates.iter().sum::<f64>() * unit;
+    (!rates.is_empty()).then(|| Busy { service: service.to_owned(), rate, workers })
+}
+
+/// Nanoseconds in a unit of a counter of the busy time of tokio's workers; none if the name is of something else. Exporters
+/// call it `tokio_total_busy_duration` (tokio-metrics: microseconds), `tokio_rt_busy_seconds_total` and the like.
+fn busy_unit(name: &str) -> Option<f64> {
+    let plain = name.strip_suffix("_total").unwrap_or(name);
+    match () {
+        () if !plain.contains("tokio") || !plain.contains("busy") => None,
+        () if plain.ends_with("_total_busy_duration") => Some(1e3),
+        () if plain.ends_with("_seconds") => Some(1e9),
+        () => None,
+    }
 }
 
 fn of_service(recording: &Recording, service: &str, windows: &[Window]) -> Vec<Counter> {
@@ -70,4 +87,23 @@ fn of_service(recording: &Recording, service: &str, windows: &[Window]) -> Vec<C
             (!rates.is_empty()).then(|| Counter { service: service.to_owned(), name, state, what, rate })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_of_the_busy_time() {
+        assert_eq!(busy_unit("tokio_total_busy_duration"), Some(1e3));
+        assert_eq!(busy_unit("shop_tokio_worker_busy_seconds_total"), Some(1e9));
+        for other in [
+            "tokio_busy_milliseconds_total",
+            "tokio_max_busy_duration",
+            "worker_busy_seconds_total",
+            "tokio_busy_ratio",
+        ] {
+            assert_eq!(busy_unit(other), None, "{other}");
+        }
+    }
 }

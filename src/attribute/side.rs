@@ -119,7 +119,7 @@ fn snapshots(recording: &Recording, service: &str, windows: &[Window]) -> Snapsh
 }
 
 /// Snapshots that are held in memory at once.
-const AT_ONCE: usize = 256;
+const AT_ONCE: usize = 32;
 
 /// What `work` makes of each, in their order, on all cores.
 fn in_parallel<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
@@ -187,7 +187,8 @@ fn cumulative(
     windows: &[Window],
 ) -> Option<Sampled> {
     let files = recording.profiles(service, kind);
-    INSIDE.iter().find_map(|&enough| {
+    // Of less than half, the rest would be of the other side.
+    INSIDE[..2].iter().find_map(|&enough| {
         let mut all = Sampled::default();
         for window in windows {
             let inside = |pair: &&[ProfileFile]| {

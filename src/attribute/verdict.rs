@@ -46,8 +46,9 @@ pub(super) fn judge(q: &Question) -> (Verdict, usize) {
     if q.mix.abs() > 0.5 * q.change.value.abs() && q.mix.abs() > q.floor {
         return (Verdict::Mix, 0);
     }
-    // More load makes every queue longer: only who is known to cost more, or to be full, is to blame besides.
-    if q.load_change > 0.1 && !q.candidates.iter().any(|c| c.owned && explains_enough(q, c)) {
+    // More load makes every queue longer: only who is known to be waited for is to blame besides.
+    let known = |c: &Candidate| c.owned || c.kind == CauseKind::BlockedWorker;
+    if q.load_change > 0.1 && !q.candidates.iter().any(|c| known(c) && explains_enough(q, c)) {
         return (Verdict::Load, 0);
     }
     let Some(first) = q.candidates.first().filter(|c| explains_enough(q, c)) else {
@@ -58,20 +59,27 @@ pub(super) fn judge(q: &Question) -> (Verdict, usize) {
     }
     let second = q.candidates.get(1).map_or(0.0, |c| c.explains.value);
     let stands_out = first.explains.value >= STANDS_OUT * second;
-    let closed = q.saturated || q.rest.change().value.abs() <= OPEN * q.change.value.abs().max(q.floor);
-    let most = q.saturated || first.explains.value >= MOST * q.change.value;
+    let closed = q.rest.change().value.abs() <= OPEN * whole(q).abs();
+    let most = first.explains.value >= MOST * whole(q);
     if stands_out && most && closed && first.tiers() >= 2 && !first.unsure {
         return (Verdict::Strong, 1);
     }
-    let several = q.candidates.iter().take(SEVERAL).take_while(|c| explains_enough(q, c)).count();
+    let named = |c: &&Candidate| c.owned && explains_enough(q, c);
+    let several = q.candidates.iter().take(SEVERAL).take_while(named).count();
     (Verdict::Likely, several.max(1))
 }
 
-/// Beyond noise, and a part of the whole that is worth naming. A queue that grows without bound grows with the time that
-/// is looked at, and belongs to whatever the requests before it wait for.
+/// Beyond noise, and a part of the whole that is worth naming.
 fn explains_enough(q: &Question, c: &Candidate) -> bool {
-    let whole = if q.saturated { q.change.value - q.queued } else { q.change.value };
-    c.explains.low() > q.floor && c.explains.value >= 0.25 * whole
+    c.explains.low() > q.floor && c.explains.value >= 0.25 * whole(q)
+}
+
+/// The change that is to be explained. A queue that grows without bound grows with the time that is looked at, and belongs
+/// to whatever the requests before it wait for.
+fn whole(q: &Question) -> f64 {
+    let queued = if q.saturated { q.queued.max(0.0) } else { 0.0 };
+    let left = q.change.value - queued;
+    if left.abs() > q.floor { left } else { q.floor.copysign(left) }
 }
 
 #[cfg(test)]
@@ -148,6 +156,8 @@ mod tests {
         assert_eq!(verdict(&own, 100.0, 0.0).0, Verdict::NotFound);
         assert_eq!(with(&own, 100.0, 0.0, (85.0, 0.0)), (Verdict::Strong, 1));
         assert_eq!(with(&own, 100.0, 0.0, (10.0, 0.0)).0, Verdict::NotFound);
+        assert_eq!(with(&own, 100.0, 0.0, (80.0, 0.0)).0, Verdict::Likely, "less than half of the rest");
+        assert_eq!(with(&own, 100.0, 7.0, (85.0, 0.0)).0, Verdict::Likely, "open books");
     }
 
     #[test]

@@ -96,9 +96,9 @@ fn word<'a>(cause: &'a Value, key: &str) -> &'a str {
 }
 
 impl Both {
-    /// Whether something else was blamed with certainty, or first.
+    /// Whether the first cause is none of the two, or the run no measurement.
     pub fn is_wrong(&self) -> bool {
-        self.valid && !self.first
+        !self.valid || !self.first
     }
 
     pub fn line(&self) -> String {

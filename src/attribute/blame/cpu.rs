@@ -58,20 +58,83 @@ pub(in crate::attribute) fn functions(
 
 /// Growth that a callee must have, as a share of the largest, to be named instead of its caller.
 const MOST: f64 = 0.7;
+/// Growth that each of two callees must have for both to be named instead of their common caller.
+const EACH: f64 = 0.25;
 
-/// The function of the application that added most CPU per request. `queue` is what waits for a CPU grew by, `garbage` is the collector's added CPU and
-/// the function for which libraries allocate most.
-pub(super) fn candidate(case: &Case, queue: Measured, garbage: Option<(&str, f64)>) -> Option<Candidate> {
+/// CPU of functions per request on both sides.
+struct Sides {
+    now: BTreeMap<String, Function>,
+    before: BTreeMap<String, Function>,
+}
+
+impl Sides {
+    /// Over the stacks that `keep` accepts.
+    fn of(case: &Case, keep: impl Fn(&[&str]) -> bool) -> Option<Self> {
+        let of = |s: &ServiceSide, throughput: f64| functions(s, throughput, &keep);
+        Some(Self {
+            now: of(case.entry()?, case.throughput()),
+            before: case.entry_before().map(|s| of(s, case.throughput_before())).unwrap_or_default(),
+        })
+    }
+
+    fn growth(&self, name: &str) -> f64 {
+        let cum = |of: &BTreeMap<String, Function>| of.get(name).map_or(0.0, |f| f.cum);
+        cum(&self.now) - cum(&self.before)
+    }
+
+    /// The deepest function of the application that has most of the largest growth, among those that `keep` accepts.
+    fn deepest(&self, keep: impl Fn(&str) -> bool) -> Option<String> {
+        let mine: Vec<&String> =
+            self.now.keys().filter(|name| names::is_application(name) && keep(name)).collect();
+        let largest = mine.iter().map(|n| self.growth(n)).fold(0.0, f64::max);
+        mine.into_iter()
+            .filter(|n| self.growth(n) > 0.0 && self.growth(n) >= MOST * largest)
+            .max_by(|a, b| self.now[*a].depth.total_cmp(&self.now[*b].depth))
+            .cloned()
+    }
+}
+
+/// The functions of the application that added most CPU per request: one, or two that only a dispatcher has in common.
+/// `queue` is what waits for a CPU grew by, `garbage` is the collector's added CPU and the function for which libraries
+/// allocate most.
+pub(super) fn candidates(case: &Case, queue: Measured, garbage: Option<(&str, f64)>) -> Vec<Candidate> {
+    let Some(all) = Sides::of(case, is_work) else { return Vec::new() };
+    let Some(first) = all.deepest(|_| true) else { return Vec::new() };
+    let places = two_below(case, &all, &first).map_or_else(|| vec![first], Vec::from);
+    places.into_iter().filter_map(|at| candidate(case, &all, at, queue, garbage)).collect()
+}
+
+/// Two functions of different packages below `top` that have most of its growth together.
+fn two_below(case: &Case, all: &Sides, top: &str) -> Option<[String; 2]> {
+    let whole = all.growth(top);
+    let within = |stack: &[&str], name: &str| stack.iter().any(|f| names::enclosing(f) == name);
+    let below = |sides: &Sides, name: &str| {
+        let depth = |n: &str| sides.now.get(n).map_or(0.0, |f| f.depth);
+        name != top && depth(name) > depth(top)
+    };
+    let inside = Sides::of(case, |stack| is_work(stack) && within(stack, top))?;
+    let one = inside.deepest(|n| below(&inside, n))?;
+    let beside = Sides::of(case, |stack| is_work(stack) && within(stack, top) && !within(stack, &one))?;
+    let other = beside.deepest(|n| below(&beside, n))?;
+    let grown = [inside.growth(&one), beside.growth(&other)];
+    let apart = names::package(&one) != names::package(&other);
+    let both = grown.iter().all(|g| *g >= EACH * whole) && grown.iter().sum::<f64>() >= MOST * whole;
+    (apart && both).then_some([one, other])
+}
+
+fn candidate(
+    case: &Case,
+    all: &Sides,
+    at: String,
+    queue: Measured,
+    garbage: Option<(&str, f64)>,
+) -> Option<Candidate> {
     let service = case.entry()?;
-    let now = functions(service, case.throughput(), is_work);
-    let before =
-        case.entry_before().map(|s| functions(s, case.throughput_before(), is_work)).unwrap_or_default();
-    let growth = |name: &str| now.get(name).map_or(0.0, |f| f.cum) - before.get(name).map_or(0.0, |f| f.cum);
-    let at = deepest(&now, growth)?;
-    let added = growth(&at);
+    let added = all.growth(&at);
     if added <= case.floor {
         return None;
     }
+    let (now, before) = (&all.now, &all.before);
     let before_cum = before.get(&at).map_or(0.0, |f| f.cum);
     let growth = Measured::new(added, error_of_growth(case, now[&at].cum, before_cum)?);
     if growth.low() <= 0.0 {
@@ -101,15 +164,6 @@ fn is_work(stack: &[&str]) -> bool {
     !stack.iter().any(|f| f.starts_with("net/http/pprof.") || f.starts_with("runtime/pprof."))
 }
 
-fn deepest(now: &BTreeMap<String, Function>, growth: impl Fn(&str) -> f64) -> Option<String> {
-    let mine: Vec<&String> = now.keys().filter(|name| names::is_application(name)).collect();
-    let largest = mine.iter().map(|n| growth(n)).fold(0.0, f64::max);
-    mine.into_iter()
-        .filter(|n| growth(n) > 0.0 && growth(n) >= MOST * largest)
-        .max_by(|a, b| now[*a].depth.total_cmp(&now[*b].depth))
-        .cloned()
-}
-
 /// Standard error of the growth of a cost that was counted in samples on both sides.
 pub(super) fn error_of_growth(case: &Case, now: f64, before: f64) -> Option<f64> {
     let now = sampling_error(case.entry()?, case.throughput(), now);
@@ -123,9 +177,11 @@ fn sampling_error(service: &ServiceSide, throughput: f64, cost: f64) -> f64 {
     (cost.max(0.0) * sample_nanos(service) / (secs * throughput.max(1e-9))).sqrt()
 }
 
-/// Part of the growth of the run queue that `added` CPU is to blame for.
+/// Part of the growth of the run queue that `added` CPU is to blame for: its part of what the cores have more to do, more
+/// requests included. A wait that depends on the whole demand is shared in proportion by Shapley's value, to second order
+/// (`docs/decisions.md`).
 fn run_queue_share(case: &Case, queue: Measured, added: f64) -> Measured {
-    let total = total_growth(case);
+    let total = total_growth(case).max(demand_growth(case));
     if queue.value <= 0.0 || total <= 0.0 {
         return Measured::default();
     }
@@ -137,6 +193,12 @@ pub(super) fn total_growth(case: &Case) -> f64 {
     let per_request =
         |s: Option<&ServiceSide>, x: f64| s.filter(|_| x > 0.0).map_or(0.0, |s| s.cpu_rate(is_work) / x);
     per_request(case.entry(), case.throughput()) - per_request(case.entry_before(), case.throughput_before())
+}
+
+/// Growth of the cores in use, for each of the requests of now.
+fn demand_growth(case: &Case) -> f64 {
+    let rate = |s: Option<&ServiceSide>| s.map_or(0.0, |s| s.cpu_rate(is_work));
+    (rate(case.entry()) - rate(case.entry_before())) / case.throughput().max(1e-9)
 }
 
 /// The function that `at` calls for most of the added time; none if it spends it itself.

@@ -39,7 +39,7 @@ pub(super) struct Opened {
     pub service: String,
     /// What it added, nanoseconds per request.
     pub added: f64,
-    /// Whether a statement is executed more often than it was.
+    /// Whether a statement is executed in a loop that was not there.
     pub repeated: bool,
 }
 
@@ -197,7 +197,7 @@ fn statement(server: &DatabaseFacts, top: &StatementFacts) -> Opened {
         owned: true,
         service: server.service.clone(),
         added: server.added() as f64,
-        repeated: is_more_often(top),
+        repeated: false,
     };
     let plans = server.plans.iter().filter(|p| fingerprint(&p.text) == fingerprint(&top.text));
     // The first one says most; a change and what stands out in the new plan belong together.

@@ -145,10 +145,10 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
     all.extend(limit);
     all.extend(work(case, queue));
     all.extend(leak::candidate(case));
-    let blocked = worker::candidate(case);
-    // Of the two, it knows more.
-    all.extend(if blocked.is_none() { outside::candidates(case) } else { Vec::new() });
-    all.extend(blocked);
+    all.extend(outside(
+        case,
+        all.iter().any(|c| matches!(c.kind, CauseKind::CpuLimit | CauseKind::Neighbour)),
+    ));
     let blind = case.uncompared();
     for candidate in &mut all {
         candidate.unsure |= candidate.evidence.iter().any(|e| blind.contains(&e.tier.as_str()));
@@ -158,22 +158,33 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
     all
 }
 
+/// What is known without looking inside the service, and that its workers are blocked: unless they are `starved` of CPUs, or
+/// what they are blocked by is known.
+fn outside(case: &Case, starved: bool) -> Vec<Candidate> {
+    let mut all = outside::candidates(case);
+    let Some(blocked) = worker::candidate(case).filter(|_| !starved) else { return all };
+    match all.iter_mut().find(|c| c.owned) {
+        Some(known) => known.evidence.extend(blocked.evidence),
+        None => all = vec![blocked],
+    }
+    all
+}
+
 /// Work on a CPU: charged to a function, or to the site that allocates if collecting is most of it. Where a
 /// library allocates on a function's behalf, calling it is the cause, and its garbage is part of the cost. `queue` is
 /// the growth of the waits for a CPU that work is to blame for.
 fn work(case: &Case, queue: Measured) -> Vec<Candidate> {
     let alloc = alloc::candidate(case, queue);
     let garbage = alloc.as_ref().filter(|a| !a.direct).map(|a| (a.candidate.at.clone(), a.collector));
-    let cpu = cpu::candidate(case, queue, garbage.as_ref().map(|(at, nanos)| (at.as_str(), *nanos)));
-    match (cpu, alloc.filter(|a| a.direct && a.share >= alloc::DECISIVE)) {
-        (Some(cpu), Some(alloc)) => {
-            let rest = cpu.explains.minus(alloc.candidate.explains);
-            let separate = cpu.at != alloc.candidate.at && rest.value > alloc.candidate.explains.value;
-            if separate { vec![alloc.candidate, cpu] } else { vec![alloc.candidate] }
-        }
-        (None, Some(alloc)) => vec![alloc.candidate],
-        (cpu, None) => cpu.into_iter().collect(),
-    }
+    let mut all = cpu::candidates(case, queue, garbage.as_ref().map(|(at, nanos)| (at.as_str(), *nanos)));
+    let Some(alloc) = alloc.filter(|a| a.direct && a.share >= alloc::DECISIVE) else { return all };
+    let separate = |cpu: &Candidate| {
+        let rest = cpu.explains.minus(alloc.candidate.explains);
+        cpu.at != alloc.candidate.at && rest.value > alloc.candidate.explains.value
+    };
+    all.retain(separate);
+    all.push(alloc.candidate);
+    all
 }
 
 /// The same function may hold a lock and burn the CPU while it holds it: that is one cause. It is called a
@@ -204,6 +215,8 @@ fn join(larger: &mut Candidate, mut smaller: Candidate) {
     if retry || (smaller.more_calls && larger.kind == CauseKind::Cpu) {
         std::mem::swap(larger, &mut smaller);
     }
+    // A good part that is not sure makes the whole unsure; a small one only lends no witness.
+    larger.unsure |= smaller.unsure && 2.0 * smaller.explains.value > larger.explains.value;
     larger.explains = larger.explains.plus(smaller.explains);
     if larger.unsure || !smaller.unsure {
         larger.evidence.extend(smaller.evidence);
@@ -275,5 +288,11 @@ mod tests {
         let blind = Candidate { unsure: true, ..candidate(CauseKind::Allocation, 1.0) };
         let one = merged(vec![candidate(CauseKind::Database, 3.0), blind]);
         assert!(!one.unsure && one.tiers() == 1 && one.evidence.len() == 1, "{one:?}");
+        let blind = Candidate { unsure: true, ..candidate(CauseKind::Cpu, 7.0) };
+        let locked = merged(vec![candidate(CauseKind::Lock, 3.5), blind]);
+        assert!(
+            locked.unsure && locked.kind == CauseKind::Lock,
+            "most of it may have been there before: {locked:?}"
+        );
     }
 }

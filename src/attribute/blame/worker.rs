@@ -3,46 +3,59 @@
 
 use super::{Candidate, Case, evidence};
 use crate::analysis::quantity::{self, duration};
-use crate::analysis::{CauseKind, Evidence, ReadingKind, State};
+use crate::analysis::{CauseKind, Evidence, Reading, ReadingKind, State};
 use crate::attribute::counters::Busy;
 use crate::attribute::measure::Measured;
 use crate::attribute::side::Side;
 
-/// Part of the change that blocked workers must add by themselves; what waits for them comes on top.
+/// Part of the change that blocked workers must add by themselves; what waits for them comes on top ...
 const LEAST: f64 = 0.25;
+/// ... or part of the workers' time: where they are all blocked, a queue grows that is any number of times as long.
+const OF_WORKERS: f64 = 0.1;
 /// How much more than that of the next a request's mean must have grown for its handler to be suspected.
 const STANDS_OUT: f64 = 1.2;
 
+/// Workers of one service that are busy and have no CPU.
+struct Blocked<'a> {
+    busy: &'a Busy,
+    /// Nanoseconds per request.
+    now: f64,
+    /// The same in the reference; none without one.
+    before: Option<f64>,
+    /// Growth of the part of the workers' time.
+    part: f64,
+}
+
+impl Blocked<'_> {
+    fn added(&self) -> f64 {
+        self.now - self.before.unwrap_or(0.0)
+    }
+}
+
 /// Workers that do not poll and do not compute.
 pub(super) fn candidate(case: &Case) -> Option<Candidate> {
-    let (busy, blocked) = most_blocked(case)?;
+    let all = case.judged.workers.iter().filter_map(|busy| blocked(case, busy));
+    let most = all.max_by(|a, b| a.added().total_cmp(&b.added()))?;
     let response = |side: &Side| side.client.response;
     let change = response(case.judged).minus(case.reference.map(response).unwrap_or_default());
-    if blocked <= case.floor || blocked < LEAST * change.value {
+    let (added, service) = (most.added(), most.busy.service.clone());
+    if added <= case.floor || (added < LEAST * change.value && most.part < OF_WORKERS) {
         return None;
     }
-    // Requests that nobody has read yet wait for a worker, too.
-    let others = case.lines.iter().filter(|l| !matches!(l.state, State::Unread | State::ClientQueue));
-    let seen: f64 = others.map(|l| l.change().value.max(0.0)).sum();
-    let whole = (change.value - seen).max(blocked).min(change.value.max(blocked));
+    let before = most.before.map(|b| format!(", {} in the reference", duration(b))).unwrap_or_default();
     let says = format!(
-        "workers of {} are busy without using a CPU for {} per request, {} in the reference: something in a task blocks",
-        busy.service,
-        duration(busy.idle(case.judged, case)),
-        case.reference.map_or("not known".into(), |r| duration(idle_before(case, r, &busy.service)))
+        "workers of {service} are busy without using a CPU for {} per request{before}: something in a task blocks",
+        duration(most.now)
     );
-    let mut proof = vec![evidence(
-        "metrics of the asynchronous runtime",
-        says.clone(),
-        Some(format!("metrics/{}", busy.service)),
-    )];
+    let path = Some(format!("metrics/{service}"));
+    let mut proof = vec![evidence("metrics of the asynchronous runtime", says.clone(), path)];
     let slowed = slowed(case);
     proof.extend(slowed.iter().map(|(_, evidence)| evidence.clone()));
     Some(Candidate {
         kind: CauseKind::BlockedWorker,
-        at: format!("{} workers of the asynchronous runtime", quantity::number(busy.workers)),
+        at: format!("{} workers of the asynchronous runtime", quantity::number(most.busy.workers)),
         doing: slowed.map(|(request, _)| request).unwrap_or_default(),
-        explains: Measured::new(whole, change.error),
+        explains: Measured::new(with_waits(case, change.value, added), change.error),
         mechanism: format!("{says}, and all other tasks wait"),
         remedy: "find the blocking call (a file, a lock of the standard library, a sleep, a long computation) in the \
                  handlers of the requests that grew most, and move it to spawn_blocking"
@@ -52,53 +65,55 @@ pub(super) fn candidate(case: &Case) -> Option<Candidate> {
         owned: false,
         unsure: true,
         more_calls: false,
-        service: busy.service.clone(),
+        service,
     })
 }
 
-/// The service whose workers are blocked for most of the added time, and that time per request.
-fn most_blocked<'a>(case: &Case<'a>) -> Option<(&'a Busy, f64)> {
-    let added = |busy: &Busy| {
-        let before = case.reference.map_or(0.0, |r| idle_before(case, r, &busy.service));
-        busy.idle(case.judged, case) - before
+/// What waits for a worker is in no row, or nobody has read it yet.
+fn with_waits(case: &Case, change: f64, added: f64) -> f64 {
+    let seen = case.lines.iter().filter(|l| l.state != State::Unread).map(|l| l.change().value.max(0.0));
+    (change - seen.sum::<f64>()).max(added)
+}
+
+/// None if it is not known of both sides.
+fn blocked<'a>(case: &Case, busy: &'a Busy) -> Option<Blocked<'a>> {
+    let idle = |side: &Side, busy: &Busy, of: fn(&Reading) -> Option<f64>| {
+        let reading = |what| case.readings.iter().find(|r| r.service == busy.service && r.what == what);
+        let counted = side.counters.iter().find(|c| c.service == busy.service && c.state == State::Cpu);
+        let cores = reading(ReadingKind::CoresUsed).and_then(of).or(counted.map(|c| c.rate / 1e9))?;
+        // A worker that is ready and gets no CPU is not blocked.
+        let starved = reading(ReadingKind::TasksWaiting).and_then(of).unwrap_or(0.0);
+        Some((busy.rate - 1e9 * (cores + starved)).max(0.0))
     };
-    let compared =
-        |busy: &&Busy| case.reference.is_none_or(|r| r.workers.iter().any(|b| b.service == busy.service));
-    case.judged.workers.iter().filter(compared).map(|b| (b, added(b))).max_by(|a, b| a.1.total_cmp(&b.1))
-}
-
-fn idle_before(case: &Case, reference: &Side, service: &str) -> f64 {
-    let busy = reference.workers.iter().find(|b| b.service == service);
-    busy.map_or(0.0, |b| b.idle(reference, case))
-}
-
-impl Busy {
-    /// Nanoseconds per request that workers were busy without a CPU.
-    fn idle(&self, side: &Side, case: &Case) -> f64 {
-        let throughput = side.client.throughput();
-        if throughput <= 0.0 {
-            return 0.0;
+    let now = idle(case.judged, busy, |r| Some(r.judged))?;
+    let before = match case.reference {
+        None => None,
+        Some(side) => {
+            let same = side.workers.iter().find(|b| b.service == busy.service)?;
+            Some(idle(side, same, |r| r.reference)?)
         }
-        let judged = std::ptr::eq(side, case.judged);
-        let reading =
-            case.readings.iter().find(|r| r.service == self.service && r.what == ReadingKind::CoresUsed);
-        let cores = reading.and_then(|r| if judged { Some(r.judged) } else { r.reference });
-        let counted = side.counters.iter().find(|c| c.service == self.service && c.state == State::Cpu);
-        let Some(cpu) = cores.map(|c| c * 1e9).or(counted.map(|c| c.rate)) else { return 0.0 };
-        (self.rate - cpu).max(0.0) / throughput
-    }
+    };
+    let each = |rate: f64, throughput: f64| rate / throughput.max(1e-9);
+    Some(Blocked {
+        busy,
+        now: each(now, case.throughput()),
+        before: before.map(|b| each(b, case.throughput_before())),
+        part: (now - before.unwrap_or(0.0)) / (1e9 * busy.workers),
+    })
 }
 
 /// The request whose mean grew clearly more than that of every other: the handler that blocks waits for itself, the others
 /// for a worker only.
 fn slowed(case: &Case) -> Option<(String, Evidence)> {
     let reference = case.reference?;
+    let met = |i: &usize| [reference, case.judged].iter().all(|s| s.client.by_request.get(*i) > Some(&0));
     let of = |side: &Side, i: usize| side.client.response_by_request.get(i).copied().unwrap_or(0.0);
-    let mut grown: Vec<(f64, &String)> =
-        case.requests.iter().enumerate().map(|(i, n)| (of(case.judged, i) - of(reference, i), n)).collect();
+    let mut grown: Vec<(f64, &String)> = (0..case.requests.len())
+        .filter(met)
+        .map(|i| (of(case.judged, i) - of(reference, i), &case.requests[i]))
+        .collect();
     grown.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let (most, name) = *grown.first()?;
-    let next = grown.get(1)?.0;
+    let [(most, name), (next, _), ..] = grown[..] else { return None };
     if most < STANDS_OUT * next.max(0.0) || most - next <= case.floor {
         return None;
     }
@@ -107,8 +122,6 @@ fn slowed(case: &Case) -> Option<(String, Evidence)> {
         duration(most),
         duration(next.max(0.0))
     );
-    Some((
-        format!("requests of {name}"),
-        evidence("generator's clock", says, Some("load/latency.hlog".into())),
-    ))
+    let path = Some("load/latency.hlog".into());
+    Some((format!("requests of {name}"), evidence("generator's clock", says, path)))
 }

@@ -179,6 +179,30 @@ fn costly_work_is_blamed_on_the_caller_with_the_called_function() {
 }
 
 #[test]
+fn two_functions_below_a_dispatcher_are_two_causes() {
+    let matching = "shop/search.(*Index).Match shop/web.(*Shop).search shop/web.(*route).ServeHTTP";
+    let drawing = "shop/images.(*Renderer).Draw shop/web.(*Shop).image shop/web.(*route).ServeHTTP";
+    let before = Evidence {
+        mean_ms: 0.6,
+        requests: &[(matching, 0.3), (drawing, 0.3)],
+        cpu: &[(matching, 0.3), (drawing, 0.3)],
+        ..Evidence::default()
+    };
+    let now = Evidence {
+        mean_ms: 5.0,
+        requests: &[(matching, 2.0), (drawing, 3.0)],
+        cpu: &[(matching, 1.3), (drawing, 0.9)],
+        ..Evidence::default()
+    };
+    let found = blamed(&before, &now);
+    let at: Vec<&str> = found.iter().map(|c| c.at.as_str()).collect();
+    assert_eq!(at, ["shop/search.(*Index).Match", "shop/images.(*Renderer).Draw"], "{found:#?}");
+    // 1.0 and 0.6 ms of work, and the wait of 2.8 ms in proportion.
+    let ms: Vec<f64> = found.iter().map(|c| c.explains.value / 1e6).collect();
+    assert!((ms[0] - 2.75).abs() < 0.2 && (ms[1] - 1.65).abs() < 0.2, "{ms:?}");
+}
+
+#[test]
 fn a_small_pool_is_blamed_on_its_size_and_slow_work_on_the_work() {
     let send =
         "runtime.gopark runtime.chansend runtime.chansend1 shop/orders.(*Pool).Submit shop/web.(*Shop).order";

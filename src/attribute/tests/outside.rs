@@ -156,6 +156,7 @@ fn workers_that_are_busy_without_a_cpu_are_blocked() {
         workers: 2.0,
     };
     (before.workers, now.workers) = (vec![busy(0.3)], vec![busy(5.3)]);
+    (before.client.by_request, now.client.by_request) = (vec![300, 300], vec![300, 300]);
     before.client.response_by_request = vec![1e6, 1e6];
     now.client.response_by_request = vec![4e6, 14e6];
     let cores = |before_ms: f64, now_ms: f64| {
@@ -170,6 +171,18 @@ fn workers_that_are_busy_without_a_cpu_are_blocked() {
     // Victims and culprit cannot be told apart, or workers that compute.
     now.client.response_by_request = vec![9e6, 9.1e6];
     assert_eq!(told(&before, &now, &[cores(0.2, 0.3)], None)[0].doing, "");
+    let starved = [cores(0.2, 0.3), reading(ReadingKind::TasksWaiting, 0.0, 5.0 / 1e3 * RATE)];
+    let found = told(&before, &now, &starved, None);
+    assert!(found.iter().all(|c| c.kind != CauseKind::BlockedWorker), "ready, and without a CPU: {found:#?}");
+    // A queue of any length behind workers that are blocked all the time.
+    let mut full = unseen(400.0);
+    full.workers = vec![busy(5.3)];
+    let found = told(&before, &full, &[cores(0.2, 0.3)], None);
+    assert_eq!(found[0].kind, CauseKind::BlockedWorker, "{found:#?}");
+    // Nobody knows what the CPU was before.
+    let unknown = Reading { reference: None, ..cores(0.2, 0.3) };
+    let found = told(&before, &now, &[unknown], None);
+    assert!(found.iter().all(|c| c.kind != CauseKind::BlockedWorker), "{found:#?}");
     let computing = told(&before, &now, &[cores(0.2, 5.2)], None);
     assert!(computing.iter().all(|c| c.kind != CauseKind::BlockedWorker), "{computing:#?}");
 }

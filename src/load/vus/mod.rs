@@ -16,5 +16,5 @@ pub(crate) mod attack;
 pub(crate) mod drive;
 pub(crate) mod shape;
 #[cfg(test)]
-mod tests;
+pub(in crate::load) mod tests;
 pub(crate) mod user;

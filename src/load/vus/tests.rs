@@ -17,11 +17,11 @@ use crate::time::{MILLISECOND, SECOND};
 /// goose keeps its killswitch for the whole process: one run at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-fn alone() -> MutexGuard<'static, ()> {
+pub(in crate::load) fn alone() -> MutexGuard<'static, ()> {
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn users(vus: usize, millis: u64, think_millis: u64) -> Executor {
+pub(in crate::load) fn users(vus: usize, millis: u64, think_millis: u64) -> Executor {
     let (duration, think_time) = (Duration::from_millis(millis), Duration::from_millis(think_millis));
     Executor::ConstantVus { vus, duration, think_time }
 }

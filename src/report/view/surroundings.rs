@@ -145,6 +145,7 @@ fn trace(t: &TraceFacts) -> TraceView {
 #[derive(Serialize)]
 pub(super) struct SpansView {
     facts: String,
+    slowest: String,
     referenced: bool,
     tailed: bool,
     rows: Vec<SpanView>,
@@ -167,7 +168,7 @@ pub(super) fn spans(a: &Analysis) -> Option<SpansView> {
     let referenced = facts.reference_traces.is_some();
     let tailed = facts.tail.is_some();
     let rows = facts.rows.iter().map(span).collect();
-    Some(SpansView { facts: span_facts(facts), referenced, tailed, rows })
+    Some(SpansView { facts: span_facts(facts), slowest: slowest(facts), referenced, tailed, rows })
 }
 
 fn span_facts(s: &SpanFacts) -> String {
@@ -179,7 +180,6 @@ fn span_facts(s: &SpanFacts) -> String {
     if let Some(n) = s.reference_traces {
         words += &format!(" {} traces of the reference.", quantity::count(n));
     }
-    words += &slowest(s);
     if s.left_out > 0 {
         words += &format!(" {} traces are not whole and left out.", quantity::count(s.left_out));
     }
@@ -203,15 +203,15 @@ fn span_facts(s: &SpanFacts) -> String {
     words
 }
 
+/// Longest name in a sentence.
+const SPAN_NAME: usize = 80;
+
 /// What the slowest traces wait for beyond what all wait for.
 fn slowest(s: &SpanFacts) -> String {
-    let Some(tail) = &s.tail else {
-        return " Too few to look at the slowest by themselves: the mean is explained, the tail is not."
-            .into();
-    };
+    let Some(tail) = &s.tail else { return String::new() };
     let time = |nanos: i64| quantity::duration(nanos as f64);
     let mut words = format!(
-        " The slowest 5 % ({}) take {} or longer, {} on average.",
+        "The slowest 5 % ({}) take {} or longer, {} on average.",
         quantity::count(tail.traces),
         time(tail.beyond),
         time(tail.mean)
@@ -222,8 +222,8 @@ fn slowest(s: &SpanFacts) -> String {
             " Of the {} that they take longer than all, {} are in {} of {}.",
             time(tail.mean - s.mean),
             time(excess(&top)),
-            top.name,
-            top.service
+            quantity::cut(&top.name, SPAN_NAME),
+            quantity::cut(&top.service, SPAN_NAME)
         );
     }
     words

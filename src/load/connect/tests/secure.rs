@@ -260,3 +260,29 @@ fn a_handshake_behind_a_redirect_is_no_wait_for_the_answer() {
     assert!(wait.value_at_quantile(0.5) < 90 * MILLISECOND, "{}", wait.value_at_quantile(0.5));
     assert!(all.service.min() >= 95 * MILLISECOND, "the second one lies between sending and the last byte");
 }
+
+#[test]
+fn a_handshake_and_the_answer_after_it_have_one_time_limit() {
+    let (files, authority) = (Files::new(), Authority::new());
+    let pause = Duration::from_millis(150);
+    let slow = |_: &Asked| -> &'static [u8] {
+        std::thread::sleep(Duration::from_millis(150));
+        OK
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let server = TlsServer::serving(listener, authority.leaf("localhost").server(), pause, slow);
+    let ca = Some(files.write("ca.pem", &authority.pem));
+    let _alone = crate::load::vus::tests::alone();
+    for executor in [constant(20.0, 300), crate::load::vus::tests::users(3, 100, 0)] {
+        let mut both = scenario(executor);
+        both.target.transport = Transport { ca: ca.clone(), ..Transport::default() };
+        both.target.timeout = Duration::from_millis(230);
+        both.target.keep_alive = false;
+        let ran = run(&both, &server.url("localhost"));
+        let (all, done) = (&ran.all[0], ran.done());
+        assert!(done >= 3 && ran.failed(Failure::Timeout) == done, "{done}: {:?}", ran.details());
+        assert_eq!(ran.outcome.sent, done, "the handshake was over");
+        let (least, most) = (all.response.min() / MILLISECOND, all.response.max() / MILLISECOND);
+        assert!(least >= 229 && most < 290, "{least} to {most} ms");
+    }
+}
