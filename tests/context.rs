@@ -228,7 +228,7 @@ fn a_long_run_of_every_source_is_analysed_in_time() {
         "{seconds} s: {snapshots} snapshots, {traces} traces, verdict {}, analysed in {took:?}",
         a["verdict"]
     );
-    assert!(snapshots > 5 * seconds && traces > seconds, "{}", printed(&output));
+    assert!(snapshots > 2 * seconds && traces > seconds, "{}", printed(&output));
     assert!(took.as_secs_f64() * 600.0 / seconds as f64 <= 5.0, "{took:?}");
 }
 

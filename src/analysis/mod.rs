@@ -234,6 +234,13 @@ pub enum Caveat {
         /// Length of the reference.
         nanos: u64,
     },
+    /// The healthy part is so short or unsteady that only a large change would have been told from it.
+    Insensitive {
+        /// The series that would have shown the smallest.
+        series: String,
+        /// How many times its level.
+        factor: f64,
+    },
     /// The generator was near its limit.
     GeneratorStrained {
         /// What was seen.

@@ -85,6 +85,7 @@ pub(super) fn caveats(run: &Loaded, detection: &Detection, validity: &Validity) 
     let mut all: Vec<Caveat> =
         run.recording.partial.iter().map(|why| Caveat::Partial { why: why.clone() }).collect();
     all.extend(detection.notes.iter().cloned());
+    all.extend(insensitive(detection));
     all.extend(run.scenario.in_step().map(|rate| Caveat::InStep { rate: rate.0 }));
     all.extend(lost(run));
     all.extend(unreadable(run));
@@ -94,6 +95,26 @@ pub(super) fn caveats(run: &Loaded, detection: &Detection, validity: &Validity) 
         validity.checks.iter().filter(|c| c.outcome == CheckOutcome::Strained && c.name != gate::SENT);
     all.extend(strained.map(|c| Caveat::GeneratorStrained { what: c.name.clone() }));
     all
+}
+
+/// How many times its level a series may be at the end without being called an anomaly.
+const SENSITIVE: f64 = 3.0;
+
+/// That nothing was found says little where nothing could have been.
+fn insensitive(detection: &Detection) -> Option<Caveat> {
+    if !detection.moments.is_empty() {
+        return None;
+    }
+    let factor = |name: &str| {
+        let points = &detection.band(name, None)?.points;
+        let last = points.iter().rev().find_map(|p| p.threshold)?;
+        let mut levels: Vec<f64> = points.iter().filter_map(|p| p.ewma).collect();
+        levels.sort_by(f64::total_cmp);
+        let level = levels.get(levels.len() / 2).filter(|l| **l > 0.0)?;
+        Some((name.to_owned(), last / level))
+    };
+    let smallest = ["p50", "p95"].into_iter().filter_map(factor).min_by(|a, b| a.1.total_cmp(&b.1))?;
+    (smallest.1 > SENSITIVE).then_some(Caveat::Insensitive { series: smallest.0, factor: smallest.1 })
 }
 
 /// Teardown requests that failed.

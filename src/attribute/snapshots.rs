@@ -10,7 +10,7 @@ use super::stack::{self, Role};
 use super::stacks::{Stack, plain};
 use crate::analysis::State;
 use crate::formats::pprof::{Profile, Sample};
-use crate::time::RunTime;
+use crate::time::{RunTime, SECOND};
 
 /// What goroutines are told apart by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,9 +101,11 @@ impl Snapshots {
         self.times.len()
     }
 
-    /// Mean number of goroutines whose key is accepted.
+    /// Mean number of goroutines whose key is accepted, by time: where snapshots are few, each stands for more of it.
     pub(super) fn mean(&self, keep: impl Fn(&Key) -> bool) -> Measured {
-        batch_mean(&self.per_snapshot(keep))
+        let mut counts = self.per_snapshot(keep);
+        counts.iter_mut().zip(weights(&self.times)).for_each(|(count, weight)| *count *= weight);
+        batch_mean(&counts)
     }
 
     /// Number of goroutines whose key is accepted, snapshot by snapshot.
@@ -128,6 +130,35 @@ impl Snapshots {
             (stack, &seen.key, seen.times / n)
         })
     }
+}
+
+/// Snapshots on either side that tell how many are taken around one: their distances are drawn at random.
+const AROUND: usize = 5;
+/// How much the distances must differ from what is usual to be more than chance.
+const CHANCE: f64 = 1.5;
+/// Longest distance between two: what is longer lies between two windows.
+const APART: f64 = 3.0 * SECOND as f64;
+
+/// How much of the time each stands for, 1 on average.
+fn weights(times: &[RunTime]) -> Vec<f64> {
+    let gaps: Vec<f64> = times.windows(2).map(|w| (w[1].since(w[0]) as f64).min(APART)).collect();
+    if gaps.len() < 2 * AROUND {
+        return vec![1.0; times.len()];
+    }
+    let local = |i: usize| {
+        let around = &gaps[i.saturating_sub(AROUND)..(i + AROUND).min(gaps.len())];
+        around.iter().sum::<f64>() / around.len() as f64
+    };
+    let mut all: Vec<f64> = (0..times.len()).map(local).collect();
+    let mut sorted = all.clone();
+    sorted.sort_by(f64::total_cmp);
+    let usual = sorted[sorted.len() / 2].max(1.0);
+    all.iter_mut().for_each(|gap| {
+        *gap = if (1.0 / CHANCE..CHANCE).contains(&(*gap / usual)) { 1.0 } else { *gap / usual }
+    });
+    let mean = all.iter().sum::<f64>() / all.len() as f64;
+    all.iter_mut().for_each(|weight| *weight /= mean.max(f64::MIN_POSITIVE));
+    all
 }
 
 /// The number of a name; numbers count up from 0.
@@ -165,6 +196,19 @@ mod tests {
             p.add(frames, &[*count]);
         }
         p.finish(0, 0)
+    }
+
+    #[test]
+    fn each_snapshot_stands_for_its_part_of_the_time() {
+        // Ten seconds with ten a second that wait, then thirty with three a second that do not.
+        let early = (0..100_u64).map(|i| i * 100_000_000 + (i % 3) * 20_000_000);
+        let late = (0..90_u64).map(|i| 10_000_000_000 + i * 333_000_000 + (i % 2) * 60_000_000);
+        let times: Vec<RunTime> = early.chain(late).map(RunTime::from_nanos).collect();
+        let weights = weights(&times);
+        let part = weights[..100].iter().sum::<f64>() / weights.iter().sum::<f64>();
+        assert!((part - 0.25).abs() < 0.02, "{part}");
+        let even = super::weights(&times[..100]);
+        assert!(even.iter().all(|w| (w - 1.0).abs() < 1e-9), "distances at random are no pace: {even:?}");
     }
 
     #[test]

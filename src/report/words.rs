@@ -297,6 +297,11 @@ pub(crate) fn caveat(caveat: &Caveat) -> String {
             "The trouble began early: only {} of healthy load serve as the reference.",
             quantity::duration(*nanos as f64)
         ),
+        Caveat::Insensitive { series, factor } => format!(
+            "Latency was too unsteady, or the run too short, to tell small changes: only a {series} of more than {} times \
+             its level would have been called an anomaly. A longer run, or a baseline, sees more.",
+            quantity::number(*factor)
+        ),
         Caveat::GeneratorStrained { what } => {
             format!("The load generator was near its limit ({what}): part of the latency may be its own.")
         }
@@ -340,6 +345,7 @@ mod tests {
             Caveat::TooFewSamples { what: "snapshots".into(), found: 3, needed: 30 },
             Caveat::NoReference,
             Caveat::ShortReference { nanos: 2_000_000_000 },
+            Caveat::Insensitive { series: "p50".into(), factor: 7.5 },
             Caveat::GeneratorStrained { what: text() },
             Caveat::CapturesInWindow { count: 1 },
             Caveat::Saturated { what: text() },

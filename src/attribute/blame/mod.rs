@@ -227,10 +227,14 @@ fn join(larger: &mut Candidate, mut smaller: Candidate) {
 }
 
 fn same_owner(a: &Candidate, b: &Candidate) -> bool {
-    a.at == b.at
-        && a.service == b.service
-        && a.kind != CauseKind::GoroutineLeak
-        && b.kind != CauseKind::GoroutineLeak
+    let leak = [a, b].iter().any(|c| c.kind == CauseKind::GoroutineLeak);
+    a.service == b.service && !leak && (a.at == b.at || held_for(a, b) || held_for(b, a))
+}
+
+/// Whether a lock is held while a file is written that is a cause by itself.
+fn held_for(lock: &Candidate, file: &Candidate) -> bool {
+    let kinds = (lock.kind, file.kind) == (CauseKind::Lock, CauseKind::Disk);
+    kinds && !lock.doing.is_empty() && lock.doing == file.doing
 }
 
 /// Evidence of one kind of source.
@@ -281,6 +285,21 @@ mod tests {
         assert_eq!((both.kind, both.explains.value), (CauseKind::Database, 4e6));
         let slow = merged(vec![candidate(CauseKind::Cpu, 3.0), candidate(CauseKind::Database, 1.0)]);
         assert_eq!(slow.kind, CauseKind::Cpu);
+    }
+
+    #[test]
+    fn a_lock_that_is_held_while_a_file_is_written_is_one_cause() {
+        let doing = |kind, at: &str, doing: &str| Candidate {
+            at: at.into(),
+            doing: doing.into(),
+            ..candidate(kind, 2.0)
+        };
+        let file = || doing(CauseKind::Disk, "shop.write", "os.(*File).Sync");
+        let one = merged(vec![file(), doing(CauseKind::Lock, "shop.note", "os.(*File).Sync")]);
+        assert_eq!((one.kind, one.explains.value), (CauseKind::Lock, 4e6));
+        let mut two = vec![file(), doing(CauseKind::Lock, "shop.note", "json.Marshal")];
+        merge_same_owner(&mut two);
+        assert_eq!(two.len(), 2);
     }
 
     #[test]

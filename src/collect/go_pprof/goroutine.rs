@@ -1,24 +1,31 @@
 //! Goroutine snapshots: what every request in flight is doing, many times a second.
 //!
 //! `debug=0` (protobuf) pauses the process far shorter than the text forms do. On a saturated two-core
-//! service 20 snapshots a second still took 2 to 6 % of its throughput, hence the adapting pace.
+//! service 20 snapshots a second still took 2 to 6 % of its throughput, hence the adapting pace; and they are fewer while
+//! nothing is wrong.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 use url::Url;
 
 use super::super::http::{Limits, below};
 use super::super::pace::Pace;
 use super::super::recorder::{Endpoint, Recorder};
-use super::super::{Collector, Context};
+use super::super::{Collector, Context, Trigger};
 use crate::run::layout;
 
 /// Bounds of a fetch.
 const LIMITS: Limits = Limits { bytes: 64 << 20, time: Duration::from_secs(5) };
 /// Slowest pace: one snapshot in this time.
 const SLOWEST: Duration = Duration::from_secs(2);
+/// Snapshots are as many as asked for in the first seconds, so that a short run has enough of its healthy part ...
+const FIRST: Duration = Duration::from_secs(10);
+/// ... and for so long after an anomaly was seen; else one in so many is taken.
+const TROUBLE: Duration = Duration::from_secs(60);
+const CALM: u32 = 3;
 
 /// Records goroutine snapshots.
 #[derive(Debug)]
@@ -36,7 +43,8 @@ impl Goroutines {
         Self { endpoint: endpoint.clone(), url, pace: Pace::new(interval, SLOWEST, seed) }
     }
 
-    async fn record(mut self: Box<Self>, context: Context) {
+    async fn record(mut self: Box<Self>, mut context: Context) {
+        let mut alert = Alert { until: Instant::now() + FIRST };
         let mut recorder = Recorder::new(context.out, context.stop, self.endpoint.clone(), self.name());
         while !recorder.over() {
             let Some(snapshot) = recorder.fetch(&self.url, LIMITS).await else {
@@ -49,9 +57,35 @@ impl Goroutines {
             if let Some(change) = self.pace.observe(took) {
                 recorder.tell_pace(change);
             }
-            recorder.sleep_until(began + self.pace.gap().max(recorder.pause())).await;
+            alert.look(&mut context.triggers, Instant::now());
+            let gap = self.pace.gap() * if alert.lasts(Instant::now()) { 1 } else { CALM };
+            recorder.sleep_until(began + gap.max(recorder.pause())).await;
         }
         recorder.finish();
+    }
+}
+
+/// Whether many snapshots are wanted.
+#[derive(Debug)]
+struct Alert {
+    until: Instant,
+}
+
+impl Alert {
+    /// Takes note of anomalies that were seen since the last look.
+    fn look(&mut self, triggers: &mut Receiver<Trigger>, now: Instant) {
+        loop {
+            match triggers.try_recv() {
+                Ok(Trigger::Anomaly) => self.until = now + TROUBLE,
+                // Triggers that were lost do not matter: those that follow say the same.
+                Ok(_) | Err(TryRecvError::Lagged(_)) => {}
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+            }
+        }
+    }
+
+    fn lasts(&self, now: Instant) -> bool {
+        now < self.until
     }
 }
 
@@ -66,5 +100,25 @@ impl Collector for Goroutines {
 
     fn run(self: Box<Self>, context: Context) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(self.record(context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_anomaly_asks_for_more_for_a_minute() {
+        let (send, mut triggers) = tokio::sync::broadcast::channel(2);
+        let start = Instant::now();
+        let at = |s| start + Duration::from_secs(s);
+        let mut alert = Alert { until: at(10) };
+        alert.look(&mut triggers, at(5));
+        assert!(alert.lasts(at(9)) && !alert.lasts(at(10)));
+        for _ in 0..4 {
+            send.send(Trigger::Anomaly).expect("somebody listens");
+        }
+        alert.look(&mut triggers, at(30));
+        assert!(alert.lasts(at(89)) && !alert.lasts(at(90)));
     }
 }
