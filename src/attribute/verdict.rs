@@ -12,6 +12,8 @@ const MOST: f64 = 0.5;
 /// Part of the change that may stay unexplained for a verdict of [`Verdict::Strong`].
 const OPEN: f64 = 0.35;
 
+/// What a cause may explain at the most, for each part of the change that there is.
+const BEYOND: f64 = 1.25;
 /// Causes that are named at once.
 const SEVERAL: usize = 3;
 
@@ -54,7 +56,9 @@ pub(super) fn judge(q: &Question) -> (Verdict, usize) {
     let Some(first) = q.candidates.first().filter(|c| explains_enough(q, c)) else {
         return (Verdict::NotFound, 0);
     };
-    if !first.owned {
+    // More than there is: requests are counted several times, as where one process plays several services.
+    let impossible = !q.saturated && first.explains.low() > BEYOND * q.change.high();
+    if !first.owned || impossible {
         return (Verdict::Mechanism, 1);
     }
     let second = q.candidates.get(1).map_or(0.0, |c| c.explains.value);
@@ -144,6 +148,11 @@ mod tests {
         assert_eq!(verdict(&[candidate("a", 8.0, &["snapshots"])], 10.0, 1.0), (Verdict::Likely, 1));
         assert_eq!(verdict(&lead, 16.0, 7.0).0, Verdict::Likely, "open books");
         assert_eq!(verdict(&[candidate("a", 4.5, &two)], 10.0, 1.0).0, Verdict::Likely, "less than half");
+        assert_eq!(
+            verdict(&[candidate("a", 16.0, &two)], 10.0, -6.0).0,
+            Verdict::Mechanism,
+            "more than there is"
+        );
         let tied = [candidate("a", 4.0, &two), candidate("b", 4.0, &two), candidate("c", 1.0, &two)];
         assert_eq!(verdict(&tied, 10.0, 1.0), (Verdict::Likely, 2));
         let both = [candidate("a", 5.5, &two), candidate("b", 3.5, &two)];
