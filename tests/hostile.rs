@@ -105,8 +105,9 @@ fn arrivals(case: &Case, done: u64, must: &mut impl FnMut(bool, String)) -> u64 
     }
     // One after the other until the time is over, each as long as its time limit or longer than its pause, if any.
     let least = Duration::from_secs(SECS).div_duration_f64(TIMEOUT + SLACK / 2) as u64;
+    // One more may begin in the moment in which the time is over.
     let most = match (case.kinds, case.act) {
-        (&["timeout"], _) => Duration::from_secs(SECS).div_duration_f64(TIMEOUT).ceil() as u64,
+        (&["timeout"], _) => Duration::from_secs(SECS).div_duration_f64(TIMEOUT).ceil() as u64 + 1,
         (_, Act::Gone) => SECS * 100,
         _ => u64::MAX / CLOSED,
     };
