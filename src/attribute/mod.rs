@@ -129,6 +129,7 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
         candidates: &candidates,
         change,
         rest: &rest,
+        means: (reference.as_ref().map_or(0.0, |r| r.client.response.value), judged.client.response.value),
         floor,
         growth: inquiry.growth,
         saturated,

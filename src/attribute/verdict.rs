@@ -26,6 +26,8 @@ pub(super) struct Question<'a> {
     pub change: Measured,
     /// Part of it that no row explains.
     pub rest: &'a Line,
+    /// Mean response time of the reference and of the judged part.
+    pub means: (f64, f64),
     /// Changes below this are noise.
     pub floor: f64,
     /// Whether a growth of goroutines is what went wrong.
@@ -63,14 +65,21 @@ pub(super) fn judge(q: &Question) -> (Verdict, usize) {
     }
     let second = q.candidates.get(1).map_or(0.0, |c| c.explains.value);
     let stands_out = first.explains.value >= STANDS_OUT * second;
-    let closed = q.rest.change().value.abs() <= OPEN * whole(q).abs();
     let most = first.explains.value >= MOST * whole(q);
-    if stands_out && most && closed && first.tiers() >= 2 && !first.unsure {
+    if stands_out && most && closed(q) && first.tiers() >= 2 && !first.unsure {
         return (Verdict::Strong, 1);
     }
     let named = |c: &&Candidate| c.owned && explains_enough(q, c);
     let several = q.candidates.iter().take(SEVERAL).take_while(named).count();
     (Verdict::Likely, several.max(1))
+}
+
+/// Whether the rows add up: to the change, and on each side to nothing that contradicts it. Equal errors on both sides
+/// would cancel in the change.
+fn closed(q: &Question) -> bool {
+    let fits = |rest: Measured, scale: f64| rest.value.abs() <= OPEN * scale.max(whole(q).abs());
+    let (before, now) = q.means;
+    fits(q.rest.change(), 0.0) && fits(q.rest.judged, now) && q.rest.reference.is_none_or(|r| fits(r, before))
 }
 
 /// Beyond noise, and a part of the whole that is worth naming.
@@ -131,6 +140,7 @@ mod tests {
             candidates,
             change: Measured::new(change_ms * 1e6, 0.05e6),
             rest: &rest,
+            means: (2e6, 2e6 + change_ms * 1e6),
             floor: 0.1e6,
             growth: false,
             saturated: queued > 0.0,
@@ -157,6 +167,30 @@ mod tests {
         assert_eq!(verdict(&tied, 10.0, 1.0), (Verdict::Likely, 2));
         let both = [candidate("a", 5.5, &two), candidate("b", 3.5, &two)];
         assert_eq!(verdict(&both, 10.0, 1.0), (Verdict::Likely, 2), "two causes at once");
+    }
+
+    #[test]
+    fn rows_that_are_wrong_on_both_sides_close_no_books() {
+        let own = [candidate("a", 8.0, &["snapshots", "mutex"])];
+        let rest = Line {
+            state: State::Unattributed,
+            at: String::new(),
+            reference: Some(Measured::new(-400e6, 0.0)),
+            judged: Measured::new(-401e6, 0.0),
+        };
+        let question = Question {
+            candidates: &own,
+            change: Measured::new(10e6, 0.05e6),
+            rest: &rest,
+            means: (2e6, 12e6),
+            floor: 0.1e6,
+            growth: false,
+            saturated: false,
+            queued: 0.0,
+            load_change: 0.0,
+            mix: 0.0,
+        };
+        assert_eq!(judge(&question).0, Verdict::Likely);
     }
 
     #[test]
