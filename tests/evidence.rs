@@ -53,7 +53,7 @@ fn a_lock_shows_in_the_trace_the_machine_and_the_log() {
     }
     // As long under a lock as makes the queue grow for the rest of the run, also where the document is read somewhat faster
     // under load than one request at a time.
-    let (admin, pages) = (url.clone(), pages_for(&pair.shop, 1.25 / 150.0));
+    let (admin, pages) = (url.clone(), pages_for(&pair.shop, 1.5 / 150.0));
     let switched = after(Duration::from_secs(12), move || {
         common::http(&admin, "POST", &format!("/admin/set?refresh=always&pages={pages}"));
     });
