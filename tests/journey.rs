@@ -8,11 +8,11 @@ mod shop;
 mod slow;
 
 use std::fs;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Output;
 use std::time::Duration;
 
+use common::contents::{files, holds};
 use common::{analysis, finish, loadprof, printed, scenario};
 use serde_json::Value;
 use shop::{Books, CUSTOMERS, PAUSE, SECRETS, SHOP_KEY, Shop};
@@ -184,30 +184,6 @@ impl Ran {
             assert!(!printed.contains(secret), "{secret} in {printed}");
         }
     }
-}
-
-/// All files below a folder with their contents, unpacked if they are packed.
-fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            found.extend(files(&path));
-            continue;
-        }
-        let mut bytes = fs::read(&path).expect("a file");
-        if path.extension().is_some_and(|e| e == "gz") {
-            let mut plain = Vec::new();
-            flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut plain).expect("gzip");
-            bytes = plain;
-        }
-        found.push((path, bytes));
-    }
-    found
-}
-
-fn holds(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
 #[test]

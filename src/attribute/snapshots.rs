@@ -1,6 +1,7 @@
 //! Goroutine snapshots of one service in one side of the comparison: how many goroutines were seen in which
 //! state, snapshot by snapshot.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use super::stack::{self, Role};
 use super::stacks::{Stack, plain};
 use crate::analysis::State;
 use crate::formats::pprof::{Profile, Sample};
+use crate::stats::median;
 use crate::time::{RunTime, SECOND};
 
 /// What goroutines are told apart by.
@@ -45,6 +47,8 @@ pub(super) struct Snapshots {
     /// numbers are found sooner than names.
     names: HashMap<Arc<str>, u32>,
     known: HashMap<Vec<u32>, Option<usize>>,
+    /// How much of the time each stands for, once it is asked for.
+    weights: OnceCell<Vec<f64>>,
 }
 
 /// A stack in all snapshots together.
@@ -61,6 +65,7 @@ impl Snapshots {
     pub(super) fn add(&mut self, at: RunTime, profile: &Profile) {
         let index = self.times.len();
         self.times.push(at);
+        self.weights.take();
         let mut ids = Vec::new();
         for sample in &profile.samples {
             ids.clear();
@@ -104,7 +109,8 @@ impl Snapshots {
     /// Mean number of goroutines whose key is accepted, by time: where snapshots are few, each stands for more of it.
     pub(super) fn mean(&self, keep: impl Fn(&Key) -> bool) -> Measured {
         let mut counts = self.per_snapshot(keep);
-        counts.iter_mut().zip(weights(&self.times)).for_each(|(count, weight)| *count *= weight);
+        let weights = self.weights.get_or_init(|| weights(&self.times));
+        counts.iter_mut().zip(weights).for_each(|(count, weight)| *count *= weight);
         batch_mean(&counts)
     }
 
@@ -150,9 +156,7 @@ fn weights(times: &[RunTime]) -> Vec<f64> {
         around.iter().sum::<f64>() / around.len() as f64
     };
     let mut all: Vec<f64> = (0..times.len()).map(local).collect();
-    let mut sorted = all.clone();
-    sorted.sort_by(f64::total_cmp);
-    let usual = sorted[sorted.len() / 2].max(1.0);
+    let usual = median(&all).unwrap_or(1.0).max(1.0);
     all.iter_mut().for_each(|gap| {
         *gap = if (1.0 / CHANCE..CHANCE).contains(&(*gap / usual)) { 1.0 } else { *gap / usual }
     });

@@ -13,8 +13,8 @@ use crate::time::{RunTime, Window};
 
 /// Longest window while nothing is wrong, unless longer ones are asked for.
 const LONGEST: u64 = 15;
-/// Time after an anomaly was seen in which windows are short: it has enough of them then.
-const SHORT: Duration = Duration::from_secs(60);
+/// Time after an anomaly was seen in which windows are short, and snapshots many: it has enough of them then.
+pub(super) const SHORT: Duration = Duration::from_secs(60);
 
 /// Lengths of the windows of one collector over a run.
 #[derive(Debug)]

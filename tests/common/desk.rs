@@ -12,9 +12,7 @@ pub fn program() -> PathBuf {
 
 fn build() -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/targets/desk");
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
-    let cache = || std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("loadprof");
-    let target = std::env::var_os("LOADPROF_TEST_CACHE").map_or_else(cache, PathBuf::from).join("desk");
+    let target = super::cache::cache().join("desk");
     let mut build = Command::new("cargo");
     build.args(["build", "--release", "--quiet", "--target-dir"]).arg(&target).current_dir(source);
     let status = build.env_remove("CARGO_TARGET_DIR").status().expect("cargo is on PATH");

@@ -3,7 +3,9 @@
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses a part of it")]
 #![allow(clippy::print_stderr, reason = "the figures belong in the log")]
 
+pub mod cache;
 pub mod cgroup;
+pub mod contents;
 pub mod desk;
 pub mod go;
 pub mod hostile;

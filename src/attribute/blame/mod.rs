@@ -21,6 +21,7 @@ use std::collections::BTreeSet;
 use super::books::Line;
 use super::measure::Measured;
 use super::side::{ServiceSide, Side};
+use crate::analysis::quantity;
 use crate::analysis::{CauseKind, DatabaseFacts, Evidence, Reading, SpanFacts, State};
 
 pub(super) use cpu::{Function, functions};
@@ -90,6 +91,19 @@ impl Case<'_> {
 
     pub(super) fn throughput_before(&self) -> f64 {
         self.reference.map_or(0.0, |r| r.client.throughput())
+    }
+
+    /// Growth of the mean response time as the generator measured it; the level without a reference.
+    fn response_growth(&self) -> Measured {
+        let of = |side: &Side| side.client.response;
+        of(self.judged).minus(self.reference.map(of).unwrap_or_default())
+    }
+
+    /// The same as a witness from outside.
+    fn clock(&self) -> Evidence {
+        let grown = quantity::duration(self.response_growth().value);
+        let says = format!("the mean response time grew by {grown}");
+        evidence("generator's clock", says, Some("load/latency.hlog".into()))
     }
 
     /// Kinds of evidence that the judged part has and the reference has not: what they show may have been there before.
@@ -205,14 +219,12 @@ fn merge_same_owner(all: &mut Vec<Candidate>) {
 const LOCKED: f64 = 0.3;
 
 fn join(larger: &mut Candidate, mut smaller: Candidate) {
-    let lock = smaller.kind == CauseKind::Lock
-        && smaller.explains.value >= LOCKED * (larger.explains.value + smaller.explains.value);
-    if lock {
+    let whole = larger.explains.value + smaller.explains.value;
+    let names = |c: &Candidate, kind| c.kind == kind && c.explains.value >= LOCKED * whole;
+    if names(&smaller, CauseKind::Lock) {
         std::mem::swap(larger, &mut smaller);
     }
-    let retry = smaller.kind == CauseKind::Retry
-        && smaller.explains.value >= LOCKED * (larger.explains.value + smaller.explains.value);
-    if retry || (smaller.more_calls && larger.kind == CauseKind::Cpu) {
+    if names(&smaller, CauseKind::Retry) || (smaller.more_calls && larger.kind == CauseKind::Cpu) {
         std::mem::swap(larger, &mut smaller);
     }
     // A good part that is not sure makes the whole unsure; a small one only lends no witness.

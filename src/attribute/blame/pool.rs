@@ -179,15 +179,7 @@ fn occupancy(service: &ServiceSide, now: &Workers, before: Option<&Workers>) -> 
 
 /// Requests in flight, counted by the generator: a second witness of a queue.
 fn in_flight(case: &Case, waited: f64) -> Option<Evidence> {
-    let before = case.reference.map_or(0.0, |r| r.client.response.value);
-    let grown = case.judged.client.response.value - before;
-    (grown > 0.5 * waited).then(|| {
-        evidence(
-            "generator's clock",
-            format!("the mean response time grew by {}", quantity::duration(grown)),
-            Some("load/latency.hlog".into()),
-        )
-    })
+    (case.response_growth().value > 0.5 * waited).then(|| case.clock())
 }
 
 fn size_words(w: &Workers, waited: f64, at: &str) -> String {

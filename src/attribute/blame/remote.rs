@@ -104,14 +104,7 @@ fn words(state: State) -> (CauseKind, &'static str, &'static str) {
 
 /// The generator measured from outside that the response grew by as much: a second witness.
 fn clock(case: &Case, change: f64) -> Option<Evidence> {
-    let before = case.reference.map_or(0.0, |r| r.client.response.value);
-    let grown = case.judged.client.response.value - before;
+    let grown = case.response_growth().value;
     let agrees = grown > 0.0 && (change / grown - 1.0).abs() < 0.35;
-    agrees.then(|| {
-        evidence(
-            "generator's clock",
-            format!("the mean response time grew by {}", quantity::duration(grown)),
-            Some("load/latency.hlog".into()),
-        )
-    })
+    agrees.then(|| case.clock())
 }

@@ -36,8 +36,7 @@ impl Blocked<'_> {
 pub(super) fn candidate(case: &Case) -> Option<Candidate> {
     let all = case.judged.workers.iter().filter_map(|busy| blocked(case, busy));
     let most = all.max_by(|a, b| a.added().total_cmp(&b.added()))?;
-    let response = |side: &Side| side.client.response;
-    let change = response(case.judged).minus(case.reference.map(response).unwrap_or_default());
+    let change = case.response_growth();
     let (added, service) = (most.added(), most.busy.service.clone());
     if added <= case.floor || (added < LEAST * change.value && most.part < OF_WORKERS) {
         return None;

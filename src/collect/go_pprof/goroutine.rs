@@ -12,6 +12,7 @@ use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 use url::Url;
 
 use super::super::http::{Limits, below};
+use super::super::lengths::SHORT;
 use super::super::pace::Pace;
 use super::super::recorder::{Endpoint, Recorder};
 use super::super::{Collector, Context, Trigger};
@@ -23,8 +24,7 @@ const LIMITS: Limits = Limits { bytes: 64 << 20, time: Duration::from_secs(5) };
 const SLOWEST: Duration = Duration::from_secs(2);
 /// Snapshots are as many as asked for in the first seconds, so that a short run has enough of its healthy part ...
 const FIRST: Duration = Duration::from_secs(10);
-/// ... and for so long after an anomaly was seen; else one in so many is taken.
-const TROUBLE: Duration = Duration::from_secs(60);
+/// ... and after an anomaly was seen, for as long as CPU windows are short; else one in so many is taken.
 const CALM: u32 = 3;
 
 /// Records goroutine snapshots.
@@ -76,7 +76,7 @@ impl Alert {
     fn look(&mut self, triggers: &mut Receiver<Trigger>, now: Instant) {
         loop {
             match triggers.try_recv() {
-                Ok(Trigger::Anomaly) => self.until = now + TROUBLE,
+                Ok(Trigger::Anomaly) => self.until = now + SHORT,
                 // Triggers that were lost do not matter: those that follow say the same.
                 Ok(_) | Err(TryRecvError::Lagged(_)) => {}
                 Err(TryRecvError::Empty | TryRecvError::Closed) => return,
