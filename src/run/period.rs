@@ -172,9 +172,9 @@ pub enum Phase {
     Connect,
     /// TLS handshake.
     Tls,
-    /// Writing the request.
+    /// Writing the request, until the call that hands over its last byte begins.
     Send,
-    /// Request written to first byte of the answer; without connections opened in between.
+    /// From that call to the first byte of the answer; without connections opened in between.
     Wait,
     /// First byte to last byte.
     Receive,

@@ -6,6 +6,7 @@ use std::path::Path;
 use loadprof::formats::openmetrics::Kind;
 use loadprof::run::reader::Recording;
 use loadprof::time::{RunTime, Window};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cases::Case;
@@ -16,7 +17,7 @@ pub const METHODS: [&str; 5] =
     ["random row", "z-score", "median/IQR", "flame difference", "largest added ms"];
 
 /// How far each method came: kind of cause right, and function, statement or limit right too.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Answer {
     pub kind: f64,
     pub whole: f64,

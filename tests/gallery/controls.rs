@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cases::EVEN;
@@ -52,8 +53,10 @@ pub const CONTROLS: &[Control] = &[
 ];
 
 /// Whether a control passed, and what was said.
+#[derive(Serialize, Deserialize)]
 pub struct Passed {
-    pub name: &'static str,
+    pub name: String,
+    pub seed: u64,
     /// Whether a part of the service was blamed.
     pub blamed: bool,
     /// Whether the verdict was another than it should be, though nobody was blamed.
@@ -89,22 +92,23 @@ pub fn run(control: &Control, seed: u64, capacities: &mut Capacities, keep: Opti
         let before = valid_run(&setup, None, |_| ());
         setup.mix.iter_mut().filter(|(path, _)| path.starts_with("/recommend")).for_each(|r| r.1 *= 3);
         setup.baseline = Some(before.folder.clone());
-        return passed(control, &valid_run(&setup, keep, |_| ()));
+        return passed(control, seed, &valid_run(&setup, keep, |_| ()));
     }
     let outcome = valid_run(&setup, keep, |stage| match control.change {
         Change::Burner => stage.switch(Switch::Idler, 1.0),
         Change::Heap => stage.switch(Switch::Shop("history=20"), 0.0),
         _ => {}
     });
-    passed(control, &outcome)
+    passed(control, seed, &outcome)
 }
 
-fn passed(control: &Control, outcome: &Outcome) -> Passed {
+fn passed(control: &Control, seed: u64, outcome: &Outcome) -> Passed {
     let a = &outcome.analysis;
     let causes: &[Value] = a["causes"].as_array().map(Vec::as_slice).unwrap_or_default();
     let verdict = a["verdict"].as_str().unwrap_or("none").to_owned();
     Passed {
-        name: control.name,
+        name: control.name.to_owned(),
+        seed,
         blamed: causes.iter().any(|c| !control.outside.contains(&c["kind"].as_str().unwrap_or_default())),
         alarmed: !control.verdicts.contains(&verdict.as_str()),
         said: causes.first().map_or("nobody is blamed".into(), |c| format!("{} at {}", c["kind"], c["at"])),

@@ -17,6 +17,7 @@ mod clocks;
 #[path = "../common/mod.rs"]
 mod common;
 mod controls;
+mod journal;
 mod options;
 mod pairs;
 mod probe;
@@ -28,14 +29,25 @@ mod servers;
 mod stage;
 mod table;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use cases::{CASES, Case};
+use journal::{Journal, Line, Tried};
 use options::{Dose, Options};
-use probe::Capacities;
+use probe::{Capacities, Doses};
 use run::Setup;
-use score::Score;
+use score::{Planned, Score};
 use table::Results;
+
+/// What is known of this machine, and what was run.
+struct Gallery {
+    options: Options,
+    capacities: Capacities,
+    /// By case and percent of the capacity.
+    doses: BTreeMap<(u8, u64), Doses>,
+    journal: Journal,
+}
 
 fn main() -> ExitCode {
     let options = match Options::read(std::env::args().skip(1)) {
@@ -45,65 +57,121 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let mut capacities = Capacities::default();
-    let mut results = Results::default();
-    for (_, case) in CASES.iter().enumerate().filter(|(i, c)| options.wants(*i, c.number)) {
-        for load in &options.loads {
-            for dose in &options.doses {
-                for seed in 1..=options.seeds {
-                    let attempt = std::panic::AssertUnwindSafe(|| {
-                        fault(case, *load, *dose, seed, &options, &mut capacities, &mut results);
-                    });
-                    if std::panic::catch_unwind(attempt).is_err() {
-                        results.broken.push(case.name);
+    let journal = Journal::open(options.json.clone());
+    let mut gallery = Gallery { options, capacities: Capacities::default(), doses: BTreeMap::new(), journal };
+    gallery.faults();
+    if gallery.options.controls {
+        gallery.pairs();
+        gallery.controls();
+    }
+    let results = Results(&gallery.journal);
+    println!("{results}");
+    let passed = if gallery.options.lenient { results.mostly() } else { results.passed() };
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+impl Gallery {
+    /// All faults at one dose and load before the next one: what ends early has seen all of them.
+    fn faults(&mut self) {
+        let wanted = |(i, case): &(usize, &Case)| self.options.wants(*i, case.number);
+        let cases: Vec<_> = CASES.iter().enumerate().filter(wanted).map(|(_, case)| case).collect();
+        for load in self.options.loads.clone() {
+            for dose in self.options.doses.clone() {
+                for case in &cases {
+                    for seed in 1..=self.options.seeds {
+                        let attempt = std::panic::AssertUnwindSafe(|| fault(self, case, load, dose, seed));
+                        if std::panic::catch_unwind(attempt).is_err() {
+                            self.journal.add(Line::Broken(case.name.into()));
+                        }
                     }
-                    results.save(options.json.as_deref());
                 }
             }
         }
     }
-    for (i, pair) in pairs::PAIRS.iter().enumerate().filter(|(i, _)| options.controls && options.has(*i)) {
-        for seed in 1..=options.seeds {
-            let keep = options.keep.as_ref().map(|dir| dir.join(format!("pair-{i}-{seed}")));
-            let mut both = pairs::run(pair, seed, keep.as_deref());
-            if both.is_wrong() {
-                eprintln!("{} (once more)", both.line());
-                both = pairs::run(pair, seed + 100, keep.as_deref());
+
+    fn pairs(&mut self) {
+        for (i, pair) in pairs::PAIRS.iter().enumerate().filter(|(i, _)| self.options.has(*i)) {
+            for seed in 1..=self.options.seeds {
+                if self.journal.pairs().any(|p| p.name == pair.name && p.seed == seed) {
+                    continue;
+                }
+                let keep = self.options.keep.as_ref().map(|dir| dir.join(format!("pair-{i}-{seed}")));
+                let mut both = pairs::run(pair, seed, keep.as_deref());
+                if both.is_wrong() {
+                    eprintln!("{} (once more)", both.line());
+                    both = pairs::run(pair, seed + 100, keep.as_deref());
+                    both.seed = seed;
+                }
+                eprintln!("{}", both.line());
+                self.journal.add(Line::Pair(both));
             }
-            eprintln!("{}", both.line());
-            results.pairs.push(both);
         }
     }
-    for (i, control) in
-        controls::CONTROLS.iter().enumerate().filter(|(i, _)| options.controls && options.has(*i))
-    {
-        for seed in 1..=options.seeds {
-            let keep = options.keep.as_ref().map(|dir| dir.join(format!("control-{i}-{seed}")));
-            let mut passed = controls::run(control, seed, &mut capacities, keep.as_deref());
-            if (passed.blamed || passed.alarmed || !passed.valid) && !options.calibrate {
-                eprintln!("{} (once more)", passed.line());
-                results.alarms += usize::from(passed.valid && passed.blamed);
-                passed = controls::run(control, seed + 100, &mut capacities, keep.as_deref());
+
+    fn controls(&mut self) {
+        for seed in 1..=self.options.seeds {
+            for (i, control) in controls::CONTROLS.iter().enumerate().filter(|(i, _)| self.options.has(*i)) {
+                if self.journal.has_control(control.name, seed) {
+                    continue;
+                }
+                let keep = self.options.keep.as_ref().map(|dir| dir.join(format!("control-{i}-{seed}")));
+                let mut passed = controls::run(control, seed, &mut self.capacities, keep.as_deref());
+                if (passed.blamed || passed.alarmed || !passed.valid) && self.options.may_repeat() {
+                    eprintln!("{} (once more)", passed.line());
+                    if passed.valid && passed.blamed {
+                        self.journal.add(Line::Alarm(passed));
+                    }
+                    passed = controls::run(control, seed + 100, &mut self.capacities, keep.as_deref());
+                    passed.seed = seed;
+                }
+                eprintln!("{}", passed.line());
+                self.journal.add(Line::Control(passed));
             }
-            eprintln!("{}", passed.line());
-            results.controls.push(passed);
         }
     }
-    println!("{results}");
-    results.save(options.json.as_deref());
-    let passed = if options.lenient { results.mostly() } else { results.passed() };
-    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn fault(
-    case: &Case,
-    load: f64,
-    dose: Dose,
-    seed: u64,
-    options: &Options,
-    capacities: &mut Capacities,
-    results: &mut Results,
-) {
+fn fault(gallery: &mut Gallery, case: &'static Case, load: f64, dose: Dose, seed: u64) {
+    let Gallery { options, capacities, doses, journal } = gallery;
+    let name = match options.calibrate {
+        // Of no size.
+        _ if case.dose.is_none() => "own",
+        true => dose.name(),
+        false => "usual",
+    };
+    if journal.has_fault(case.number, name, load, seed) {
+        return;
+    }
+    let setup = setup(case, load, seed, options, capacities);
+    let folder = format!("{:02}-{name}-{:.0}-{seed}", case.number, 100.0 * load);
+    let keep = options.keep.as_ref().map(|dir| dir.join(folder));
+    let run = |setup: &Setup, amount| {
+        run::valid_run(setup, keep.as_deref(), |stage| stage.switch(case.switch, amount))
+    };
+    let mut planned = Planned { dose: name, load, seed, healthy: None };
+    let outcome = if options.calibrate {
+        let doses = doses.entry((case.number, (100.0 * load) as u64)).or_insert_with(|| Doses::of(&setup));
+        let healthy = doses.healthy;
+        eprintln!(
+            "{} {} at {:.0}/s: healthy p95 {:.1} ms, mean {:.1} ms",
+            case.number, case.name, setup.rate, healthy.p95, healthy.mean
+        );
+        planned.healthy = Some(healthy.mean);
+        run(&setup, doses.search(&setup, case, &dose.wanted()))
+    } else {
+        usual(case, &setup, &run, &|outcome| Score::of(case, &planned, outcome), journal)
+    };
+    let score = Score::of(case, &planned, &outcome);
+    eprintln!("{}", score.line());
+    journal.add(Line::Fault(Box::new(Tried {
+        removed: if score.hurt { removed::check(case, &outcome) } else { Vec::new() },
+        baselines: baselines::answers(case, &outcome),
+        clocks: clocks::check(case, &outcome),
+        score,
+    })));
+}
+
+fn setup(case: &Case, load: f64, seed: u64, options: &Options, capacities: &mut Capacities) -> Setup {
     let mut setup = Setup {
         name: case.name.into(),
         parts: case.parts,
@@ -117,35 +185,18 @@ fn fault(
         change: None,
         baseline: None,
     };
-    setup.rate = case.rate.unwrap_or_else(|| (load * capacities.of(&setup, options.calibrate)).round());
+    setup.rate = match case.rate {
+        Some(usual) if options.calibrate => usual * load / USUAL_LOAD,
+        Some(usual) => usual,
+        None => load * capacities.of(&setup, options.calibrate),
+    };
+    setup.rate = setup.rate.round();
     setup.args = case.args.iter().map(|a| busy(a, case, setup.rate)).collect();
-    let name = format!("{:02}-{}-{:.0}-{seed}", case.number, dose.name(), 100.0 * load);
-    let keep = options.keep.as_ref().map(|dir| dir.join(name));
-    let run = |setup: &Setup, amount| {
-        run::valid_run(setup, keep.as_deref(), |stage| stage.switch(case.switch, amount))
-    };
-    let score = |outcome: &run::Outcome| Score::of(case, dose.name(), load, outcome);
-    let calibrated = || {
-        let healthy = probe::seen(&setup, None);
-        eprintln!(
-            "{} {} at {:.0}/s: healthy p95 {:.1} ms, mean {:.1} ms",
-            case.number, case.name, setup.rate, healthy.p95, healthy.mean
-        );
-        run(&setup, probe::dose(&setup, case, healthy, &dose.wanted()))
-    };
-    let outcome = match options.calibrate {
-        true => calibrated(),
-        false => usual(case, &setup, &run, &score, &mut results.attempts),
-    };
-    let score = score(&outcome);
-    eprintln!("{}", score.line());
-    results.compare(clocks::check(case, &outcome));
-    if score.hurt {
-        results.removed.extend(removed::check(case, &outcome));
-    }
-    results.baselines.push(baselines::answers(case, &outcome));
-    results.scores.push(score);
+    setup
 }
+
+/// The part of what they can take that cases with a rate of their own are taken to run at.
+const USUAL_LOAD: f64 = 0.6;
 
 /// Runs with the usual dose; if that hurt nobody, or what is to blame was not named, once more.
 fn usual(
@@ -153,7 +204,7 @@ fn usual(
     setup: &Setup,
     run: &impl Fn(&Setup, f64) -> run::Outcome,
     score: &impl Fn(&run::Outcome) -> Score,
-    attempts: &mut Vec<Score>,
+    journal: &mut Journal,
 ) -> run::Outcome {
     let mut amount = case.dose.unwrap_or(1.0);
     for left in (0..MORE_RUNS).rev() {
@@ -164,7 +215,7 @@ fn usual(
         }
         eprintln!("{} with a dose of {amount:.0}; once more", found.line());
         let weak = !found.hurt;
-        attempts.push(found);
+        journal.add(Line::Again(found));
         if weak {
             let stronger = if case.switch.is_a_limit() { 1.0 / STRONGER } else { STRONGER };
             amount = (amount * stronger).round().clamp(1.0, case.most);

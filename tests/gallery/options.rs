@@ -16,7 +16,7 @@ cargo test --profile tests --test gallery -- [OPTIONS]
   --no-controls      faults only
   --only-controls    no faults
   --keep DIR         keep the run folders there
-  --json FILE        every score as JSON";
+  --json FILE        a line of JSON for everything that is run; what FILE holds already is not run again";
 
 /// How many times longer p95 becomes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,7 +82,7 @@ impl Options {
             match arg.as_str() {
                 "--full" => {
                     options.doses = vec![Dose::Faint, Dose::Double, Dose::Heavy];
-                    options.loads = vec![0.3, 0.6, 0.85];
+                    options.loads = vec![0.6, 0.3, 0.85];
                     options.calibrate = true;
                 }
                 "--only" => options.only = list(&value()?, |n| n.parse().ok())?,
@@ -108,6 +108,11 @@ impl Options {
             }
         }
         Ok(options)
+    }
+
+    /// Whether a run that went wrong may be made once more: not where figures are taken.
+    pub const fn may_repeat(&self) -> bool {
+        !self.calibrate && self.seeds == 1
     }
 
     /// Whether the one at a place in its list is run.

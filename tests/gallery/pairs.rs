@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cases::{CASES, Case};
@@ -36,8 +37,10 @@ pub const PAIRS: &[Pair] = &[
 ];
 
 /// What was said of a pair.
+#[derive(Serialize, Deserialize)]
 pub struct Both {
-    pub name: &'static str,
+    pub name: String,
+    pub seed: u64,
     pub valid: bool,
     pub verdict: String,
     /// How many of the two are among the causes, and whether one of them is the first.
@@ -72,7 +75,8 @@ pub fn run(pair: &Pair, seed: u64, keep: Option<&Path>) -> Both {
     found.sort_unstable();
     found.dedup();
     Both {
-        name: pair.name,
+        name: pair.name.to_owned(),
+        seed,
         valid: a["verdict"] != "generator",
         verdict: a["verdict"].as_str().unwrap_or("none").to_owned(),
         named: found.len(),

@@ -14,9 +14,11 @@ use crate::stage::Part;
 
 /// Length of a probe.
 const PROBE: Duration = Duration::from_secs(5);
+/// Length of the run without the fault that a fault's milliseconds are counted from.
+const HEALTHY: Duration = Duration::from_secs(15);
 /// p95 in ms up to which a stage is at ease.
 const AT_EASE: f64 = 15.0;
-const TRIES: u32 = 6;
+const TRIES: u32 = 5;
 /// Rates beyond which the generator needs a good part of the machine itself.
 const MOST: f64 = 4_000.0;
 
@@ -28,8 +30,17 @@ pub struct Seen {
     pub valid: bool,
 }
 
-/// A fresh stage under load, with a fault from the start if there is one.
-pub fn seen(setup: &Setup, fault: Option<(&Case, f64)>) -> Seen {
+/// A fresh stage under load without evidence.
+fn bare(setup: &Setup) -> Seen {
+    seen(setup, PROBE, None, false)
+}
+
+/// A fresh stage under load and observed, without the fault.
+pub fn healthy(setup: &Setup) -> Seen {
+    seen(setup, HEALTHY, None, true)
+}
+
+fn seen(setup: &Setup, length: Duration, fault: Option<(&Case, f64)>, observed: bool) -> Seen {
     let mut stage = setup.stage();
     if let Some((case, dose)) = fault {
         stage.switch(case.switch, dose);
@@ -37,9 +48,10 @@ pub fn seen(setup: &Setup, fault: Option<(&Case, f64)>) -> Seen {
     let dir = tempfile::tempdir().expect("a folder");
     let out = dir.path().join("run");
     let mut command = generator(setup.apart);
-    let text = setup.load(&stage.shop.url, PROBE);
+    let evidence = if observed { stage.evidence() } else { String::new() };
+    let text = setup.load(&stage.shop.url, length) + &evidence;
     command.arg("run").arg(scenario(dir.path(), &text)).arg("--out").arg(&out).arg("--quiet");
-    let output = finish(&mut command, Duration::from_secs(90));
+    let output = finish(&mut command, length + Duration::from_secs(85));
     assert!(out.join("report.md").exists(), "no report: {}", printed(&output));
     let found: Value = analysis(&out);
     let ms = |key: &str| found["load"]["total"]["response"][key].as_f64().unwrap_or(0.0) / 1e6;
@@ -50,7 +62,7 @@ pub fn seen(setup: &Setup, fault: Option<(&Case, f64)>) -> Seen {
 pub fn capacity(setup: &Setup) -> f64 {
     let (mut low, mut high) = (setup.rate, MOST);
     let holds = |rate: f64| {
-        let seen = seen(&Setup { rate, ..setup.clone() }, None);
+        let seen = bare(&Setup { rate, ..setup.clone() });
         seen.valid && seen.p95 <= AT_EASE
     };
     if holds(low) {
@@ -97,28 +109,56 @@ impl Capacities {
     }
 }
 
-/// The dose that makes p95 grow by a factor within `wanted`; the last tried if none does.
-pub fn dose(setup: &Setup, case: &Case, healthy: Seen, wanted: &RangeInclusive<f64>) -> f64 {
-    let Some(start) = case.dose else { return 1.0 };
-    let (mut amount, mut step) = (start, 2.0_f64);
-    let mut grew = None;
-    for _ in 0..TRIES {
-        let factor = seen(setup, Some((case, amount))).p95 / healthy.p95;
-        eprintln!("  a dose of {amount:.0} at {:.0}/s makes p95 {factor:.1} times longer", setup.rate);
-        if wanted.contains(&factor) {
-            break;
-        }
-        // Of limits less is worse.
-        let grow = (factor < *wanted.start()) != case.switch.is_a_limit();
-        if grew.is_some_and(|before| before != grow) {
-            step = step.sqrt();
-        }
-        grew = Some(grow);
-        let next = (amount * if grow { step } else { 1.0 / step }).round().clamp(1.0, case.most);
-        if next == amount.round() {
-            break;
-        }
-        amount = next;
+/// What is known of one case at one load: how long it takes without the fault, and what each dose that was tried does.
+#[derive(Clone)]
+pub struct Doses {
+    pub healthy: Seen,
+    /// Dose, and how many times longer p95 is with it.
+    tried: Vec<(f64, f64)>,
+}
+
+impl Doses {
+    pub fn of(setup: &Setup) -> Self {
+        Self { healthy: healthy(setup), tried: Vec::new() }
     }
-    amount
+
+    /// The dose that makes p95 grow by a factor within `wanted`; the nearest that was tried if none does.
+    pub fn search(&mut self, setup: &Setup, case: &Case, wanted: &RangeInclusive<f64>) -> f64 {
+        let Some(start) = case.dose else { return 1.0 };
+        let aim = (wanted.start() * wanted.end()).sqrt();
+        for _ in 0..TRIES {
+            if self.tried.iter().any(|(_, factor)| wanted.contains(factor)) {
+                break;
+            }
+            let next = self.next(start, aim, case).round().clamp(1.0, case.most);
+            if self.tried.iter().any(|(dose, _)| *dose == next) {
+                break;
+            }
+            let factor = seen(setup, PROBE, Some((case, next)), true).p95 / self.healthy.p95;
+            eprintln!("  a dose of {next:.0} at {:.0}/s makes p95 {factor:.1} times longer", setup.rate);
+            self.tried.push((next, factor));
+        }
+        let far = |factor: f64| (factor / aim).ln().abs();
+        self.tried.iter().min_by(|a, b| far(a.1).total_cmp(&far(b.1))).map_or(start, |t| t.0)
+    }
+
+    /// Between the two nearest doses that were tried, on logarithmic scales; beyond all of them by a factor.
+    fn next(&self, start: f64, aim: f64, case: &Case) -> f64 {
+        const STEP: f64 = 2.0;
+        let below = self.tried.iter().filter(|t| t.1 < aim).max_by(|a, b| a.1.total_cmp(&b.1));
+        let above = self.tried.iter().filter(|t| t.1 >= aim).min_by(|a, b| a.1.total_cmp(&b.1));
+        // Of limits less is worse.
+        let worse = |dose: f64| if case.switch.is_a_limit() { dose / STEP } else { dose * STEP };
+        let better = |dose: f64| if case.switch.is_a_limit() { dose * STEP } else { dose / STEP };
+        match (below, above) {
+            (None, None) => start,
+            (Some(below), None) => worse(below.0),
+            (None, Some(above)) => better(above.0),
+            (Some(below), Some(above)) => {
+                let part = (aim.ln() - below.1.ln()) / (above.1.ln() - below.1.ln()).max(0.1);
+                // Faults begin to hurt of a sudden: not too near to either end.
+                (below.0.ln() + part.clamp(0.3, 0.7) * (above.0.ln() - below.0.ln())).exp()
+            }
+        }
+    }
 }

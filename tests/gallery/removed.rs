@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::cases::Case;
 use crate::common::{analysis, copy_of, finish, loadprof, printed};
 use crate::run::Outcome;
@@ -18,9 +20,9 @@ const PARTS: [(&str, &[&str]); 5] = [
 ];
 
 /// What was said without a part of the evidence.
+#[derive(Serialize, Deserialize)]
 pub struct Removed {
-    pub number: u8,
-    pub what: &'static str,
+    pub what: String,
     pub verdict: String,
     pub said: String,
     pub right: bool,
@@ -37,7 +39,7 @@ pub fn check(case: &Case, outcome: &Outcome) -> Vec<Removed> {
     PARTS.iter().filter_map(|(what, parts)| without(case, outcome, what, parts)).collect()
 }
 
-fn without(case: &Case, outcome: &Outcome, what: &'static str, parts: &[&str]) -> Option<Removed> {
+fn without(case: &Case, outcome: &Outcome, what: &str, parts: &[&str]) -> Option<Removed> {
     let (_dir, copy) = copy_of(&outcome.folder);
     let found: Vec<_> = parts.iter().flat_map(|part| matching(&copy, part)).collect();
     if found.is_empty() {
@@ -51,8 +53,7 @@ fn without(case: &Case, outcome: &Outcome, what: &'static str, parts: &[&str]) -
     let a = analysis(&copy);
     let first = &a["causes"][0];
     let removed = Removed {
-        number: case.number,
-        what,
+        what: what.to_owned(),
         verdict: a["verdict"].as_str().unwrap_or("none").to_owned(),
         said: format!("{} at {}", first["kind"], first["at"]),
         right: score::wrong(case, first).is_none(),

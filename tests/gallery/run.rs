@@ -40,6 +40,7 @@ pub struct Setup {
 pub struct Outcome {
     pub analysis: Value,
     pub folder: PathBuf,
+    pub rate: f64,
     /// The shop's own clocks, again and again: `(unix nanoseconds, clocks)`.
     pub readings: Vec<(u64, Value)>,
     _dir: Option<tempfile::TempDir>,
@@ -143,7 +144,7 @@ fn run(setup: &Setup, keep: Option<&Path>, fault: &impl Fn(&mut Stage)) -> Outco
     let output = load.join().expect("it ran");
     assert!(folder.join("report.md").exists(), "no report: {}", printed(&output));
     let analysis = analysis(&folder);
-    Outcome { analysis, folder, readings, _dir: keep.is_none().then_some(dir) }
+    Outcome { analysis, folder, rate: setup.rate, readings, _dir: keep.is_none().then_some(dir) }
 }
 
 /// loadprof, on the first core if the services have the others.

@@ -1,16 +1,21 @@
 //! Whether what was named is right, and how far its figures are from what was counted.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cases::Case;
 use crate::run::{Outcome, RUN, SWITCH};
 
 /// What one run of a case scored.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Score {
     pub number: u8,
     pub name: String,
     pub dose: String,
     pub load: f64,
+    pub seed: u64,
+    /// Requests per second.
+    pub rate: f64,
     /// How many times longer p95 was; and whether that, or errors, hurt anybody.
     pub slower: f64,
     pub hurt: bool,
@@ -25,17 +30,28 @@ pub struct Score {
     pub said: String,
     /// What was missing in it.
     pub wrong: Option<String>,
-    /// Explained over measured added milliseconds, less one.
+    /// Milliseconds per request that the right causes explain, over those that the fault added, less one; none if no right
+    /// one is named.
     pub off: Option<f64>,
     /// Part of the mean that no row explains.
     pub open: f64,
+}
+
+/// What a run was to be.
+pub struct Planned<'a> {
+    pub dose: &'a str,
+    pub load: f64,
+    pub seed: u64,
+    /// Mean in ms of a run without the fault.
+    pub healthy: Option<f64>,
 }
 
 /// The least growth of p95 that is a fault somebody would notice.
 const NOTICED: f64 = 1.2;
 
 impl Score {
-    pub fn of(case: &Case, dose: &str, load: f64, outcome: &Outcome) -> Self {
+    /// With the mean of a run without the fault in ms; else that of the run's own reference is taken.
+    pub fn of(case: &Case, planned: &Planned, outcome: &Outcome) -> Self {
         let a = &outcome.analysis;
         let causes: Vec<&Value> = a["causes"].as_array().map(|c| c.iter().collect()).unwrap_or_default();
         let rank = causes.iter().position(|c| wrong(case, c).is_none()).map(|i| i + 1);
@@ -44,8 +60,10 @@ impl Score {
         Self {
             number: case.number,
             name: case.name.into(),
-            dose: dose.into(),
-            load,
+            dose: planned.dose.into(),
+            load: planned.load,
+            seed: planned.seed,
+            rate: outcome.rate,
             slower,
             valid: a["verdict"] != "generator",
             hurt: slower >= NOTICED || errors >= 0.01 || leak,
@@ -56,7 +74,7 @@ impl Score {
                 format!("{} at {} {}", text(c, "kind"), text(c, "at"), text(c, "doing")).trim().to_owned()
             }),
             wrong: causes.first().map_or(Some("no cause".into()), |c| wrong(case, c)),
-            off: off(a),
+            off: off(case, a, planned.healthy),
             open: open(a),
         }
     }
@@ -116,12 +134,14 @@ fn slower(a: &Value) -> (f64, f64) {
     (if p95.0 > 0.0 { p95.1 / p95.0 } else { 1.0 }, errors)
 }
 
-/// How far the explained milliseconds of all causes named are from what the mean grew by.
-fn off(a: &Value) -> Option<f64> {
+/// How far the milliseconds of the right causes are from those that the mean grew by.
+fn off(case: &Case, a: &Value, healthy: Option<f64>) -> Option<f64> {
     let mean = |of: &str| a["breakdown"][of]["mean"].as_f64();
-    let added = mean("judged")? - mean("reference")?;
-    let explained: f64 = a["causes"].as_array()?.iter().filter_map(|c| c["explains"]["value"].as_f64()).sum();
-    (added > 0.0).then(|| explained / added - 1.0)
+    let before = healthy.map_or_else(|| mean("reference"), |ms| Some(1e6 * ms))?;
+    let added = mean("judged")? - before;
+    let right = a["causes"].as_array()?.iter().filter(|c| wrong(case, c).is_none());
+    let explained: Vec<f64> = right.filter_map(|c| c["explains"]["value"].as_f64()).collect();
+    (added > 0.0 && !explained.is_empty()).then(|| explained.iter().sum::<f64>() / added - 1.0)
 }
 
 fn open(a: &Value) -> f64 {

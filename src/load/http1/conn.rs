@@ -35,7 +35,8 @@ pub(crate) struct Outgoing<'a> {
 pub(crate) struct Progress {
     /// Nothing of the request was written before this moment; zero if that is not known.
     pub(crate) begun: RunTime,
-    /// The last byte of the request was handed to the system.
+    /// The call that handed the last byte of the request to the system began: the server may have it at any moment of
+    /// that call, and answer before it returns.
     pub(crate) written: Option<RunTime>,
     /// The first byte of the answer came.
     pub(crate) first_byte: Option<RunTime>,
@@ -131,8 +132,8 @@ impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Connection<S> {
         writing: &mut Writing,
     ) -> Poll<Result<(), ExchangeError>> {
         if progress.written.is_none() && writing.failed.is_none() {
-            match writing.poll(&mut self.stream, cx, request, &mut progress.bytes_out) {
-                Poll::Ready(Ok(())) => progress.written = Some(clock.now()),
+            match writing.poll(&mut self.stream, cx, request, clock, &mut progress.bytes_out) {
+                Poll::Ready(Ok(())) => progress.written = Some(writing.last),
                 Poll::Ready(Err(e)) => writing.failed = Some(e),
                 Poll::Pending => {}
             }
@@ -223,6 +224,8 @@ impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Connection<S> {
 #[derive(Debug, Default)]
 struct Writing {
     sent: usize,
+    /// When the last call began.
+    last: RunTime,
     failed: Option<io::Error>,
 }
 
@@ -232,6 +235,7 @@ impl Writing {
         stream: &mut S,
         cx: &mut Context<'_>,
         request: Outgoing<'_>,
+        clock: &RunClock,
         bytes_out: &mut u64,
     ) -> Poll<io::Result<()>> {
         loop {
@@ -242,6 +246,7 @@ impl Writing {
             if rest.is_empty() {
                 return Pin::new(stream).poll_flush(cx);
             }
+            self.last = clock.now();
             let n = ready!(Pin::new(&mut *stream).poll_write(cx, rest))?;
             if n == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));

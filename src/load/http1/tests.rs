@@ -1,10 +1,12 @@
 //! The codec against bytes of every kind, whole, byte by byte and over a stream.
 
-use std::task::Poll;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 
 use super::body::{Body, Keep};
 use super::conn::{Connection, Outgoing, Progress, Stale};
@@ -12,8 +14,8 @@ use super::error::{ExchangeError, ProtocolError};
 use super::parser::Parser;
 use super::{BODY_LIMIT, HEAD_LIMIT, KEEP_LIMIT};
 use crate::load::socket::Socket;
-use crate::load::stream::Stream;
-use crate::time::RunClock;
+use crate::load::stream::{Arrivals, Stream};
+use crate::time::{RunClock, RunTime};
 
 /// What reading some bytes came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -375,7 +377,7 @@ async fn a_body_that_lasts_until_the_end_of_the_stream_is_whole_then() {
 #[tokio::test(flavor = "current_thread")]
 async fn an_idle_connection_shows_when_it_has_gone_stale() {
     let idle = |rig: &mut Rig| {
-        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut cx = Context::from_waker(std::task::Waker::noop());
         rig.connection.poll_idle(&mut cx)
     };
     let mut rig = Rig::new(4096);
@@ -413,7 +415,7 @@ async fn an_answer_that_had_come_before_its_request_fails() {
             if !early {
                 std::thread::sleep(Duration::from_millis(60));
             }
-            std::io::Write::write_all(&mut server, answer).expect("room");
+            io::Write::write_all(&mut server, answer).expect("room");
             server
         });
         // The thread is held up: nobody looks at the idle connection.
@@ -427,4 +429,56 @@ async fn an_answer_that_had_come_before_its_request_fails() {
         assert_eq!((connection.reusable(), progress.bytes_in), (!early, answer.len() as u64));
         drop(later.join());
     }
+}
+
+/// A socket whose write returns long after the answer has come: the server had the core meanwhile.
+#[derive(Debug)]
+struct Preempted {
+    answer: &'static [u8],
+    arrived: Option<RunTime>,
+    clock: RunClock,
+}
+
+impl AsyncWrite for Preempted {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        std::thread::sleep(Duration::from_millis(2));
+        self.arrived = Some(self.clock.now());
+        std::thread::sleep(Duration::from_millis(50));
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for Preempted {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        room.put_slice(self.answer);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Arrivals for Preempted {
+    fn arrived(&self, _: &RunClock) -> RunTime {
+        self.arrived.expect("nothing is read before it is asked for")
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_answer_during_the_write_has_its_own_time() {
+    let clock = RunClock::start();
+    let stream = Preempted { answer: b"HTTP/1.1 204 No Content\r\n\r\n", arrived: None, clock };
+    let (mut progress, mut body) = (Progress::default(), Body::default());
+    Connection::new(stream).exchange(GET, &clock, &mut progress, &mut body).await.expect("passes");
+    let (written, first, done) = (progress.written, progress.first_byte, progress.done);
+    assert!(written < first && first == done, "{progress:?}");
+    assert!(
+        done.is_some_and(|d| d < RunTime::from_nanos(40_000_000)),
+        "the write lasted 52 ms: {progress:?}"
+    );
 }

@@ -67,11 +67,12 @@ impl<S: AsyncRead + AsyncWrite + Arrivals + Unpin> Link<S> {
     /// Writes what is pending, as far as the system takes it.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) {
         while !self.mux.pending().is_empty() {
+            let now = self.clock.now();
             match Pin::new(&mut self.stream).poll_write(cx, self.mux.pending()) {
                 Poll::Pending => return,
                 Poll::Ready(Ok(n)) if n > 0 => {
                     self.unflushed = true;
-                    self.mux.wrote(n, || self.clock.now());
+                    self.mux.wrote(n, now);
                 }
                 Poll::Ready(result) => {
                     return self.failed(result.err().unwrap_or_else(|| io::ErrorKind::WriteZero.into()));

@@ -361,17 +361,14 @@ impl Mux {
         &self.out[self.out_at..]
     }
 
-    /// So many bytes were handed to the system; `now` gives the moment at which they were.
-    pub(crate) fn wrote(&mut self, n: usize, now: impl FnOnce() -> RunTime) {
+    /// So many bytes were handed to the system by a call that began at `now`.
+    pub(crate) fn wrote(&mut self, n: usize, now: RunTime) {
         let high = self.out.len() - self.out_at >= OUT_HIGH;
         self.out_at += n;
         let written = self.out_before + self.out_at as u64;
-        if self.marks.front().is_some_and(|(mark, _)| *mark <= written) {
-            let now = now();
-            while let Some((_, id)) = self.marks.pop_front_if(|(mark, _)| *mark <= written) {
-                if let Some(stream) = self.streams.get(id) {
-                    stream.progress.written = Some(now);
-                }
+        while let Some((_, id)) = self.marks.pop_front_if(|(mark, _)| *mark <= written) {
+            if let Some(stream) = self.streams.get(id) {
+                stream.progress.written = Some(now);
             }
         }
         if self.out_at == self.out.len() || self.out_at > OUT_HIGH {

@@ -54,7 +54,7 @@ fn run(input: &[u8], piece: usize) -> Outcome {
     let (id, progress, body) = &mut owners[3];
     mux.leave(*id, None, &mut Answer { progress, body });
     let n = mux.pending().len();
-    mux.wrote(n, || RunTime::ZERO);
+    mux.wrote(n, RunTime::ZERO);
     feed(&mut mux, input, piece);
     let mut ends = Vec::new();
     for (id, progress, body) in owners.iter_mut().take(3) {

@@ -117,7 +117,7 @@ impl Rig {
     /// Takes the frames that wait to be written: kind, flags, stream, payload.
     pub(super) fn sent(&mut self) -> Vec<(u8, u8, u32, Vec<u8>)> {
         let mut rest = self.mux.pending().to_vec();
-        self.mux.wrote(rest.len(), || at(2));
+        self.mux.wrote(rest.len(), at(2));
         if rest.starts_with(frame::PREFACE) {
             rest.drain(..frame::PREFACE.len());
         }
