@@ -154,7 +154,8 @@ pub fn ratio(share: f64) -> String {
 /// A share in whole percent, for prose: `62 %`.
 #[must_use]
 pub fn share(share: f64) -> String {
-    if share.is_finite() { format!("{:.0} %", share * 100.0) } else { "unknown".into() }
+    // Adding zero makes a rounded -0 a 0.
+    if share.is_finite() { format!("{:.0} %", (share * 100.0).round() + 0.0) } else { "unknown".into() }
 }
 
 /// A whole number with thousands separators: `1,234,567`.
@@ -342,6 +343,7 @@ mod tests {
         for (share, want) in table {
             assert_eq!(ratio(share), want, "{share}");
         }
+        assert_eq!([-0.002, 0.004, 1.023].map(share), ["0 %", "0 %", "102 %"]);
     }
 
     #[test]

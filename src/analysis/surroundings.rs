@@ -163,6 +163,9 @@ pub struct SpanFacts {
     pub kept: f64,
     /// Mean length of a trace of the judged part, nanoseconds.
     pub mean: i64,
+    /// The service that most traces of the judged part begin in.
+    #[serde(default)]
+    pub root: String,
     /// The slowest traces of the judged part; none if there are too few.
     #[serde(default)]
     pub tail: Option<TailFacts>,
@@ -208,6 +211,23 @@ pub struct SpanRow {
     pub tail: Option<i64>,
     /// Spans per trace.
     pub per_trace: f64,
+    /// Other services whose spans are children of these.
+    #[serde(default)]
+    pub calls: Vec<String>,
     /// Spans in error.
     pub failed: u64,
+}
+
+impl SpanRow {
+    /// Nanoseconds per trace more than in the reference; all of them without one.
+    #[must_use]
+    pub fn growth(&self) -> i64 {
+        self.nanos - self.reference.unwrap_or(0)
+    }
+
+    /// Whether these spans are calls of another service, so that their own time is the way there and back.
+    #[must_use]
+    pub fn is_call(&self) -> bool {
+        matches!(self.kind.as_str(), "client" | "producer")
+    }
 }

@@ -1,6 +1,6 @@
 //! Critical paths of the traces that services sent, judged part against reference.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Question;
 use super::load::Loaded;
@@ -40,13 +40,50 @@ pub(super) fn spans(run: &Loaded, question: &Question<'_>) -> Option<SpanFacts> 
         clocks: clocks(run),
         kept: gathered.coverage.share,
         mean: whole(judged.mean_nanos),
-        rows: rows(&judged, reference.as_ref(), tail.as_ref().map(|(slowest, _)| slowest)),
+        root: root(gathered, inside(run, gathered, &[question.judged])),
+        rows: rows(
+            &judged,
+            reference.as_ref(),
+            tail.as_ref().map(|(slowest, _)| slowest),
+            &calls(gathered, inside(run, gathered, &[question.judged])),
+        ),
         tail: tail.map(|(slowest, least)| TailFacts {
             traces: slowest.traces,
             beyond: i64::try_from(least).unwrap_or(i64::MAX),
             mean: whole(slowest.mean_nanos),
         }),
     })
+}
+
+/// The service that most of the traces begin in.
+fn root<'a>(gathered: &'a Gathered, traces: impl Iterator<Item = &'a Trace>) -> String {
+    let mut begun: BTreeMap<&str, u64> = BTreeMap::new();
+    let whole = traces.filter(|t| t.is_whole());
+    whole.for_each(|t| *begun.entry(gathered.text(t.root().service)).or_default() += 1);
+    let most = begun.into_iter().max_by_key(|(service, n)| (*n, std::cmp::Reverse(*service)));
+    most.map(|(service, _)| service.to_owned()).unwrap_or_default()
+}
+
+/// What a row is told apart by.
+type Key = (String, String, &'static str);
+
+/// Other services that have children of the spans of a row.
+fn calls<'a>(
+    gathered: &Gathered,
+    traces: impl Iterator<Item = &'a Trace>,
+) -> BTreeMap<Key, BTreeSet<String>> {
+    let mut all: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for trace in traces.filter(|t| t.is_whole()) {
+        let below = trace.spans.iter().filter_map(|s| Some((s, &trace.spans[s.parent?])));
+        for (child, parent) in below.filter(|(child, parent)| child.service != parent.service) {
+            all.entry((parent.service, parent.name, parent.kind)).or_default().insert(child.service);
+        }
+    }
+    let text = |name| gathered.text(name).to_string();
+    let named = all.into_iter().map(|((service, name, kind), called)| {
+        ((text(service), text(name), kind.name()), called.into_iter().map(text).collect())
+    });
+    named.collect()
 }
 
 /// Clocks that are off by more than matters.
@@ -84,8 +121,13 @@ fn inside<'a>(
 }
 
 /// What grew most comes first; without a reference, what takes most. What makes the slowest traces slow is among them.
-fn rows(judged: &Breakdown, reference: Option<&Breakdown>, slowest: Option<&Breakdown>) -> Vec<SpanRow> {
-    let key = |r: &Row| (r.service.to_string(), r.name.to_string(), r.kind.name());
+fn rows(
+    judged: &Breakdown,
+    reference: Option<&Breakdown>,
+    slowest: Option<&Breakdown>,
+    calls: &BTreeMap<Key, BTreeSet<String>>,
+) -> Vec<SpanRow> {
+    let key = |r: &Row| -> Key { (r.service.to_string(), r.name.to_string(), r.kind.name()) };
     let of = |b: &Breakdown| -> BTreeMap<_, i64> {
         b.rows.iter().map(|r| (key(r), whole(r.mean_nanos))).collect()
     };
@@ -101,12 +143,13 @@ fn rows(judged: &Breakdown, reference: Option<&Breakdown>, slowest: Option<&Brea
             nanos: whole(r.mean_nanos),
             reference: known,
             tail,
+            calls: calls.get(&key(r)).into_iter().flatten().cloned().collect(),
             per_trace: r.count as f64 / judged.traces.max(1) as f64,
             failed: r.failed,
         }
     };
     let mut all: Vec<SpanRow> = judged.rows.iter().map(row).collect();
-    all.sort_by_key(|r| std::cmp::Reverse(r.nanos - r.reference.unwrap_or(0)));
+    all.sort_by_key(|r| std::cmp::Reverse(r.growth()));
     let excess = |r: &SpanRow| r.tail.map_or(0, |tail| tail - r.nanos);
     let slowing = (0..all.len()).max_by_key(|&i| (excess(&all[i]), std::cmp::Reverse(i)));
     if let Some(i) = slowing.filter(|&i| i >= MOST) {

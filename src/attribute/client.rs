@@ -19,6 +19,8 @@ pub(super) struct Client {
     pub offered: u64,
     /// Mean response time, nanoseconds.
     pub response: Measured,
+    /// Sum of the response times in nanoseconds, and hits that ended, of each period.
+    pub by_period: Vec<(f64, u64)>,
     /// Mean response time by request of the scenario.
     pub response_by_request: Vec<f64>,
     /// Mean over all hits of each phase, nanoseconds, in the order of [`Phase::ALL`].
@@ -65,7 +67,8 @@ impl Client {
             done: inside.iter().map(|p| done(p)).sum(),
             by_request,
             offered: inside.iter().map(|p| p.offered).sum(),
-            response: per_hit(&inside, |p| p.requests.iter().map(|r| total(&r.response)).sum()),
+            response: per_hit(&inside, response),
+            by_period: inside.iter().map(|p| (response(p), done(p))).collect(),
             response_by_request: (0..requests).map(|i| mean_response(&inside, i)).collect(),
             phases: Phase::ALL
                 .iter()
@@ -87,6 +90,11 @@ impl Client {
     pub(super) fn phase(&self, phase: Phase) -> Measured {
         self.phases.get(phase as usize).copied().unwrap_or_default()
     }
+}
+
+/// Sum of all response times.
+fn response(period: &LoadPeriod) -> f64 {
+    period.requests.iter().map(|r| total(&r.response)).sum()
 }
 
 fn done(period: &LoadPeriod) -> u64 {

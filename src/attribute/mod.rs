@@ -110,7 +110,11 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
     let rest = books::unattributed(&lines, reference.as_ref(), &judged);
     let change =
         judged.client.response.minus(reference.as_ref().map(|r| r.client.response).unwrap_or_default());
-    let floor = floor(&judged, reference.as_ref());
+    let least = least(&judged, reference.as_ref());
+    let floor = reference
+        .as_ref()
+        .map_or(0.0, |r| drift(&r.client.by_period, judged.client.by_period.len()))
+        .max(least);
     let databases = databases::facts(inquiry);
     let case = Case {
         reference: reference.as_ref(),
@@ -145,7 +149,7 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
     }
     Attribution {
         verdict,
-        ruled_out: ruled_out(&lines, &causes, floor),
+        ruled_out: ruled_out(&lines, &causes, least),
         missing: missing(inquiry, &judged),
         breakdown: books::breakdown(&lines, &rest, reference.as_ref(), &judged),
         functions: function_rows(reference.as_ref(), &judged),
@@ -156,10 +160,36 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
     }
 }
 
-/// Noise: 3 % of the response time, at least 50 us, at least the error of the change.
-fn floor(judged: &Side, reference: Option<&Side>) -> f64 {
+/// Noise: 3 % of the response time, at least 50 us.
+fn least(judged: &Side, reference: Option<&Side>) -> f64 {
     let base = reference.unwrap_or(judged).client.response.value;
     (0.03 * base).max(50_000.0)
+}
+
+/// Pairs of stretches below which nothing is known of how far healthy is from healthy.
+const PAIRS: usize = 10;
+
+/// Healthy against healthy: how far the means of two neighbouring stretches of the reference, as long as what is judged,
+/// are apart nine times of ten; nothing if it is too short for that.
+fn drift(periods: &[(f64, u64)], judged: usize) -> f64 {
+    const NINE_OF_TEN: f64 = 0.9;
+    let pairs = (periods.len() + 1).saturating_sub(2 * judged);
+    if judged == 0 || pairs < PAIRS {
+        return 0.0;
+    }
+    let mut sums = vec![(0.0, 0)];
+    sums.extend(periods.iter().scan((0.0, 0), |sum, p| {
+        *sum = (sum.0 + p.0, sum.1 + p.1);
+        Some(*sum)
+    }));
+    let mean = |from: usize| {
+        let (first, last) = (sums[from], sums[from + judged]);
+        (last.1 > first.1).then(|| (last.0 - first.0) / (last.1 - first.1) as f64)
+    };
+    let mut apart: Vec<f64> = (0..pairs).filter_map(|i| Some((mean(i + judged)? - mean(i)?).abs())).collect();
+    apart.sort_by(f64::total_cmp);
+    let place = NINE_OF_TEN * apart.len().saturating_sub(1) as f64;
+    apart.get(place.ceil() as usize).copied().unwrap_or(0.0)
 }
 
 /// If goroutines grow, the function that starts them comes first.

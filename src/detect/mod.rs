@@ -7,7 +7,8 @@
 //! anomaly, three calm periods end it. Leaks have a rule of their own. `docs/detection.md` gives the reasons
 //! and the measured error rates.
 //!
-//! [`detect`] judges a whole recording; [`LiveDetector`] runs the same rule period by period.
+//! [`detect`] judges a whole recording, and in hindsight looks for a step that never stood out; [`LiveDetector`] runs the
+//! rule period by period.
 
 mod calibrate;
 mod frozen;
@@ -19,6 +20,7 @@ mod plain;
 mod rates;
 mod reference;
 mod series;
+mod shift;
 #[cfg(test)]
 mod simulation;
 mod span;
@@ -162,6 +164,9 @@ pub fn detect(input: &Input<'_>) -> Detection {
     if judged_points == 0 {
         out.notes.push(Caveat::NoReference);
     }
+    if symptoms.is_empty() && out.leaks.is_empty() && input.settings.rule != Rule::Plain {
+        symptoms = shifts(input, &mut out);
+    }
     out.notes = distinct(out.notes);
     out.moments = moments::moments(&symptoms, GUARD * period);
     out
@@ -191,6 +196,28 @@ fn judge(input: &Input<'_>, series: &Series, index: usize) -> Judged {
     frozen::judge(&task, &mut rng(input.seed ^ ((index as u64 + 1) << 32)))
 }
 
+/// Symptoms that rose for good without standing out, also marked in the bands.
+fn shifts(input: &Input<'_>, out: &mut Detection) -> Vec<Anomaly> {
+    let levels = Levels(input.offered);
+    let demands = shift::Demands {
+        sigma: input.settings.sigma,
+        series: input.series.iter().filter(|s| s.class == Class::Symptom && s.scale == Scale::Log).count(),
+        periods: input.settings.periods,
+        warm_up: input.warm_up,
+    };
+    let banded = input.series.iter().filter(|s| s.class != Class::Growth).zip(&mut out.bands);
+    let mut all = Vec::new();
+    for (series, band) in banded.filter(|(s, _)| s.class == Class::Symptom) {
+        let rates: Vec<_> = series.points.iter().map(|p| levels.at(p.window)).collect();
+        let Some(span) = shift::shift(series, &rates, demands) else { continue };
+        out.notes.extend(short(span.reference.periods, out.period));
+        band.points[span.onset..span.end].iter_mut().for_each(|p| p.anomalous = true);
+        band.anomalies = vec![span::anomaly(series, &span)];
+        all.extend(band.anomalies.iter().cloned());
+    }
+    all
+}
+
 fn healthy(baseline: &Baseline<'_>, series: &Series) -> Healthy {
     let same = baseline.series.iter().find(|s| s.name == series.name && s.of == series.of);
     let levels = Levels(baseline.offered);
@@ -203,8 +230,12 @@ fn healthy(baseline: &Baseline<'_>, series: &Series) -> Healthy {
 }
 
 fn doubts(judged: &Judged, period: u64) -> Vec<Caveat> {
-    let short = judged.references.iter().filter(|(n, baseline)| *n < SHORT_REFERENCE && !baseline);
-    short.map(|(n, _)| Caveat::ShortReference { nanos: *n as u64 * period }).collect()
+    let own = judged.references.iter().filter(|(_, baseline)| !baseline);
+    own.filter_map(|(n, _)| short(*n, period)).collect()
+}
+
+fn short(periods: usize, period: u64) -> Option<Caveat> {
+    (periods < SHORT_REFERENCE).then_some(Caveat::ShortReference { nanos: periods as u64 * period })
 }
 
 /// One of each kind; of short references the shortest.

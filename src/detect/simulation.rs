@@ -161,6 +161,19 @@ fn a_machine_twice_as_noisy_costs_power_and_not_trust() {
     }
 }
 
+/// What half a minute is worth: ten healthy periods, then a step out of noise that the thresholds learn it from.
+#[test]
+fn in_half_a_minute_a_step_that_nothing_stands_out_of_is_found_in_hindsight() {
+    for (loud, rho) in [(1.0, 0.3), (2.0, 0.3), (3.0, 0.3)] {
+        let world = World { periods: 28, rho, loud, ..USUAL };
+        let alarms = false_alarms(world, 400, &Detect::default());
+        let shares = [1.3, 1.5, 2.0, 3.0]
+            .map(|f| found(World { step: Some((15, f)), ..world }, 100, &Detect::default()));
+        row("half a minute: alarms, found", world, &[alarms, shares[0], shares[1], shares[2], shares[3]]);
+        assert!(alarms <= 0.03 && shares[3] >= 0.8, "noise x{loud}: {alarms} {shares:?}");
+    }
+}
+
 #[test]
 fn twenty_series_share_one_budget_of_false_alarms() {
     let world = World { rho: 0.5, ..USUAL };

@@ -74,7 +74,8 @@ fn joined(spans: Vec<Span>) -> Vec<Span> {
     out
 }
 
-fn anomaly(series: &Series, span: &Span) -> Anomaly {
+/// A stretch as it is told.
+pub(super) fn anomaly(series: &Series, span: &Span) -> Anomaly {
     let points = &series.points[span.onset..span.end];
     let scaled: Vec<f64> = points.iter().filter_map(|p| p.value).map(|v| series.scaled(v)).collect();
     let typical = median(&scaled).unwrap_or(span.reference.level);

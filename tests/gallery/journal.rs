@@ -49,14 +49,20 @@ impl Journal {
     /// Goes on with what the file holds, if there is one.
     pub fn open(path: Option<PathBuf>) -> Self {
         let text = path.as_ref().and_then(|p| std::fs::read_to_string(p).ok()).unwrap_or_default();
+        // One that was being written when the gallery was ended is not whole.
+        let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+        if let Some(path) = path.as_ref().filter(|_| whole.len() < text.len()) {
+            std::fs::write(path, whole).expect("the journal");
+        }
         let one = |line| serde_json::from_str(line).expect("a line of an earlier run of the gallery");
-        Self { path, lines: text.lines().map(one).collect() }
+        Self { path, lines: whole.lines().map(one).collect() }
     }
 
     pub fn add(&mut self, line: Line) {
         if let Some(path) = &self.path {
             let mut file = OpenOptions::new().create(true).append(true).open(path).expect("the journal");
-            writeln!(file, "{}", serde_json::to_string(&line).expect("plain values")).expect("written");
+            let text = serde_json::to_string(&line).expect("plain values") + "\n";
+            file.write_all(text.as_bytes()).expect("written");
         }
         self.lines.push(line);
     }
@@ -80,8 +86,13 @@ impl Journal {
         self.lines.iter().filter_map(|l| if let Line::Again(s) = l { Some(s) } else { None })
     }
 
+    /// Cases that could not be run, and still could not when the gallery went on.
     pub fn broken(&self) -> impl Iterator<Item = &str> {
-        self.lines.iter().filter_map(|l| if let Line::Broken(name) = l { Some(name.as_str()) } else { None })
+        let all = self.lines.iter().enumerate();
+        let broken =
+            all.filter_map(|(i, l)| if let Line::Broken(name) = l { Some((i, name.as_str())) } else { None });
+        let ran = |line: &Line, name: &str| matches!(line, Line::Fault(t) if t.score.name == name);
+        broken.filter(move |(i, name)| !self.lines[*i..].iter().any(|l| ran(l, name))).map(|(_, name)| name)
     }
 
     pub fn pairs(&self) -> impl Iterator<Item = &Both> {

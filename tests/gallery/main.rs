@@ -142,25 +142,36 @@ fn fault(gallery: &mut Gallery, case: &'static Case, load: f64, dose: Dose, seed
     if journal.has_fault(case.number, name, load, seed) {
         return;
     }
-    let setup = setup(case, load, seed, options, capacities);
     let folder = format!("{:02}-{name}-{:.0}-{seed}", case.number, 100.0 * load);
     let keep = options.keep.as_ref().map(|dir| dir.join(folder));
-    let run = |setup: &Setup, amount| {
-        run::valid_run(setup, keep.as_deref(), |stage| stage.switch(case.switch, amount))
-    };
     let mut planned = Planned { dose: name, load, seed, healthy: None };
-    let outcome = if options.calibrate {
-        let doses = doses.entry((case.number, (100.0 * load) as u64)).or_insert_with(|| Doses::of(&setup));
-        let healthy = doses.healthy;
-        eprintln!(
-            "{} {} at {:.0}/s: healthy p95 {:.1} ms, mean {:.1} ms",
-            case.number, case.name, setup.rate, healthy.p95, healthy.mean
-        );
-        planned.healthy = Some(healthy.mean);
-        run(&setup, doses.search(&setup, case, &dose.wanted()))
-    } else {
-        usual(case, &setup, &run, &|outcome| Score::of(case, &planned, outcome), journal)
+    let outcome = match &keep {
+        Some(folder) if options.again => {
+            let Some((outcome, healthy)) = run::again(folder) else { return };
+            planned.healthy = healthy;
+            outcome
+        }
+        _ => {
+            let setup = setup(case, load, seed, options, capacities);
+            let run = |amount: f64, setup: &Setup| {
+                run::valid_run(setup, keep.as_deref(), |stage| stage.switch(case.switch, amount))
+            };
+            if options.calibrate {
+                let place = (case.number, (100.0 * load) as u64);
+                let doses = doses.entry(place).or_insert_with(|| Doses::of(&setup));
+                planned.healthy = Some(doses.healthy.mean);
+                run(doses.search(&setup, case, &dose.wanted()), &setup)
+            } else {
+                usual(
+                    case,
+                    &|amount| run(amount, &setup),
+                    &|outcome| Score::of(case, &planned, outcome),
+                    journal,
+                )
+            }
+        }
     };
+    outcome.keep(planned.healthy);
     let score = Score::of(case, &planned, &outcome);
     eprintln!("{}", score.line());
     journal.add(Line::Fault(Box::new(Tried {
@@ -201,14 +212,13 @@ const USUAL_LOAD: f64 = 0.6;
 /// Runs with the usual dose; if that hurt nobody, or what is to blame was not named, once more.
 fn usual(
     case: &Case,
-    setup: &Setup,
-    run: &impl Fn(&Setup, f64) -> run::Outcome,
+    run: &impl Fn(f64) -> run::Outcome,
     score: &impl Fn(&run::Outcome) -> Score,
     journal: &mut Journal,
 ) -> run::Outcome {
     let mut amount = case.dose.unwrap_or(1.0);
     for left in (0..MORE_RUNS).rev() {
-        let outcome = run(setup, amount);
+        let outcome = run(amount);
         let found = score(&outcome);
         if left == 0 || (found.hurt && found.rank == Some(1)) {
             return outcome;

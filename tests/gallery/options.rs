@@ -16,6 +16,7 @@ cargo test --profile tests --test gallery -- [OPTIONS]
   --no-controls      faults only
   --only-controls    no faults
   --keep DIR         keep the run folders there
+  --again            run no load: judge the faults kept in DIR once more, by the rules as they are now
   --json FILE        a line of JSON for everything that is run; what FILE holds already is not run again";
 
 /// How many times longer p95 becomes.
@@ -56,6 +57,8 @@ pub struct Options {
     /// Whether the capacity of each mix and each dose are searched; else what is usual is taken, and a dose is searched only
     /// if that hurts nobody.
     pub calibrate: bool,
+    /// Whether kept recordings are judged instead of new ones.
+    pub again: bool,
     faults: bool,
     pub controls: bool,
     pub keep: Option<PathBuf>,
@@ -72,6 +75,7 @@ impl Options {
             loads: vec![0.5],
             seeds: 1,
             calibrate: false,
+            again: false,
             faults: true,
             controls: true,
             keep: std::env::var_os("LOADPROF_KEEP").map(PathBuf::from),
@@ -97,6 +101,7 @@ impl Options {
                 "--seeds" => options.seeds = value()?.parse().map_err(|_| HELP.to_owned())?,
                 "--half" => options.half = Some(value()?.parse().map_err(|_| HELP.to_owned())?),
                 "--lenient" => options.lenient = true,
+                "--again" => (options.again, options.controls) = (true, false),
                 "--no-controls" => options.controls = false,
                 "--only-controls" => options.faults = false,
                 "--keep" => options.keep = Some(value()?.into()),

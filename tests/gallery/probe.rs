@@ -119,7 +119,12 @@ pub struct Doses {
 
 impl Doses {
     pub fn of(setup: &Setup) -> Self {
-        Self { healthy: healthy(setup), tried: Vec::new() }
+        let healthy = healthy(setup);
+        eprintln!(
+            "{} at {:.0}/s: healthy p95 {:.1} ms, mean {:.1} ms",
+            setup.name, setup.rate, healthy.p95, healthy.mean
+        );
+        Self { healthy, tried: Vec::new() }
     }
 
     /// The dose that makes p95 grow by a factor within `wanted`; the nearest that was tried if none does.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::common::{analysis, finish, loadprof, printed, scenario};
@@ -44,6 +45,41 @@ pub struct Outcome {
     /// The shop's own clocks, again and again: `(unix nanoseconds, clocks)`.
     pub readings: Vec<(u64, Value)>,
     _dir: Option<tempfile::TempDir>,
+}
+
+/// What a kept recording does not hold itself, in a file beside it.
+#[derive(Serialize, Deserialize)]
+struct Aside {
+    rate: f64,
+    readings: Vec<(u64, Value)>,
+    /// Mean in ms of a run without the fault.
+    healthy: Option<f64>,
+}
+
+fn aside(folder: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.json", folder.display()))
+}
+
+impl Outcome {
+    /// Makes a kept recording good for [`again`].
+    pub fn keep(&self, healthy: Option<f64>) {
+        if self._dir.is_none() {
+            let aside_text = Aside { rate: self.rate, readings: self.readings.clone(), healthy };
+            let text = serde_json::to_string(&aside_text).expect("plain values");
+            std::fs::write(aside(&self.folder), text).expect("written");
+        }
+    }
+}
+
+/// A kept recording as it is judged now, with the mean in ms of a run without the fault; none if there is none.
+pub fn again(folder: &Path) -> Option<(Outcome, Option<f64>)> {
+    let text = std::fs::read_to_string(aside(folder)).ok()?;
+    let Aside { rate, readings, healthy } = serde_json::from_str(&text).expect("written by keep");
+    let output = finish(loadprof().arg("analyze").arg(folder), Duration::from_secs(120));
+    assert!(!printed(&output).contains("panicked"), "{}", printed(&output));
+    let outcome =
+        Outcome { analysis: analysis(folder), folder: folder.to_owned(), rate, readings, _dir: None };
+    Some((outcome, healthy))
 }
 
 impl Setup {

@@ -1,9 +1,9 @@
-//! A wait for another service opens into what was seen in that service: where its time went, or that it spent none, and
-//! the way between the two did.
+//! A wait for another service opens into what was seen in that service, by its profiles or by its spans: where its time
+//! went, or that it spent none, and the way between the two did.
 
-use super::{Candidate, Case, evidence, profiles};
-use crate::analysis::CauseKind;
+use super::{Candidate, Case, SPANS, evidence, grown_span, profiles};
 use crate::analysis::quantity::duration;
+use crate::analysis::{CauseKind, Evidence, SpanRow};
 use crate::attribute::books::{Line, lines};
 use crate::attribute::measure::Measured;
 use crate::attribute::rows::service_rows;
@@ -32,6 +32,7 @@ pub(super) fn open(case: &Case, candidate: &mut Candidate) {
         });
     match grown {
         Some((service, top)) => inside(candidate, service, &top),
+        None if traced(case, candidate) => {}
         None => between(case, candidate, &changes),
     }
 }
@@ -62,18 +63,69 @@ fn between(case: &Case, candidate: &mut Candidate, changes: &[(&ServiceSide, Vec
     if !looked || added.value > CALLEES_PART * wait || added.high() > 2.0 * CALLEES_PART * wait {
         return;
     }
+    let proof = |says| evidence(CALLED, says, profiles(&service.name, "goroutine"));
+    lost_on_the_way(candidate, &service.name, added.value, proof);
+}
+
+/// What the spans of other services say of the wait; whether they explain it.
+fn traced(case: &Case, candidate: &mut Candidate) -> bool {
+    let Some(spans) = case.spans() else { return false };
+    let is_caller = |r: &&SpanRow| r.service == spans.root || r.service == case.service_name();
+    let (own, called): (Vec<&SpanRow>, Vec<&SpanRow>) = spans.rows.iter().partition(is_caller);
+    let wait = candidate.explains.value;
+    let is_the_wait = |grown: Measured| {
+        (SPANS_PART * wait..=MOST_PART * wait).contains(&grown.value)
+            && grown.low() > (CALLEES_PART * wait).max(case.floor)
+    };
+    let top = called.into_iter().max_by_key(|r| r.growth());
+    if let Some(top) = top.filter(|r| is_the_wait(grown_span(spans, r))) {
+        spent(candidate, top);
+        return true;
+    }
+    let mut ways = own.into_iter().filter(|r| r.is_call() && is_the_wait(grown_span(spans, r)));
+    // Of several services it cannot be told which one the way leads to.
+    let way = ways.next().filter(|_| case.reference.is_some()).map(|r| r.calls.as_slice());
+    let Some([service]) = way else { return false };
+    let there =
+        spans.rows.iter().filter(|r| r.service == *service).map(|r| r.growth().max(0)).sum::<i64>() as f64;
+    let lost = there < CALLEES_PART * wait;
+    if lost {
+        lost_on_the_way(candidate, service, there, |says| evidence(SPANS, says, Some("otlp".into())));
+    }
+    lost
+}
+
+/// Parts of a wait between which the growth of a span is that wait.
+const SPANS_PART: f64 = 0.5;
+const MOST_PART: f64 = 1.25;
+
+fn spent(candidate: &mut Candidate, top: &SpanRow) {
+    let more = duration(top.growth() as f64);
+    let mut says =
+        format!("spans {} of {} have {more} more of the critical path for themselves", top.name, top.service);
+    if top.is_call() {
+        says.push_str(": what they call takes them, or the way there, and no span tells which");
+    }
+    candidate.mechanism.push_str(&format!("; {says}"));
+    candidate.doing = format!("{} of {}", top.name, top.service);
+    candidate.remedy = format!(
+        "look at {} of {} in the same window; evidence of that service, e.g. [[evidence.go-pprof]], names the place",
+        top.name, top.service
+    );
+    candidate.evidence.push(evidence(SPANS, says, Some("otlp".into())));
+    candidate.unsure = top.is_call();
+}
+
+fn lost_on_the_way(candidate: &mut Candidate, service: &str, added: f64, proof: impl Fn(String) -> Evidence) {
     let says = format!(
-        "{} itself spends {} more on it: the rest is lost on the way there and back",
-        service.name,
-        duration(added.value.max(0.0))
+        "{service} itself spends {} more on it: the rest is lost on the way there and back",
+        duration(added.max(0.0))
     );
     candidate.kind = CauseKind::Network;
-    candidate.doing = format!("the way to {}", service.name);
+    candidate.doing = format!("the way to {service}");
     candidate.mechanism.push_str(&format!("; {says}"));
-    candidate.remedy = format!(
-        "measure the round trip to {}: network, proxy or sidecar, and its accept queue",
-        service.name
-    );
-    candidate.evidence.push(evidence(CALLED, says, profiles(&service.name, "goroutine")));
+    candidate.remedy =
+        format!("measure the round trip to {service}: network, proxy or sidecar, and its accept queue");
+    candidate.evidence.push(proof(says));
     candidate.unsure = true;
 }

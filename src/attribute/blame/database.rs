@@ -16,7 +16,9 @@ const STATEMENTS_PART: f64 = 0.5;
 const MORE_OFTEN: f64 = 1.5;
 /// Executions of one statement by one request that look like a loop.
 const LOOP: f64 = 5.0;
-/// The same where there is no reference.
+/// Executions by one request that are more than in the reference and cost it a good part of a round trip.
+const FURTHER: f64 = 0.5;
+/// Executions that look like a loop where there is no reference.
 const UNCOMPARED_LOOP: f64 = 10.0;
 const SESSIONS: &str = "database sessions";
 /// Longest text of a statement in a sentence.
@@ -83,7 +85,12 @@ fn repeated<'a>(
 ) -> Option<(&'a DatabaseFacts, &'a StatementFacts)> {
     let more = |s: &StatementFacts| s.calls - s.reference_calls.unwrap_or(0.0);
     let all = servers.iter().filter(|d| d.counted).flat_map(|d| d.statements.iter().map(|s| (*d, s)));
-    all.filter(|(_, s)| more(s) >= LOOP && is_more_often(s) && is_of_requests(case, s))
+    let is_new = |s: &StatementFacts| s.reference_calls.is_some_and(|calls| calls <= 0.0);
+    let is_further = |s: &StatementFacts| match s.reference_calls {
+        Some(_) => more(s) >= FURTHER && (is_new(s) || is_more_often(s)),
+        None => more(s) >= LOOP && is_more_often(s),
+    };
+    all.filter(|(_, s)| is_further(s) && is_of_requests(case, s))
         .max_by(|a, b| more(a.1).total_cmp(&more(b.1)))
 }
 
@@ -150,7 +157,10 @@ fn in_a_loop(server: &DatabaseFacts, top: &StatementFacts) -> Opened {
             server.service
         ),
         doing: text,
-        remedy: Some("fetch in one statement what the loop asks for one by one".into()),
+        remedy: Some(match top.calls >= LOOP {
+            true => "fetch in one statement what the loop asks for one by one".into(),
+            false => "ask for it together with what is asked for anyway, keep it, or do without".into(),
+        }),
         evidence: vec![evidence(tier(server.system), figures(top), Some(counters(server)))],
         owned: true,
         service: server.service.clone(),
@@ -441,6 +451,10 @@ mod tests {
         let found = opened(server((1.0, 31.0), (1, 2)), 32).expect("opened");
         assert!(found.says.contains("31.0 times instead of 1.00: 1.00 ms of it in orders-db"), "{found:?}");
         assert!(found.remedy.expect("a remedy").contains("one statement"));
+        let found = opened(server((0.0, 1.0), (0, 0)), 5).expect("opened");
+        assert!(found.owned && found.repeated && found.says.contains("1.00 times instead of 0"), "{found:?}");
+        let found = opened(server((0.0, 0.2), (0, 0)), 5).expect("opened");
+        assert!(!found.owned, "a fifth of the requests: the others wait, too");
         let found = opened(server((1.0, 2.0), (1, 40)), 32).expect("opened");
         assert_eq!(found.remedy, None, "twice as often and twenty times as dear");
     }

@@ -22,7 +22,7 @@ use super::books::Line;
 use super::measure::Measured;
 use super::side::{ServiceSide, Side};
 use crate::analysis::quantity;
-use crate::analysis::{CauseKind, DatabaseFacts, Evidence, Reading, SpanFacts, State};
+use crate::analysis::{CauseKind, DatabaseFacts, Evidence, Reading, SpanFacts, SpanRow, State};
 
 pub(super) use cpu::{Function, functions};
 
@@ -141,6 +141,11 @@ impl Case<'_> {
         self.change_of(State::RunQueue).plus(self.change_of(State::Unread))
     }
 
+    /// Critical paths, if those of the reference are there as well or there is none.
+    fn spans(&self) -> Option<&SpanFacts> {
+        self.spans.filter(|facts| facts.reference_traces.is_some() == self.reference.is_some())
+    }
+
     fn service_name(&self) -> String {
         self.entry().map(|s| s.name.clone()).unwrap_or_default()
     }
@@ -249,6 +254,12 @@ fn held_for(lock: &Candidate, file: &Candidate) -> bool {
     kinds && !lock.doing.is_empty() && lock.doing == file.doing
 }
 
+/// Growth of what a span has of the critical path for itself. Times of requests spread about as much as they last.
+fn grown_span(facts: &SpanFacts, row: &SpanRow) -> Measured {
+    let traces = facts.traces.min(facts.reference_traces.unwrap_or(u64::MAX)).max(1) as f64;
+    Measured::new(row.growth() as f64, row.nanos as f64 / traces.sqrt())
+}
+
 /// Evidence of one kind of source.
 fn evidence(tier: &str, says: String, path: Option<String>) -> Evidence {
     Evidence { tier: tier.to_owned(), says, path }
@@ -260,6 +271,7 @@ fn profiles(service: &str, kind: &str) -> Option<String> {
 }
 
 const SNAPSHOTS: &str = "goroutine snapshots";
+const SPANS: &str = "spans";
 const CPU_PROFILE: &str = "CPU profile";
 const MUTEX_PROFILE: &str = "mutex profile";
 const HEAP_PROFILE: &str = "heap profile";

@@ -1,9 +1,9 @@
 //! Without evidence of what requests do inside the service: what its spans, its databases, its own counters and the
 //! generator's clock say. Each of them knows where the time went, and less of why.
 
-use super::{Candidate, Case, database, evidence};
+use super::{Candidate, Case, SPANS, database, evidence, grown_span};
 use crate::analysis::quantity::duration;
-use crate::analysis::{CauseKind, SpanRow, State};
+use crate::analysis::{CauseKind, State};
 use crate::attribute::measure::Measured;
 use crate::attribute::side::Side;
 use crate::run::period::Phase;
@@ -40,34 +40,24 @@ fn first_byte(case: &Case) -> Measured {
     of(case.judged).minus(case.reference.map(of).unwrap_or_default())
 }
 
-fn grown(row: &SpanRow) -> i64 {
-    row.nanos - row.reference.unwrap_or(0)
-}
-
 /// The span whose own part of the critical paths grew most.
 fn span(case: &Case, change: Measured) -> Option<Candidate> {
-    let facts = case.spans?;
-    if case.reference.is_some() != facts.reference_traces.is_some() {
-        return None;
-    }
-    let top = facts.rows.iter().max_by_key(|r| grown(r))?;
-    let added = grown(top) as f64;
+    let facts = case.spans()?;
+    let top = facts.rows.iter().max_by_key(|r| r.growth())?;
+    let added = top.growth() as f64;
     if added < SPANS_PART * change.value || added <= case.floor {
         return None;
     }
-    // Times of requests spread about as much as they last.
-    let traces = facts.traces.min(facts.reference_traces.unwrap_or(u64::MAX)).max(1) as f64;
-    let explains = Measured::new(added, top.nanos as f64 / traces.sqrt());
+    let explains = grown_span(facts, top);
     let was = top.reference.map(|r| format!(", {} in the reference", duration(r as f64))).unwrap_or_default();
     let says = format!(
-        "{} {} of {} have {} of the critical path for themselves{was}",
-        "spans",
+        "spans {} of {} have {} of the critical path for themselves{was}",
         top.name,
         top.service,
         duration(top.nanos as f64)
     );
-    let calls = matches!(top.kind.as_str(), "client" | "producer");
-    let mut all = vec![evidence("spans", says.clone(), Some("otlp".into()))];
+    let calls = top.is_call();
+    let mut all = vec![evidence(SPANS, says.clone(), Some("otlp".into()))];
     if top.failed > 0 {
         let failed = format!("{} of these spans are in error", top.failed);
         all.push(evidence("spans in error", failed, Some("otlp".into())));

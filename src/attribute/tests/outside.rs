@@ -54,6 +54,60 @@ fn pair(wait_ms: f64, inside_ms: f64) -> Side {
     side
 }
 
+/// Spans of traces that begin in the shop: service, name, kind, milliseconds before and now.
+fn facts(rows: &[(&str, &str, &str, i64, i64)]) -> SpanFacts {
+    let row = |&(service, name, kind, before, now): &(&str, &str, &str, i64, i64)| SpanRow {
+        service: service.into(),
+        name: name.into(),
+        kind: kind.into(),
+        nanos: now * 1_000_000,
+        reference: Some(before * 1_000_000),
+        tail: None,
+        per_trace: 1.0,
+        calls: if kind == "client" { vec!["stock".into()] } else { Vec::new() },
+        failed: 0,
+    };
+    SpanFacts {
+        traces: 100,
+        reference_traces: Some(100),
+        left_out: 0,
+        shifted: 0,
+        kept: 1.0,
+        mean: 12_000_000,
+        root: "shop".into(),
+        clocks: Vec::new(),
+        tail: None,
+        rows: rows.iter().map(row).collect(),
+    }
+}
+
+#[test]
+fn spans_of_the_called_service_open_a_wait_for_it() {
+    let side = |ms| side(&Evidence { mean_ms: ms + 0.5, requests: &[(CALL, ms)], ..Evidence::default() });
+    let told = |rows: &[_]| told(&side(1.0), &side(21.0), &[], Some(&facts(rows))).remove(0);
+    let own = [("shop", "GET /", "server", 1, 1), ("shop", "ask", "client", 0, 1)];
+
+    let slow = told(&[own[0], own[1], ("stock", "count", "internal", 1, 20)]);
+    assert_eq!((slow.kind, slow.doing.as_str()), (CauseKind::Downstream, "count of stock"));
+    assert!(!slow.unsure && slow.tiers() == 3, "{slow:#?}");
+
+    let far = told(&[own[0], ("shop", "ask", "client", 0, 19), ("stock", "Count", "server", 1, 2)]);
+    assert_eq!((far.kind, far.doing.as_str()), (CauseKind::Network, "the way to stock"));
+    assert!(far.unsure);
+
+    // Not as much, much more, or what a third service took.
+    for ms in [6, 60] {
+        let other = told(&[own[0], own[1], ("stock", "count", "internal", 1, ms)]);
+        assert_eq!((other.kind, other.doing.as_str(), other.unsure), (CauseKind::Downstream, "", true));
+    }
+    let third = told(&[own[0], own[1], ("stock", "GET price", "client", 1, 20)]);
+    assert!(third.unsure && third.doing == "GET price of stock", "{third:#?}");
+    // Too few traces to know.
+    let few = SpanFacts { traces: 9, ..facts(&[own[0], own[1], ("stock", "count", "internal", 10, 30)]) };
+    let unknown = super::told(&side(1.0), &side(21.0), &[], Some(&few)).remove(0);
+    assert_eq!(unknown.doing, "");
+}
+
 #[test]
 fn what_the_called_service_did_not_spend_is_lost_on_the_way() {
     let found = told(&pair(1.0, 0.5), &pair(21.0, 0.6), &[], None);
@@ -121,27 +175,7 @@ fn a_service_that_nobody_looks_into_is_told_by_spans_then_counters_then_the_cloc
     let found = told(&before, &now, &[], None);
     assert_eq!((found[0].kind, found[0].owned), (CauseKind::Lock, false), "{found:#?}");
 
-    let row = |name: &str, kind: &str, ms: (i64, i64)| SpanRow {
-        service: "shop".into(),
-        name: name.into(),
-        kind: kind.into(),
-        nanos: ms.1 * 1_000_000,
-        reference: Some(ms.0 * 1_000_000),
-        tail: None,
-        per_trace: 1.0,
-        failed: 0,
-    };
-    let facts = SpanFacts {
-        traces: 100,
-        reference_traces: Some(100),
-        left_out: 0,
-        shifted: 0,
-        kept: 1.0,
-        mean: 12_000_000,
-        clocks: Vec::new(),
-        tail: None,
-        rows: vec![row("price", "internal", (1, 11)), row("GET /", "server", (1, 1))],
-    };
+    let facts = facts(&[("shop", "price", "internal", 1, 11), ("shop", "GET /", "server", 1, 1)]);
     let found = told(&before, &now, &[], Some(&facts));
     assert_eq!((found[0].kind, found[0].at.as_str()), (CauseKind::Span, "price"), "{found:#?}");
     assert!(found[0].unsure && found[0].owned);

@@ -6,11 +6,13 @@
 //
 // It prints "listening http://127.0.0.1:PORT". GET /work sleeps 20 ms, calls the stock service (30 ms there,
 // of which 10 ms in a span of its own), then sleeps 10 ms. GET /flush exports what is held back. With -leak N every
-// GET /work leaves N goroutines behind.
+// GET /work leaves N goroutines behind. With -stock HOST:PORT the stock service of another process is asked, whose
+// GET /addresses tells where it listens; POST /admin/set?counting=40ms there makes its own span longer.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -18,6 +20,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	_ "net/http/pprof"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/contrib/bridges/otelslog"
@@ -32,19 +36,23 @@ import (
 )
 
 const (
-	before   = 20 * time.Millisecond
-	inStock  = 20 * time.Millisecond
-	counting = 10 * time.Millisecond
-	after    = 10 * time.Millisecond
+	before  = 20 * time.Millisecond
+	inStock = 20 * time.Millisecond
+	after   = 10 * time.Millisecond
 	// The runtime is read anew for every export, not every 15 s.
 	readApart = 100 * time.Millisecond
 )
+
+// counting is how long the span of the stock service takes, in nanoseconds.
+var counting atomic.Int64
 
 func main() {
 	endpoint := flag.String("endpoint", "127.0.0.1:4317", "host and port of the OTLP receiver")
 	protocol := flag.String("protocol", "grpc", "grpc or http")
 	leak := flag.Int("leak", 0, "goroutines that a request leaves behind")
+	other := flag.String("stock", "", "host and port of the stock service to ask; that of this process if empty")
 	flag.Parse()
+	counting.Store(int64(10 * time.Millisecond))
 	shop, err := newTelemetry(*protocol, *endpoint, "shop", asUsual)
 	if err != nil {
 		log.Fatal(err)
@@ -61,26 +69,49 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	handler, err := newShop(shop, address, *leak)
+	asked := address
+	if *other != "" {
+		asked = *other
+	}
+	handler, err := newShop(shop, asked, *leak)
 	if err != nil {
 		log.Fatal(err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /work", handler)
-	mux.HandleFunc("GET /flush", func(w http.ResponseWriter, r *http.Request) {
-		for _, t := range []*telemetry{shop, stock} {
-			if err := t.flush(r.Context()); err != nil {
-				http.Error(w, err.Error(), http.StatusInternalServerError)
-				return
-			}
-		}
-	})
+	mux.Handle("/debug/pprof/", http.DefaultServeMux)
+	control(mux, address, shop, stock)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Printf("listening http://%s\n", listener.Addr())
 	log.Fatal(http.Serve(listener, mux))
+}
+
+// control is for the tests: what is exported, where the stock service listens, and how long it takes.
+func control(mux *http.ServeMux, stock string, all ...*telemetry) {
+	mux.HandleFunc("GET /flush", func(w http.ResponseWriter, r *http.Request) {
+		for _, t := range all {
+			if err := t.flush(r.Context()); err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
+		}
+	})
+	mux.HandleFunc("GET /addresses", func(w http.ResponseWriter, _ *http.Request) {
+		if err := json.NewEncoder(w).Encode(map[string]string{"stock": stock}); err != nil {
+			log.Print(err)
+		}
+	})
+	mux.HandleFunc("POST /admin/set", func(w http.ResponseWriter, r *http.Request) {
+		length, err := time.ParseDuration(r.FormValue("counting"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		counting.Store(int64(length))
+	})
 }
 
 // newShop answers a request by asking the stock service.
@@ -140,7 +171,7 @@ func serveStock(t *telemetry) (string, error) {
 		begin := time.Now()
 		time.Sleep(inStock)
 		_, span := tracer.Start(ctx, "count rows")
-		time.Sleep(counting)
+		time.Sleep(time.Duration(counting.Load()))
 		span.End()
 		counts.Add(ctx, 1)
 		durations.Record(ctx, time.Since(begin).Seconds())
