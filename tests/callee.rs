@@ -1,5 +1,6 @@
-//! A service that is looked into calls one of which only spans are known: OpenTelemetry's SDK sends those of both, the
-//! profiles are of the first alone. What the other one does longer, or that the way to it is longer, must be told.
+//! Runs against the Go service `tests/targets/otelgo`, twice: a service that is looked into calls one of which only spans
+//! are known. OpenTelemetry's SDK sends those of both, the profiles are of the first alone. What the other one does longer,
+//! or that the way to it is longer, must be told.
 
 #![allow(clippy::print_stderr, reason = "the figures belong in the log")]
 
@@ -41,7 +42,7 @@ impl Stage {
     fn scenario(&self) -> String {
         format!(
             "[target]\nurl = \"{url}\"\n[load]\nsampled = 1.0\nwarm-up = \"2s\"\n[load.constant-arrival-rate]\n\
-             rate = \"50/s\"\nfor = \"{}s\"\n[[request]]\nname = \"work\"\nget = \"/work\"\n\
+             rate = \"80/s\"\nfor = \"{}s\"\n[[request]]\nname = \"work\"\nget = \"/work\"\n\
              [[evidence.otlp]]\ngrpc = \"127.0.0.1:{}\"\n\
              [[evidence.go-pprof]]\nservice = \"shop\"\nurl = \"{url}/debug/pprof\"\n",
             RUN.as_secs(),

@@ -160,6 +160,9 @@ pub struct Anomaly {
     pub unit: Unit,
     /// Distance in robust deviations.
     pub score: f64,
+    /// Whether no period stood out, and only the whole record shows the step.
+    #[serde(default)]
+    pub hindsight: bool,
 }
 
 /// Unit of a series.

@@ -103,6 +103,7 @@ mod tests {
                 observed: 1.0,
                 unit: Unit::Ratio,
                 score: 9.0,
+                hindsight: false,
             }],
         };
         let of = |bands| moment(&Detection { bands, ..Detection::default() }, window(30, 60));

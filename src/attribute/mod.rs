@@ -10,8 +10,10 @@ mod client;
 mod counters;
 mod databases;
 mod flames;
+mod functions;
 mod measure;
 mod names;
+mod noise;
 mod rows;
 mod side;
 mod snapshots;
@@ -95,9 +97,6 @@ pub struct Attribution {
     pub folded: Folded,
 }
 
-/// Functions shown in the table.
-const TOP_FUNCTIONS: usize = 15;
-
 /// Explains one window.
 #[must_use]
 pub fn attribute(inquiry: &Inquiry) -> Attribution {
@@ -110,11 +109,8 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
     let rest = books::unattributed(&lines, reference.as_ref(), &judged);
     let change =
         judged.client.response.minus(reference.as_ref().map(|r| r.client.response).unwrap_or_default());
-    let least = least(&judged, reference.as_ref());
-    let floor = reference
-        .as_ref()
-        .map_or(0.0, |r| drift(&r.client.by_period, judged.client.by_period.len()))
-        .max(least);
+    let least = noise::least(&judged, reference.as_ref());
+    let floor = noise::floor(&judged, reference.as_ref());
     let databases = databases::facts(inquiry);
     let case = Case {
         reference: reference.as_ref(),
@@ -138,6 +134,7 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
         growth: inquiry.growth,
         saturated,
         queued: queued(&lines),
+        unowned: blame::unowned(&case, &candidates),
         load_change: case.load_change,
         mix: reference.as_ref().map_or(0.0, |r| mix_effect(r, &judged)),
     });
@@ -152,44 +149,12 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
         ruled_out: ruled_out(&lines, &causes, least),
         missing: missing(inquiry, &judged),
         breakdown: books::breakdown(&lines, &rest, reference.as_ref(), &judged),
-        functions: function_rows(reference.as_ref(), &judged),
+        functions: functions::rows(reference.as_ref(), &judged),
         folded: Folded::of(reference.as_ref(), &judged),
         databases,
         causes,
         caveats,
     }
-}
-
-/// Noise: 3 % of the response time, at least 50 us.
-fn least(judged: &Side, reference: Option<&Side>) -> f64 {
-    let base = reference.unwrap_or(judged).client.response.value;
-    (0.03 * base).max(50_000.0)
-}
-
-/// Pairs of stretches below which nothing is known of how far healthy is from healthy.
-const PAIRS: usize = 10;
-
-/// Healthy against healthy: how far the means of two neighbouring stretches of the reference, as long as what is judged,
-/// are apart nine times of ten; nothing if it is too short for that.
-fn drift(periods: &[(f64, u64)], judged: usize) -> f64 {
-    const NINE_OF_TEN: f64 = 0.9;
-    let pairs = (periods.len() + 1).saturating_sub(2 * judged);
-    if judged == 0 || pairs < PAIRS {
-        return 0.0;
-    }
-    let mut sums = vec![(0.0, 0)];
-    sums.extend(periods.iter().scan((0.0, 0), |sum, p| {
-        *sum = (sum.0 + p.0, sum.1 + p.1);
-        Some(*sum)
-    }));
-    let mean = |from: usize| {
-        let (first, last) = (sums[from], sums[from + judged]);
-        (last.1 > first.1).then(|| (last.0 - first.0) / (last.1 - first.1) as f64)
-    };
-    let mut apart: Vec<f64> = (0..pairs).filter_map(|i| Some((mean(i + judged)? - mean(i)?).abs())).collect();
-    apart.sort_by(f64::total_cmp);
-    let place = NINE_OF_TEN * apart.len().saturating_sub(1) as f64;
-    apart.get(place.ceil() as usize).copied().unwrap_or(0.0)
 }
 
 /// If goroutines grow, the function that starts them comes first.
@@ -317,34 +282,6 @@ fn caveats(judged: &Side, reference: Option<&Side>, rest: &Line) -> Vec<Caveat> 
         }
     }
     all
-}
-
-fn function_rows(reference: Option<&Side>, judged: &Side) -> Vec<FunctionRow> {
-    let Some(service) = judged.entry() else { return Vec::new() };
-    let of = |side: &Side| {
-        side.entry()
-            .map(|s| blame::functions(s, side.client.throughput(), side::is_request_work))
-            .unwrap_or_default()
-    };
-    let (now, before) = (of(judged), reference.map(of));
-    let mut rows: Vec<_> =
-        now.iter().map(|(name, f)| (name, f, before.as_ref().map(|b| b.get(name)))).collect();
-    let growth = |f: &blame::Function, was: &Option<Option<&blame::Function>>| {
-        f.cum - was.flatten().map_or(0.0, |w| w.cum)
-    };
-    rows.sort_by(|a, b| growth(b.1, &b.2).total_cmp(&growth(a.1, &a.2)).then_with(|| a.0.cmp(b.0)));
-    let whole = |x: f64| x.round() as i64;
-    rows.into_iter()
-        .take(TOP_FUNCTIONS)
-        .map(|(name, f, was)| FunctionRow {
-            function: name.clone(),
-            service: service.name.clone(),
-            flat_reference: was.map(|w| whole(w.map_or(0.0, |w| w.flat))),
-            flat: whole(f.flat),
-            cum_reference: was.map(|w| whole(w.map_or(0.0, |w| w.cum))),
-            cum: whole(f.cum),
-        })
-        .collect()
 }
 
 /// Sum of a breakdown's rows: what the books explain.

@@ -199,7 +199,10 @@ pub(super) fn enclosing(function: &str) -> &str {
 pub(super) fn is_application(function: &str) -> bool {
     if is_path_style(function) {
         let name = crate_of(function);
-        return !name.is_empty() && !RUST_FRAMEWORKS.contains(&name);
+        // An inlined generic has no path: `call_once<(), std::thread::..>`.
+        let after = function.split_once(name).map_or("", |(_, after)| after);
+        let has_path = function.starts_with(['<', '(']) || after.starts_with("::") || after.starts_with('(');
+        return has_path && !name.is_empty() && !RUST_FRAMEWORKS.contains(&name);
     }
     // Assembly and C symbols have neither a package nor a path.
     if !function.contains('.') {
@@ -267,7 +270,17 @@ mod tests {
 
     #[test]
     fn the_application_is_what_is_left() {
-        for app in ["main.main", "example.com/shop/internal/x.F", "shop/orders.(*Pool).Submit", "my::f"] {
+        for app in [
+            "main.main",
+            "example.com/shop/internal/x.F",
+            "shop/orders.(*Pool).Submit",
+            "my::f",
+            "<my::T as X>::f",
+            "&my::f",
+            "(\u{e9}::f",
+            "(anonymous namespace)::run",
+            "handle(std::string const&)",
+        ] {
             assert!(is_application(app), "{app}");
         }
         for other in [
@@ -279,6 +292,8 @@ mod tests {
             "aeshashbody",
             "internal/sync.(*Mutex).Lock",
             "core::ops::function::FnOnce::call_once",
+            "call_once<(), std::thread::spawn_unchecked::{closure#1}>",
+            "run<tokio::runtime::blocking::schedule::BlockingSchedule>",
         ] {
             assert!(!is_application(other), "{other}");
         }

@@ -73,6 +73,7 @@ pub(super) fn leak(
         observed: to,
         unit: series.unit,
         score: (to - from) / noise,
+        hindsight: false,
     })
 }
 

@@ -1,4 +1,5 @@
-//! The same rule while the run goes on: period by period, cheap, with a fixed width.
+//! The same rule while the run goes on: period by period, cheap, with a fixed width; now and then also whether the level
+//! stepped up without standing out.
 
 use std::collections::VecDeque;
 
@@ -7,6 +8,7 @@ use super::plain::{PLAIN_WINDOW, beyond};
 use super::rates::{Levels, same_rate};
 use super::reference::{Reference, sides};
 use super::series::{Class, Point, Series};
+use super::shift::{self, Demands};
 use super::tracker::{Tracker, Transition};
 use crate::scenario::{Detect, Rule};
 use crate::stats::{Ewma, std_dev};
@@ -17,8 +19,10 @@ const MEMORY: usize = 240;
 /// Deviations that make a violation, if the scenario does not ask for more: there is no time to calibrate,
 /// and a capture taken for nothing costs the target.
 const LIVE_SIGMA: f64 = 4.0;
-/// Leaks are looked for every so many periods.
-const LEAK_EVERY: usize = 5;
+/// Leaks and steps are looked for every so many periods.
+const LOOK_EVERY: usize = 5;
+/// Deviations that a step must be made of, if the scenario does not ask for more: it is asked for again and again.
+const STEP_SIGMA: f64 = 3.6;
 
 /// A period's value of one series.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -67,12 +71,14 @@ pub struct LiveDetector {
 struct Live {
     series: Series,
     tracker: Tracker,
-    healthy: VecDeque<(f64, f64)>,
+    /// Load level, scaled value and period.
+    healthy: VecDeque<(f64, f64, usize)>,
     reference: Option<Reference>,
     average: Ewma,
     recent: VecDeque<f64>,
     threshold: Option<f64>,
     leaking: bool,
+    stepped: bool,
 }
 
 impl LiveDetector {
@@ -88,6 +94,7 @@ impl LiveDetector {
             recent: VecDeque::new(),
             threshold: None,
             leaking: false,
+            stepped: false,
         };
         let series = series.into_iter().map(live).collect();
         Self { settings: *settings, warm_up, series, rates: VecDeque::new(), periods: 0 }
@@ -100,6 +107,8 @@ impl LiveDetector {
         let warm = window.from >= self.warm_up;
         let period = self.periods;
         self.periods += 1;
+        let mut demands = Demands::of(&self.settings, self.warm_up, self.series.iter().map(|l| &l.series));
+        demands.sigma = demands.sigma.max(STEP_SIGMA);
         let mut events = Vec::new();
         for (i, live) in self.series.iter_mut().enumerate() {
             let reading = readings.get(i).copied().unwrap_or_default();
@@ -110,7 +119,9 @@ impl LiveDetector {
             }
             let change = match (live.series.class, self.settings.rule) {
                 (Class::Growth, _) => live.grow(point, period, self.rates.make_contiguous()),
-                (_, Rule::Frozen) => live.frozen(point, period, level, &self.settings),
+                (_, Rule::Frozen) => live
+                    .frozen(point, period, level, &self.settings)
+                    .or_else(|| live.step(period, level, demands)),
                 (_, Rule::Plain) => live.plain(point, period, &self.settings),
             };
             if let Some((change, back)) = change {
@@ -124,7 +135,7 @@ impl LiveDetector {
     /// Whether a symptom or a leak lasts.
     #[must_use]
     pub fn anomalous(&self) -> bool {
-        self.series.iter().any(|l| l.leaking || (l.series.class == Class::Symptom && l.tracker.active()))
+        self.series.iter().any(Live::lasts)
     }
 
     /// Moving average and threshold of a series after the last period, for the live view.
@@ -163,12 +174,47 @@ impl Live {
         }
     }
 
+    /// Whether a symptom or a leak lasts in it.
+    fn lasts(&self) -> bool {
+        let worse = self.tracker.active() || self.stepped;
+        self.leaking || (self.series.class == Class::Symptom && worse)
+    }
+
+    fn healthy_at(&self, level: f64) -> Vec<f64> {
+        let same = self.healthy.iter().filter(|(rate, ..)| same_rate(Some(*rate), Some(level)));
+        same.map(|(_, v, _)| *v).collect()
+    }
+
+    /// Among values none of which stood out, as long as the load is what it was.
+    fn step(&mut self, period: usize, level: f64, demands: Demands) -> Change {
+        let values = self.healthy_at(level);
+        let steady = values.len() == self.healthy.len();
+        if self.tracker.active() || !steady || !period.is_multiple_of(LOOK_EVERY) {
+            return None;
+        }
+        let found = shift::step(&self.series, &values, demands);
+        match (std::mem::replace(&mut self.stepped, found.is_some()), found) {
+            (false, Some(split)) => {
+                let onset = self.healthy.get(split).map_or(period, |h| h.2);
+                Some((LiveChange::Began, period - onset))
+            }
+            (true, None) => Some((LiveChange::Ended, 0)),
+            _ => None,
+        }
+    }
+
+    fn learn(&mut self, level: f64, value: f64, period: usize) {
+        if self.stepped && self.healthy.len() == MEMORY {
+            // What was before the step must not be forgotten while it lasts.
+            self.healthy.remove(MEMORY / 2);
+        }
+        remember(&mut self.healthy, (level, self.series.scaled(value), period));
+    }
+
     fn frozen(&mut self, point: Point, period: usize, level: f64, settings: &Detect) -> Change {
         let value = self.series.judged(&point)?;
         if !self.tracker.frozen() {
-            let same = self.healthy.iter().filter(|(rate, _)| same_rate(Some(*rate), Some(level)));
-            let scaled: Vec<f64> = same.map(|(_, v)| *v).collect();
-            self.reference = Reference::of(&self.series, &scaled);
+            self.reference = Reference::of(&self.series, &self.healthy_at(level));
         }
         let k = settings.sigma.max(LIVE_SIGMA);
         let side = sides(self.series.direction)[0];
@@ -176,9 +222,10 @@ impl Live {
         let violated = self.reference.and_then(|r| r.violated(&self.series, k, value, point.count));
         let transition = self.tracker.step(period, violated);
         if violated.is_none() && !self.tracker.active() {
-            remember(&mut self.healthy, (level, self.series.scaled(value)));
+            self.learn(level, value, period);
         }
-        change(transition, period)
+        // The end of what was worse is not that of the step that lasts.
+        change(transition, period).filter(|(what, _)| *what == LiveChange::Began || !self.stepped)
     }
 
     fn plain(&mut self, point: Point, period: usize, settings: &Detect) -> Change {
@@ -199,7 +246,7 @@ impl Live {
             self.series.points.remove(0);
         }
         self.series.points.push(point);
-        if !period.is_multiple_of(LEAK_EVERY) {
+        if !period.is_multiple_of(LOOK_EVERY) {
             return None;
         }
         let leak = growth::leak(&self.series, RunTime::ZERO, Levels(rates), Levels(&[]));
@@ -262,6 +309,20 @@ mod tests {
         let level = |i: u64| if i < 20 { 30e6 } else { 150e6 };
         let events = run(&mut detector, (0..40).map(|i| level(i) * noise(i)));
         assert!(events.is_empty(), "{events:?}");
+    }
+
+    #[test]
+    fn a_step_that_never_stands_out_is_seen_too() {
+        let spec = vec![Series::latency(Percentile::P95, None, Vec::new())];
+        let mut detector = LiveDetector::new(spec, &Detect::default(), RunTime::ZERO);
+        let noise = |i: u64| 1.0 + 0.1 * ((i * 7 % 5) as f64 - 2.0);
+        let level = |i: u64| if (15..45).contains(&i) { 52e6 } else { 30e6 };
+        let events = run(&mut detector, (0..80).map(|i| level(i) * noise(i)));
+        let seen: Vec<_> = events.iter().map(|(_, e)| e.change).collect();
+        assert_eq!(seen, [LiveChange::Began, LiveChange::Ended], "{events:?}");
+        let (when, first) = &events[0];
+        assert!((20..=45).contains(when) && (first.at.as_secs_f64() - 15.0).abs() <= 2.0, "{events:?}");
+        assert!(!detector.anomalous());
     }
 
     #[test]

@@ -7,8 +7,8 @@
 //! anomaly, three calm periods end it. Leaks have a rule of their own. `docs/detection.md` gives the reasons
 //! and the measured error rates.
 //!
-//! [`detect`] judges a whole recording, and in hindsight looks for a step that never stood out; [`LiveDetector`] runs the
-//! rule period by period.
+//! [`detect`] judges a whole recording, and in hindsight looks for a step that never stood out; [`LiveDetector`] does
+//! the same period by period.
 
 mod calibrate;
 mod frozen;
@@ -199,12 +199,7 @@ fn judge(input: &Input<'_>, series: &Series, index: usize) -> Judged {
 /// Symptoms that rose for good without standing out, also marked in the bands.
 fn shifts(input: &Input<'_>, out: &mut Detection) -> Vec<Anomaly> {
     let levels = Levels(input.offered);
-    let demands = shift::Demands {
-        sigma: input.settings.sigma,
-        series: input.series.iter().filter(|s| s.class == Class::Symptom && s.scale == Scale::Log).count(),
-        periods: input.settings.periods,
-        warm_up: input.warm_up,
-    };
+    let demands = shift::Demands::of(input.settings, input.warm_up, input.series.iter());
     let banded = input.series.iter().filter(|s| s.class != Class::Growth).zip(&mut out.bands);
     let mut all = Vec::new();
     for (series, band) in banded.filter(|(s, _)| s.class == Class::Symptom) {
@@ -212,7 +207,7 @@ fn shifts(input: &Input<'_>, out: &mut Detection) -> Vec<Anomaly> {
         let Some(span) = shift::shift(series, &rates, demands) else { continue };
         out.notes.extend(short(span.reference.periods, out.period));
         band.points[span.onset..span.end].iter_mut().for_each(|p| p.anomalous = true);
-        band.anomalies = vec![span::anomaly(series, &span)];
+        band.anomalies = vec![Anomaly { hindsight: true, ..span::anomaly(series, &span) }];
         all.extend(band.anomalies.iter().cloned());
     }
     all

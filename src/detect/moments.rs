@@ -54,6 +54,7 @@ mod tests {
             observed: 2.0,
             unit: Unit::Nanoseconds,
             score,
+            hindsight: false,
         }
     }
 

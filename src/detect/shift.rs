@@ -3,13 +3,14 @@
 //! The running rule asks of each period whether it is beyond what was healthy before. Out of a short and unsteady
 //! reference a step can be small enough to be taken for health itself, period by period: each widens what the next is held
 //! against. With the whole record at hand the question can be put directly: is there a moment that parts the series into
-//! two levels? It is asked only of runs in which nothing else stood out.
+//! two levels?
 
 use super::calibrate::FALSE_ALARM;
 use super::rates::same_rate;
 use super::reference::{Reference, fixed_floor, sides};
-use super::series::{Scale, Series};
+use super::series::{Class, Scale, Series};
 use super::span::Span;
+use crate::scenario::Detect;
 use crate::stats::{effective_size, mean, median, normal_quantile, std_dev, student_factor};
 use crate::time::RunTime;
 
@@ -43,6 +44,17 @@ pub(super) struct Demands {
     pub(super) warm_up: RunTime,
 }
 
+impl Demands {
+    pub(super) fn of<'a>(
+        settings: &Detect,
+        warm_up: RunTime,
+        asked: impl Iterator<Item = &'a Series>,
+    ) -> Self {
+        let series = asked.filter(|s| s.class == Class::Symptom && s.scale == Scale::Log).count();
+        Self { sigma: settings.sigma, series, periods: settings.periods, warm_up }
+    }
+}
+
 /// A level that rose and stayed; none if there is none, or the load changed meanwhile.
 pub(super) fn shift(series: &Series, rates: &[Option<f64>], demands: Demands) -> Option<Span> {
     let judged = |i: &usize| {
@@ -50,12 +62,22 @@ pub(super) fn shift(series: &Series, rates: &[Option<f64>], demands: Demands) ->
         point.window.from >= demands.warm_up && series.judged(point).is_some()
     };
     let at: Vec<usize> = (0..series.points.len()).filter(judged).collect();
-    let steady = at.iter().all(|i| same_rate(rates[*i], rates[at[0]]));
-    if series.scale != Scale::Log || !steady {
-        return None;
-    }
     let scaled: Vec<f64> =
         at.iter().filter_map(|&i| series.points[i].value).map(|v| series.scaled(v)).collect();
+    let split = step(series, &scaled, demands)?;
+    let usual = |part: &[usize]| median(&part.iter().filter_map(|i| rates[*i]).collect::<Vec<_>>());
+    if !same_rate(usual(&at[..split]), usual(&at[split..])) {
+        return None;
+    }
+    let reference = Reference::of(series, &scaled[..split])?;
+    Some(Span { onset: at[split], end: series.points.len(), ongoing: true, reference, by_baseline: false })
+}
+
+/// Where the scaled values of a series step up and stay; none if they do not.
+pub(super) fn step(series: &Series, scaled: &[f64], demands: Demands) -> Option<usize> {
+    if series.scale != Scale::Log {
+        return None;
+    }
     let group = scaled.len().div_ceil(VALUES).max(1);
     let values: Vec<f64> = scaled.chunks(group).filter_map(median).collect();
     let side = SIDE.max(demands.periods.div_ceil(group));
@@ -68,9 +90,7 @@ pub(super) fn shift(series: &Series, rates: &[Option<f64>], demands: Demands) ->
     let told = rise >= (1.0 + STEP).ln()
         && series.unscaled(high) - series.unscaled(low) >= STEP_NANOS
         && rise >= demands.sigma / 3.0 * difference(series, before, after, demands.series)?;
-    let reference = Reference::of(series, &scaled[..split * group]).filter(|_| told)?;
-    let onset = at[split * group];
-    Some(Span { onset, end: series.points.len(), ongoing: true, reference, by_baseline: false })
+    told.then_some(split * group)
 }
 
 /// The moment whose two medians are nearest to all values, in absolute deviations: spikes pull it nowhere.

@@ -92,5 +92,6 @@ pub(super) fn anomaly(series: &Series, span: &Span) -> Anomaly {
         observed: series.unscaled(typical),
         unit: series.unit,
         score: (typical - span.reference.level).abs() / span.reference.spread,
+        hindsight: false,
     }
 }

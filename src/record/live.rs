@@ -164,6 +164,9 @@ impl<W: FnMut(&Progress)> Watch<W> {
                 self.healthy_due = None;
                 // No collector may be listening; then there is nothing to capture.
                 let _ = self.triggers.send(Trigger::Anomaly);
+                if self.alarms.iter().any(|a| a.series == series && a.until_nanos.is_none()) {
+                    return; // The same became worse: captures are due, but it is told already.
+                }
                 self.out.event(EventKind::AnomalyBegan { series: series.clone() });
                 self.alarms.push(Alarm { series, since_nanos: event.at.since(start), until_nanos: None });
             }

@@ -70,19 +70,7 @@ pub struct Passed {
 const SHARE: f64 = 0.5;
 
 pub fn run(control: &Control, seed: u64, capacities: &mut Capacities, keep: Option<&Path>) -> Passed {
-    let mut setup = Setup {
-        name: format!("control: {}", control.name),
-        parts: &[Part::Downstream],
-        args: Vec::new(),
-        prepare: &[],
-        memory: None,
-        mix: EVEN.iter().map(|(p, w)| ((*p).to_owned(), *w)).collect(),
-        rate: 0.0,
-        seed,
-        apart: false,
-        change: None,
-        baseline: None,
-    };
+    let mut setup = Setup::of(format!("control: {}", control.name), &[Part::Downstream], EVEN, seed);
     setup.rate = (SHARE * capacities.of(&setup, false)).round();
     setup.change = match control.change {
         Change::Load(factor) => Some(format!("{:.0}/s", setup.rate * factor)),

@@ -184,17 +184,10 @@ fn fault(gallery: &mut Gallery, case: &'static Case, load: f64, dose: Dose, seed
 
 fn setup(case: &Case, load: f64, seed: u64, options: &Options, capacities: &mut Capacities) -> Setup {
     let mut setup = Setup {
-        name: case.name.into(),
-        parts: case.parts,
-        args: Vec::new(),
         prepare: case.prepare,
         memory: case.memory,
-        mix: case.mix.iter().map(|(p, w)| ((*p).to_owned(), *w)).collect(),
-        rate: 0.0,
-        seed,
         apart: case.apart,
-        change: None,
-        baseline: None,
+        ..Setup::of(case.name, case.parts, case.mix, seed)
     };
     setup.rate = match case.rate {
         Some(usual) if options.calibrate => usual * load / USUAL_LOAD,

@@ -112,6 +112,9 @@ impl Options {
                 _ => return Err(HELP.to_owned()),
             }
         }
+        if options.again && options.keep.is_none() {
+            return Err(format!("--again needs --keep DIR\n\n{HELP}"));
+        }
         Ok(options)
     }
 

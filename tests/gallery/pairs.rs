@@ -52,18 +52,10 @@ pub struct Both {
 pub fn run(pair: &Pair, seed: u64, keep: Option<&Path>) -> Both {
     let cases = pair.faults.map(|(number, dose)| (case(number), dose));
     let setup = Setup {
-        name: pair.name.into(),
-        parts: pair.parts,
         // Three workers are nine tenths busy with half of the requests.
         args: vec!["-job-time".into(), format!("{:.1}ms", 0.9 * 3.0 * 1e3 / (pair.rate / 2.0) - 0.3)],
-        prepare: &[],
-        memory: None,
-        mix: pair.mix.iter().map(|(p, w)| ((*p).to_owned(), *w)).collect(),
         rate: pair.rate,
-        seed,
-        apart: false,
-        change: None,
-        baseline: None,
+        ..Setup::of(pair.name, pair.parts, pair.mix, seed)
     };
     let outcome = valid_run(&setup, keep, |stage| {
         cases.iter().for_each(|(case, dose)| stage.switch(case.switch, *dose));

@@ -96,9 +96,8 @@ impl Capacities {
     pub fn of(&mut self, setup: &Setup, exactly: bool) -> f64 {
         let mut asked = Setup { rate: 500.0, ..setup.clone() };
         if !exactly && !setup.mix[0].0.starts_with("/account") && setup.parts.contains(&Part::Downstream) {
-            asked.mix = EVEN.iter().map(|(p, w)| ((*p).to_owned(), *w)).collect();
-            asked.parts = &[Part::Downstream];
-            (asked.args, asked.prepare, asked.memory) = (Vec::new(), &[], None);
+            let even = Setup::of(setup.name.as_str(), &[Part::Downstream], EVEN, setup.seed);
+            asked = Setup { rate: asked.rate, apart: asked.apart, ..even };
         }
         let key = format!("{} {:?} {}", asked.requests(), asked.args, asked.apart);
         *self.0.entry(key).or_insert_with(|| {

@@ -83,6 +83,23 @@ pub fn again(folder: &Path) -> Option<(Outcome, Option<f64>)> {
 }
 
 impl Setup {
+    /// As it is without anything special; the rate is still to be told.
+    pub fn of(name: impl Into<String>, parts: &'static [Part], mix: &[(&str, u32)], seed: u64) -> Self {
+        Self {
+            name: name.into(),
+            parts,
+            args: Vec::new(),
+            prepare: &[],
+            memory: None,
+            mix: mix.iter().map(|(path, weight)| ((*path).to_owned(), *weight)).collect(),
+            rate: 0.0,
+            seed,
+            apart: false,
+            change: None,
+            baseline: None,
+        }
+    }
+
     pub fn requests(&self) -> String {
         let name =
             |path: &str| path.trim_start_matches('/').split('?').next().unwrap_or("request").to_owned();
@@ -156,6 +173,7 @@ fn run(setup: &Setup, keep: Option<&Path>, fault: &impl Fn(&mut Stage)) -> Outco
     let text = setup.load(&stage.shop.url, RUN) + &stage.evidence();
     let folder = keep.map_or_else(|| dir.path().join("run"), Path::to_owned);
     let _ = std::fs::remove_dir_all(&folder);
+    let _ = std::fs::remove_file(aside(&folder));
     let mut command = generator(setup.apart);
     command.arg("run").arg(scenario(dir.path(), &text)).arg("--out").arg(&folder).arg("--quiet");
     if let Some(baseline) = &setup.baseline {

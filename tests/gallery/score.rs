@@ -33,8 +33,10 @@ pub struct Score {
     /// Milliseconds per request that the right causes explain, over those that the fault added, less one; none if no right
     /// one is named.
     pub off: Option<f64>,
-    /// Part of the mean that no row explains.
+    /// Part of the mean that no row explains, and half of its 90 % interval.
     pub open: f64,
+    #[serde(default)]
+    pub doubt: f64,
 }
 
 /// What a run was to be.
@@ -75,7 +77,8 @@ impl Score {
             }),
             wrong: causes.first().map_or(Some("no cause".into()), |c| wrong(case, c)),
             off: off(case, a, planned.healthy),
-            open: open(a),
+            open: open(a, |rest| rest["value"].as_f64()),
+            doubt: open(a, |rest| Some((rest["high"].as_f64()? - rest["low"].as_f64()?) / 2.0)),
         }
     }
 
@@ -144,9 +147,9 @@ fn off(case: &Case, a: &Value, healthy: Option<f64>) -> Option<f64> {
     (added > 0.0 && !explained.is_empty()).then(|| explained.iter().sum::<f64>() / added - 1.0)
 }
 
-fn open(a: &Value) -> f64 {
+fn open(a: &Value, of: impl Fn(&Value) -> Option<f64>) -> f64 {
     let mean = a["breakdown"]["judged"]["mean"].as_f64().unwrap_or(0.0);
-    let rest = a["breakdown"]["unattributed"]["judged"]["value"].as_f64().unwrap_or(0.0);
+    let rest = of(&a["breakdown"]["unattributed"]["judged"]).unwrap_or(0.0);
     if mean > 0.0 { rest / mean } else { 0.0 }
 }
 

@@ -102,6 +102,8 @@ impl Results<'_> {
         let right = count(&|s| s.verdict == "strong" && s.rank == Some(1));
         writeln!(f, "  STRONG and right      {}", share(right, strong))?;
         writeln!(f, "  books within 10 %     {}", share(count(&|s| s.open.abs() <= 0.1), n))?;
+        let doubtful = count(&|s| s.open.abs() <= s.doubt.max(0.1));
+        writeln!(f, "  ... or their doubt    {}", share(doubtful, n))?;
         let off: Vec<f64> = hurt.iter().filter_map(|s| s.off.map(f64::abs)).collect();
         let of = off.len();
         if let Some(off) = median(off) {

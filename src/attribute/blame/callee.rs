@@ -80,6 +80,9 @@ fn traced(case: &Case, candidate: &mut Candidate) -> bool {
     let top = called.into_iter().max_by_key(|r| r.growth());
     if let Some(top) = top.filter(|r| is_the_wait(grown_span(spans, r))) {
         spent(candidate, top);
+        // Where no span has the name of the service with the profiles, this may be that service itself.
+        let known = |r: &SpanRow| r.service == case.service_name();
+        candidate.unsure |= !spans.rows.iter().any(known) && spans.root != case.service_name();
         return true;
     }
     let mut ways = own.into_iter().filter(|r| r.is_call() && is_the_wait(grown_span(spans, r)));

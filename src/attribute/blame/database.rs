@@ -4,7 +4,8 @@
 use super::{Candidate, Case, evidence};
 use crate::analysis::quantity::{self, duration};
 use crate::analysis::{
-    CauseKind, DatabaseFacts, DatabaseSystem, Evidence, State, StatementFacts, StatementWait,
+    BlockedStatement, CauseKind, DatabaseFacts, DatabaseSystem, Evidence, State, StatementFacts,
+    StatementWait,
 };
 use crate::formats::postgres::statement::fingerprint;
 
@@ -37,10 +38,14 @@ pub(super) struct Opened {
     pub evidence: Vec<Evidence>,
     /// Whether the server took the time that requests waited for it.
     pub owned: bool,
+    /// Whether it may be something else all the same.
+    pub unsure: bool,
     /// The server.
     pub service: String,
     /// What it added, nanoseconds per request.
     pub added: f64,
+    /// What it counted more for the statement to blame, if its work is what became longer.
+    pub served: Option<f64>,
     /// Whether a statement is executed in a loop that was not there.
     pub repeated: bool,
 }
@@ -86,11 +91,13 @@ fn repeated<'a>(
     let more = |s: &StatementFacts| s.calls - s.reference_calls.unwrap_or(0.0);
     let all = servers.iter().filter(|d| d.counted).flat_map(|d| d.statements.iter().map(|s| (*d, s)));
     let is_new = |s: &StatementFacts| s.reference_calls.is_some_and(|calls| calls <= 0.0);
-    let is_further = |s: &StatementFacts| match s.reference_calls {
-        Some(_) => more(s) >= FURTHER && (is_new(s) || is_more_often(s)),
-        None => more(s) >= LOOP && is_more_often(s),
+    let is_loop = |s: &StatementFacts| more(s) >= LOOP && is_more_often(s);
+    // One or two might be missing in the reference, or take the place of another.
+    let is_further = |d: &DatabaseFacts, s: &StatementFacts| {
+        let more_in_all = d.statements.iter().map(more).sum::<f64>() >= FURTHER;
+        more(s) >= FURTHER && more_in_all && is_whole(d) && (is_new(s) || is_more_often(s))
     };
-    all.filter(|(_, s)| is_further(s) && is_of_requests(case, s))
+    all.filter(|(d, s)| (is_loop(s) || is_further(d, s)) && is_of_requests(case, s))
         .max_by(|a, b| more(a.1).total_cmp(&more(b.1)))
 }
 
@@ -138,8 +145,10 @@ fn flushing(server: &DatabaseFacts, change: f64) -> Option<Opened> {
         )],
         says,
         owned: true,
+        unsure: false,
         service: server.service.clone(),
         added: server.added() as f64,
+        served: None,
         repeated: false,
     })
 }
@@ -163,15 +172,22 @@ fn in_a_loop(server: &DatabaseFacts, top: &StatementFacts) -> Opened {
         }),
         evidence: vec![evidence(tier(server.system), figures(top), Some(counters(server)))],
         owned: true,
+        unsure: top.calls - top.reference_calls.unwrap_or(0.0) < LOOP,
         service: server.service.clone(),
         added: server.added() as f64,
+        served: None,
         repeated: true,
     }
 }
 
+/// Whether nothing is missing in what a server counted.
+const fn is_whole(server: &DatabaseFacts) -> bool {
+    server.counted && server.complete && server.resets == 0 && server.evicted == 0
+}
+
 /// The server did not take the time. Its silence counts only if nothing is missing in its counters.
 fn elsewhere(server: &DatabaseFacts) -> Option<Opened> {
-    let whole = server.counted && server.complete && server.resets == 0 && server.evicted == 0;
+    let whole = is_whole(server);
     let says = format!(
         "{} itself spends {} per request on statements{}: the time is lost between the two",
         server.service,
@@ -185,8 +201,10 @@ fn elsewhere(server: &DatabaseFacts) -> Option<Opened> {
         says,
         remedy: Some("look at the network between the two, a proxy or pooler, and the driver".into()),
         owned: false,
+        unsure: true,
         service: server.service.clone(),
         added: server.added() as f64,
+        served: None,
         repeated: false,
     })
 }
@@ -205,8 +223,10 @@ fn statement(server: &DatabaseFacts, top: &StatementFacts) -> Opened {
         remedy: None,
         evidence: vec![evidence(tier(server.system), figures(top), Some(counters(server)))],
         owned: true,
+        unsure: false,
         service: server.service.clone(),
         added: server.added() as f64,
+        served: is_whole(server).then_some(top.added() as f64),
         repeated: false,
     };
     let plans = server.plans.iter().filter(|p| fingerprint(&p.text) == fingerprint(&top.text));
@@ -223,11 +243,20 @@ fn statement(server: &DatabaseFacts, top: &StatementFacts) -> Opened {
     opened
 }
 
-/// A statement that waits for a lock for the most part is not to blame: the session that holds it is.
+/// Times that who blocks a statement must have been seen for it to be named where looks were few.
+const SEEN: u64 = 3;
+
+/// A statement that waits for a lock for the most part is not to blame: the session that holds it is. Short waits are met
+/// by few looks at the sessions: then it counts that most of what is met more often than before are locks.
 fn blocked(opened: &mut Opened, server: &DatabaseFacts, top: &StatementFacts) {
-    let waits = top.waits.iter().filter(|w| w.event.starts_with("Lock/")).map(|w| w.nanos).sum::<i64>();
+    let is_lock = |w: &&StatementWait| w.event.starts_with("Lock/");
+    let grown = |w: &StatementWait| (w.nanos - w.reference.unwrap_or(0)).max(0);
+    let waits: i64 = top.waits.iter().filter(is_lock).map(|w| w.nanos).sum();
+    let locks: i64 = top.waits.iter().filter(is_lock).map(grown).sum();
+    let most = 2 * locks > top.waits.iter().map(grown).sum();
     let pair = server.blocking.iter().find(|b| fingerprint(&b.waiter) == fingerprint(&top.text));
-    let Some(pair) = pair.filter(|_| 2 * waits > top.added()) else { return };
+    let is_blocked = |b: &&BlockedStatement| 2 * waits > top.added() || (most && b.seen >= SEEN);
+    let Some(pair) = pair.filter(is_blocked) else { return };
     let holder = match pair.blocker.as_str() {
         "" => format!("a session ({})", pair.state),
         blocker => format!("a session ({}) whose statement is {}", pair.state, cut(blocker)),
@@ -350,7 +379,7 @@ fn are_held_longer(case: &Case) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{BlockedStatement, PlanFacts};
+    use crate::analysis::PlanFacts;
     use crate::attribute::side::Side;
 
     const SCAN: &str = "SELECT count(*) FROM orders WHERE customer = $1";
@@ -418,7 +447,7 @@ mod tests {
         };
         server.plans.push(plan);
         let found = opened(server, 19).expect("opened");
-        assert!(found.owned && found.doing == SCAN, "{found:?}");
+        assert!(found.owned && found.doing == SCAN && found.served == Some(18e6), "{found:?}");
         assert_eq!(found.remedy.as_deref(), Some("CREATE INDEX"));
         let each = "20.0 ms for each execution instead of 2.00 ms";
         let says = format!("orders-db spends 18.0 ms more in {SCAN}, {each}; orders is read whole");
@@ -472,6 +501,12 @@ mod tests {
             seen: 40,
             oldest: 3_000_000_000,
         }];
+        // Met by few looks.
+        let mut few = server.clone();
+        few.statements[0].waits[0].nanos = MS;
+        assert_eq!(opened(few.clone(), 19).expect("opened").doing, "UPDATE orders SET note = ?");
+        few.blocking[0].seen = 2;
+        assert_eq!(opened(few, 19).expect("opened").doing, SCAN);
         let found = opened(server, 19).expect("opened");
         assert_eq!(found.doing, "UPDATE orders SET note = ?");
         assert!(found.remedy.as_ref().is_some_and(|r| r.contains("end the transaction")), "{found:?}");

@@ -177,6 +177,16 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
     all
 }
 
+/// Growth of the waits for a CPU that nobody is to blame for: no work, no limit and no neighbour is.
+pub(super) fn unowned(case: &Case, candidates: &[Candidate]) -> f64 {
+    use CauseKind::{Allocation, BlockedWorker, Cpu, CpuLimit, MemoryLeak, Neighbour};
+    let takes = |c: &Candidate| {
+        matches!(c.kind, Allocation | BlockedWorker | Cpu | CpuLimit | MemoryLeak | Neighbour)
+    };
+    let grown = case.waits_for_cpu();
+    if grown.low() <= 0.0 || candidates.iter().any(takes) { 0.0 } else { grown.value }
+}
+
 /// What is known without looking inside the service, and that its workers are blocked: unless they are `starved` of CPUs, or
 /// what they are blocked by is known.
 fn outside(case: &Case, starved: bool) -> Vec<Candidate> {

@@ -5,6 +5,7 @@ use super::{Candidate, Case, SNAPSHOTS, callee, database, evidence, profiles, si
 use crate::analysis::quantity;
 use crate::analysis::{CauseKind, Evidence, State};
 use crate::attribute::books::Line;
+use crate::attribute::measure::Measured;
 
 const STATES: [State; 10] = [
     State::Dial,
@@ -62,11 +63,25 @@ fn candidate(case: &Case, line: &Line) -> Candidate {
         candidate.mechanism.push_str(&mechanism);
         candidate.evidence.extend(opened.evidence);
         candidate.remedy = opened.remedy.unwrap_or(candidate.remedy);
-        (candidate.doing, candidate.owned, candidate.unsure) = (opened.doing, owned, !owned);
+        (candidate.doing, candidate.owned, candidate.unsure) = (opened.doing, owned, opened.unsure);
         candidate.more_calls = opened.repeated;
         candidate.kind = opened.kind.unwrap_or(candidate.kind);
+        // Of two places that wait, which one waits for it is not counted.
+        let served = opened.served.filter(|_| case.grown(&[line.state]).len() == 1);
+        candidate.explains = by_server(candidate.explains, served);
     }
     candidate
+}
+
+/// Part of an estimate that its error may be before a server's figure for the same time is better, and the error of that:
+/// it may be from a dozen looks at its sessions.
+const VAGUE: f64 = 0.3;
+
+/// What the server counted of a wait that snapshots tell but roughly: if both agree, its figure. It holds neither the way
+/// nor the driver, so it is rather too small.
+fn by_server(seen: Measured, served: Option<f64>) -> Measured {
+    let agrees = |s: &f64| (seen.low()..=seen.value).contains(s) && seen.error > VAGUE * seen.value;
+    served.filter(agrees).map_or(seen, |s| Measured::new(s, VAGUE * s))
 }
 
 fn words(state: State) -> (CauseKind, &'static str, &'static str) {
@@ -107,4 +122,20 @@ fn clock(case: &Case, change: f64) -> Option<Evidence> {
     let grown = case.response_growth().value;
     let agrees = grown > 0.0 && (change / grown - 1.0).abs() < 0.35;
     agrees.then(|| case.clock())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_that_agrees_is_better_than_a_vague_estimate() {
+        let vague = Measured::new(0.5e6, 0.25e6);
+        assert_eq!(by_server(vague, Some(0.3e6)), Measured::new(0.3e6, VAGUE * 0.3e6));
+        assert_eq!(by_server(vague, Some(0.05e6)), vague, "what is lost on the way is the most of it");
+        assert_eq!(by_server(vague, Some(0.6e6)), vague, "not all of it is waited for here");
+        assert_eq!(by_server(vague, None), vague);
+        let sharp = Measured::new(0.5e6, 0.05e6);
+        assert_eq!(by_server(sharp, Some(0.45e6)), sharp);
+    }
 }

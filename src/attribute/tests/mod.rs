@@ -330,16 +330,3 @@ fn waits_for_a_connection_are_the_fault_of_what_holds_it() {
     let found = blamed(&before, &fewer);
     assert_eq!((found[0].kind, found[0].at.as_str()), (CauseKind::Pool, "shop/orders.(*Book).Read"));
 }
-
-#[test]
-fn a_reference_that_differs_from_itself_raises_what_counts_as_noise() {
-    let steady = vec![(2e6 * 100.0, 100); 40];
-    assert_eq!(super::drift(&steady, 5), 0.0);
-    let mut risen = steady.clone();
-    risen[20..].fill((3e6 * 100.0, 100));
-    assert!((super::drift(&risen, 15) - 14e6 / 15.0).abs() < 1.0, "all but one of the later ones");
-    assert_eq!(super::drift(&risen, 1), 0.0, "one step of 39");
-    assert_eq!(super::drift(&risen, 16), 0.0, "nine pairs tell nothing");
-    risen[..20].fill((0.0, 0));
-    assert_eq!((super::drift(&[], 5), super::drift(&risen, 15)), (0.0, 0.0), "nobody asked");
-}

@@ -226,6 +226,8 @@ struct Writing {
     sent: usize,
     /// When the last call began.
     last: RunTime,
+    /// Whether all is taken and a part of it, encrypted, is not with the system yet.
+    held: bool,
     failed: Option<io::Error>,
 }
 
@@ -244,7 +246,12 @@ impl Writing {
                 Some(sent) => &request.body[sent..],
             };
             if rest.is_empty() {
-                return Pin::new(stream).poll_flush(cx);
+                if self.held {
+                    self.last = clock.now();
+                }
+                let flushed = Pin::new(stream).poll_flush(cx);
+                self.held = flushed.is_pending();
+                return flushed;
             }
             self.last = clock.now();
             let n = ready!(Pin::new(&mut *stream).poll_write(cx, rest))?;

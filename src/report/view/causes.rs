@@ -129,6 +129,10 @@ fn anomaly(a: &Analysis, x: &Anomaly) -> AnomalyView {
         to: if x.ongoing { "end of the record".into() } else { quantity::run_time(x.window.to) },
         reference: quantity::value(x.reference, x.unit),
         observed: quantity::value(x.observed, x.unit),
-        score: if x.score.is_finite() { format!("{:.1}", x.score) } else { "n/a".into() },
+        score: match x.score.is_finite() {
+            true if x.hindsight => format!("{:.1} (in hindsight)", x.score),
+            true => format!("{:.1}", x.score),
+            false => "n/a".into(),
+        },
     }
 }

@@ -188,6 +188,12 @@ pub(super) fn definitions(a: &Analysis, pictures: Pictures) -> Vec<Definition> {
          deviations (spreads of the normal range that outliers do not move)",
     );
     define(
+        a.anomalies.iter().any(|x| x.hindsight),
+        "In hindsight",
+        "no period stood out, but the whole record has a moment that parts the series into two levels, by more \
+         than chance",
+    );
+    define(
         pictures.latency && a.timeline.iter().any(|p| p.ewma.is_some()),
         "EWMA",
         "exponentially weighted moving average: a smoothed line in which recent periods weigh more",
