@@ -1,8 +1,10 @@
 //! Whether what went wrong is that requests fail, and not how long they take.
 
-use crate::analysis::{BaselineComparison, BaselineOutcome, FAILING_SHARE, RequestSummary, ThresholdResult};
+use crate::analysis::{
+    Anomaly, BaselineComparison, BaselineOutcome, FAILING_SHARE, RequestSummary, ThresholdResult,
+};
 use crate::detect::{Class, Detection, Percentile};
-use crate::time::Window;
+use crate::time::{MILLISECOND, Window};
 
 const ERROR_RATE: &str = "error-rate";
 /// Passed requests per second: errors lower it, as slowness does.
@@ -21,15 +23,22 @@ fn accepted(request: &RequestSummary, thresholds: &[ThresholdResult]) -> bool {
     })
 }
 
+/// Where most hits fail, a latency that rose by less is that of failures: a connection that is refused takes another time
+/// than an answer.
+const OF_FAILURES: f64 = MILLISECOND as f64;
+
 /// Whether the moment in `window` is one of errors: their share rose, and no latency did.
 pub(super) fn moment(detection: &Detection, window: Window) -> bool {
     let symptoms = detection.bands.iter().filter(|b| b.class == Class::Symptom);
-    let seen: Vec<&str> = symptoms
-        .filter(|b| b.anomalies.iter().any(|a| a.window.overlap(window) > 0))
-        .map(|b| b.series.as_str())
-        .collect();
-    let latency = |series: &&str| Percentile::ALL.iter().any(|p| p.name() == *series);
-    seen.contains(&ERROR_RATE) && !seen.iter().any(latency)
+    let seen: Vec<&Anomaly> =
+        symptoms.flat_map(|b| &b.anomalies).filter(|a| a.window.overlap(window) > 0).collect();
+    let errors = || seen.iter().filter(|a| a.series == ERROR_RATE);
+    let mostly = errors().any(|a| a.observed >= 0.5);
+    let latency = |a: &&Anomaly| {
+        let rose = a.observed - a.reference;
+        Percentile::ALL.iter().any(|p| p.name() == a.series) && !(mostly && rose < OF_FAILURES)
+    };
+    errors().next().is_some() && !seen.iter().any(latency)
 }
 
 /// Whether nothing but errors is worse than in the baseline. (Where fewer passed, fewer arrive per second, too.)
@@ -54,7 +63,7 @@ fn only_errors<'a>(metrics: impl Iterator<Item = &'a str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{Anomaly, BaselineRow, Estimate, Unit};
+    use crate::analysis::{BaselineRow, Estimate, Unit};
     use crate::detect::SeriesBand;
     use crate::time::RunTime;
 
@@ -100,7 +109,7 @@ mod tests {
                 window: window(from, to),
                 ongoing: false,
                 reference: 0.0,
-                observed: 1.0,
+                observed: if series == "error-rate" { 0.6 } else { 5e6 },
                 unit: Unit::Ratio,
                 score: 9.0,
                 hindsight: false,
@@ -111,6 +120,13 @@ mod tests {
         assert!(of(vec![errors(), band("p95", Class::Symptom, 5, 9)]), "at another time");
         assert!(of(vec![errors(), band("achieved", Class::Symptom, 30, 60)]));
         assert!(!of(vec![errors(), band("p99", Class::Symptom, 50, 60)]));
+        // Failures that take a little longer than answers did, if most hits are such.
+        let mut refused = band("p50", Class::Symptom, 30, 60);
+        refused.anomalies[0].observed = 0.08e6;
+        assert!(of(vec![errors(), refused.clone()]));
+        let mut some = errors();
+        some.anomalies[0].observed = 0.3;
+        assert!(!of(vec![some, refused]));
         assert!(!of(vec![band("achieved", Class::Symptom, 30, 60)]));
     }
 

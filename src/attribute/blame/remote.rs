@@ -27,17 +27,20 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
 fn candidate(case: &Case, line: &Line) -> Candidate {
     let (kind, waits_for, remedy) = words(line.state);
     let change = line.change();
+    let place = if line.at.is_empty() { String::new() } else { format!(" in {}", line.at) };
     let mut proof = vec![evidence(
         if line.state == State::ClientConnect { "generator's clock" } else { SNAPSHOTS },
         format!(
-            "requests {waits_for} in {} for {}{}",
-            line.at,
+            "requests {waits_for}{place} for {}{}",
             quantity::duration(line.judged.value),
             line.reference
                 .map(|r| format!(", {} in the reference", quantity::duration(r.value)))
                 .unwrap_or_default()
         ),
-        profiles(&case.service_name(), "goroutine"),
+        match line.state {
+            State::ClientConnect => Some("load/latency.hlog".into()),
+            _ => profiles(&case.service_name(), "goroutine"),
+        },
     )];
     proof.extend(clock(case, change.value));
     let mut candidate = Candidate {
@@ -46,7 +49,7 @@ fn candidate(case: &Case, line: &Line) -> Candidate {
         doing: String::new(),
         service: case.service_name(),
         explains: change,
-        mechanism: format!("requests {waits_for} {} longer in {}", quantity::duration(change.value), line.at),
+        mechanism: format!("requests {waits_for} {} longer{place}", quantity::duration(change.value)),
         remedy: remedy.to_owned(),
         evidence: proof,
         owned: !matches!(line.state, State::Sync | State::OtherWait | State::Network),
