@@ -6,7 +6,6 @@
 
 mod common;
 
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use common::wire::Wire;
@@ -27,7 +26,7 @@ struct Stage {
 
 impl Stage {
     fn start() -> Self {
-        let otlp = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+        let otlp = go::free_port();
         let endpoint = format!("127.0.0.1:{otlp}");
         let start = |more: &[&str]| {
             let args = [&["-protocol", "grpc", "-endpoint", &endpoint][..], more].concat();

@@ -15,14 +15,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::go::free_port;
 use common::{Pair, Shop, after, analysis, finish, loadprof, printed, scenario};
 use serde_json::Value;
 
 const MIB: u64 = 1 << 20;
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port()
-}
 
 fn port(url: &str) -> &str {
     url.trim_end_matches('/').rsplit(':').next().expect("a port")

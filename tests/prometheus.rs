@@ -7,7 +7,6 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -42,7 +41,7 @@ fn service(args: &[&str]) -> Service {
 
 /// Debian's Prometheus, scraping both registries of the service every second; ready when both were scraped.
 fn prometheus(dir: &Path, service: &str) -> Service {
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+    let port = go::free_port();
     let target = service.trim_start_matches("http://");
     let job = |name: &str, path: &str| {
         format!("- job_name: {name}\n  metrics_path: {path}\n  static_configs:\n  - targets: ['{target}']\n")

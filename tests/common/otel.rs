@@ -5,7 +5,7 @@
 #[path = "go.rs"]
 mod go;
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use loadprof::formats::otlp::{Signal, SpanKind};
 use loadprof::run::reader::Recording;
 use loadprof::spans::{DEFAULT_SPANS, Gather, Gathered, Trace};
 
-pub use go::Running;
+pub use go::{Running, free_port};
 
 /// The service.
 pub struct Service {
@@ -31,10 +31,6 @@ impl Service {
         let (child, url) = go::start(&mut command);
         Self { url, _child: child }
     }
-}
-
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port()
 }
 
 /// Waits until somebody listens.

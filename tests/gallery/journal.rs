@@ -39,10 +39,9 @@ pub enum Line {
 }
 
 /// Everything that was run, also in a file if one is named.
-#[derive(Default)]
 pub struct Journal {
     path: Option<PathBuf>,
-    pub lines: Vec<Line>,
+    lines: Vec<Line>,
 }
 
 impl Journal {

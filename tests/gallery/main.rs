@@ -153,25 +153,21 @@ fn fault(gallery: &mut Gallery, case: &'static Case, load: f64, dose: Dose, seed
         }
         _ => {
             let setup = setup(case, load, seed, options, capacities);
-            let run = |amount: f64, setup: &Setup| {
-                run::valid_run(setup, keep.as_deref(), |stage| stage.switch(case.switch, amount))
+            let run = |amount: f64| {
+                run::valid_run(&setup, keep.as_deref(), |stage| stage.switch(case.switch, amount))
             };
-            if options.calibrate {
+            let outcome = if options.calibrate {
                 let place = (case.number, (100.0 * load) as u64);
                 let doses = doses.entry(place).or_insert_with(|| Doses::of(&setup));
                 planned.healthy = Some(doses.healthy.mean);
-                run(doses.search(&setup, case, &dose.wanted()), &setup)
+                run(doses.search(&setup, case, &dose.wanted()))
             } else {
-                usual(
-                    case,
-                    &|amount| run(amount, &setup),
-                    &|outcome| Score::of(case, &planned, outcome),
-                    journal,
-                )
-            }
+                usual(case, &run, &|outcome| Score::of(case, &planned, outcome), journal)
+            };
+            outcome.keep(planned.healthy);
+            outcome
         }
     };
-    outcome.keep(planned.healthy);
     let score = Score::of(case, &planned, &outcome);
     eprintln!("{}", score.line());
     journal.add(Line::Fault(Box::new(Tried {

@@ -88,7 +88,6 @@ fn repeated<'a>(
     case: &Case,
     servers: &[&'a DatabaseFacts],
 ) -> Option<(&'a DatabaseFacts, &'a StatementFacts)> {
-    let more = |s: &StatementFacts| s.calls - s.reference_calls.unwrap_or(0.0);
     let all = servers.iter().filter(|d| d.counted).flat_map(|d| d.statements.iter().map(|s| (*d, s)));
     let is_new = |s: &StatementFacts| s.reference_calls.is_some_and(|calls| calls <= 0.0);
     let is_loop = |s: &StatementFacts| more(s) >= LOOP && is_more_often(s);
@@ -99,6 +98,11 @@ fn repeated<'a>(
     };
     all.filter(|(d, s)| (is_loop(s) || is_further(d, s)) && is_of_requests(case, s))
         .max_by(|a, b| more(a.1).total_cmp(&more(b.1)))
+}
+
+/// Executions by one request that are more than in the reference.
+fn more(of: &StatementFacts) -> f64 {
+    of.calls - of.reference_calls.unwrap_or(0.0)
 }
 
 /// What is executed as often in each second as before is no request's: where fewer requests end, there is more of it for
@@ -172,7 +176,7 @@ fn in_a_loop(server: &DatabaseFacts, top: &StatementFacts) -> Opened {
         }),
         evidence: vec![evidence(tier(server.system), figures(top), Some(counters(server)))],
         owned: true,
-        unsure: top.calls - top.reference_calls.unwrap_or(0.0) < LOOP,
+        unsure: more(top) < LOOP,
         service: server.service.clone(),
         added: server.added() as f64,
         served: None,
