@@ -80,6 +80,9 @@ pub struct Analysis {
     /// What the machines of the services say, reference against judged part.
     #[serde(default)]
     pub readings: Vec<Reading>,
+    /// How full the resources of the services are, the fullest first.
+    #[serde(default)]
+    pub utilization: Vec<Utilization>,
     /// What was asked of Prometheus servers, and numbers of `expvar` that moved.
     #[serde(default)]
     pub metrics: Vec<MetricReading>,

@@ -30,12 +30,18 @@ pub struct Reading {
 pub enum ReadingKind {
     /// CPU time per second.
     CoresUsed,
+    /// Cores that it may run on.
+    Cores,
+    /// How many of them were busy, whoever used them.
+    CoresBusy,
     /// Time per second that its threads were ready and waited for a core.
     TasksWaiting,
     /// Cores that its control group may use.
     CpuQuota,
-    /// Share of the quota's periods in which the group had to stop.
+    /// Share of the quota's periods in which the group had to stop; time without a quota counts as periods without a stop.
     ThrottledPeriods,
+    /// Share of the time of its cores in which the group was stopped.
+    Stopped,
     /// Share of the time in which at least one task waited for a CPU.
     CpuPressure,
     /// Share of the time in which at least one task waited for memory.
@@ -44,16 +50,44 @@ pub enum ReadingKind {
     IoPressure,
     /// Resident memory.
     ResidentMemory,
+    /// Resident memory as a share of what its control group may use: the group's own count has the page cache in it.
+    MemoryLimit,
     /// Threads.
     Threads,
     /// Open descriptors.
     OpenFds,
+    /// The same as a share of how many it may open.
+    FdLimit,
     /// Connections that waited to be accepted.
     AcceptQueue,
     /// Connections that were refused or dropped because the accept queue was full.
     ListenOverflows,
     /// Segments that were sent again.
     Retransmits,
+}
+
+/// How full a resource is: a part of what it can give.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Utilization {
+    /// Service.
+    pub service: String,
+    /// The resource in words, with how much of it there is, e.g. `CPU quota of 0.5 cores`.
+    pub resource: String,
+    /// Part that was in use in the reference; none without one.
+    pub reference: Option<f64>,
+    /// The same in the judged part.
+    pub judged: f64,
+}
+
+/// Part of a resource from which it is called full: what asks for more of it waits.
+pub const FULL: f64 = 0.9;
+
+impl Utilization {
+    /// Whether there is next to none left.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.judged >= FULL
+    }
 }
 
 /// What a query to a Prometheus server gave, or a number of `expvar` that moved: the judged part, and the reference.

@@ -36,6 +36,8 @@ pub(super) fn weigh(verdict: Verdict, causes: &mut [Cause], confirmations: &[Con
     match told(&causes[0]) {
         Some(ConfirmationOutcome::Confirmed) => Verdict::Confirmed,
         Some(ConfirmationOutcome::Refuted) => Verdict::Refuted,
+        // What was strong is refuted, and a smaller one is left.
+        _ if causes.iter().any(|c| told(c) == Some(ConfirmationOutcome::Refuted)) => Verdict::Likely,
         _ => verdict,
     }
 }
@@ -112,6 +114,8 @@ mod tests {
         assert_eq!(v, Verdict::Confirmed);
         assert_eq!(weighed(Verdict::Strong, &["a"], &[("a", Refuted)]).0, Verdict::Refuted);
         assert_eq!(weighed(Verdict::Strong, &["a"], &[("a", Partly)]).0, Verdict::Strong);
+        let smaller = weighed(Verdict::Strong, &["a", "b"], &[("a", Refuted)]);
+        assert_eq!(smaller, (Verdict::Likely, vec!["b".to_owned(), "a".to_owned()]));
         assert_eq!(weighed(Verdict::Strong, &["a"], &[("b", Confirmed)]).0, Verdict::Strong);
         assert_eq!(weighed(Verdict::Healthy, &[], &[("a", Confirmed)]).0, Verdict::Healthy);
         assert_eq!(weighed(Verdict::Mechanism, &["a"], &[("a", Confirmed)]).0, Verdict::Mechanism);

@@ -8,8 +8,10 @@ use crate::run::reader::Recording;
 use crate::time::Window;
 
 /// What is read, its unit, and how.
-const READINGS: [(ReadingKind, Unit, Read); 13] = [
+const READINGS: [(ReadingKind, Unit, Read); 18] = [
     (ReadingKind::CoresUsed, Unit::Count, Read::Rate("process_mode_cpu_seconds_total")),
+    (ReadingKind::Cores, Unit::Count, Read::Mean("process_cores")),
+    (ReadingKind::CoresBusy, Unit::Count, Read::Rate("process_cores_busy_seconds_total")),
     (ReadingKind::TasksWaiting, Unit::Count, Read::Rate("process_run_queue_delay_seconds_total")),
     (ReadingKind::CpuQuota, Unit::Count, Read::Mean("cgroup_cpu_quota_cores")),
     (
@@ -17,12 +19,19 @@ const READINGS: [(ReadingKind, Unit, Read); 13] = [
         Unit::Ratio,
         Read::Share("cgroup_cpu_throttled_periods_total", "cgroup_cpu_periods_total"),
     ),
+    (ReadingKind::Stopped, Unit::Ratio, Read::PerCore("cgroup_cpu_throttled_seconds_total")),
     (ReadingKind::CpuPressure, Unit::Ratio, Read::Rate("cgroup_cpu_stalled_seconds_total")),
     (ReadingKind::MemoryPressure, Unit::Ratio, Read::Rate("cgroup_memory_stalled_seconds_total")),
     (ReadingKind::IoPressure, Unit::Ratio, Read::Rate("cgroup_io_stalled_seconds_total")),
     (ReadingKind::ResidentMemory, Unit::Bytes, Read::Mean("process_resident_memory_bytes")),
+    (
+        ReadingKind::MemoryLimit,
+        Unit::Ratio,
+        Read::Of("process_resident_memory_bytes", "cgroup_memory_limit_bytes"),
+    ),
     (ReadingKind::Threads, Unit::Count, Read::Mean("process_threads")),
     (ReadingKind::OpenFds, Unit::Count, Read::Mean("process_open_fds")),
+    (ReadingKind::FdLimit, Unit::Ratio, Read::Of("process_open_fds", "process_max_fds")),
     (ReadingKind::AcceptQueue, Unit::Count, Read::Mean("tcp_accept_queue")),
     (ReadingKind::ListenOverflows, Unit::PerSecond, Read::Rate("tcp_listen_overflows_total")),
     (ReadingKind::Retransmits, Unit::PerSecond, Read::Rate("tcp_retransmitted_segments_total")),
@@ -34,10 +43,14 @@ const READINGS: [(ReadingKind, Unit, Read); 13] = [
 enum Read {
     /// Growth per second of a counter.
     Rate(&'static str),
-    /// Growth of a counter over that of another.
+    /// Growth of a counter over that of another, in the part of the time in which the other grew.
     Share(&'static str, &'static str),
+    /// Growth per second of a counter that adds up all cores, of one of them.
+    PerCore(&'static str),
     /// Mean of a gauge.
     Mean(&'static str),
+    /// Mean of a gauge as a part of a limit, the lowest if there are several.
+    Of(&'static str, &'static str),
 }
 
 /// All readings that say something: those that are zero on both sides are left out, but for CPU and waiting.
@@ -74,13 +87,22 @@ impl Read {
             Self::Rate(name) => history.named(name).filter_map(|s| s.rate(windows)).reduce(|a, b| a + b),
             Self::Share(part, whole) => {
                 let share = |s: &MetricSeries| {
-                    let group = s.label("cgroup")?;
-                    let whole = history.get(whole, &[("cgroup", group)])?.growth(windows)?.0;
-                    (whole > 0.0).then_some(s.growth(windows)?.0 / whole)
+                    let whole = history.get(whole, &[("cgroup", s.label("cgroup")?)])?;
+                    let (counted, _) = whole.growth(windows)?;
+                    let there = whole.growing(windows);
+                    (counted > 0.0).then_some(s.growth(windows)?.0 / counted * there)
                 };
                 history.named(part).filter_map(share).reduce(f64::max)
             }
+            Self::PerCore(name) => {
+                let cores = Self::Mean("process_cores").of(history, windows).filter(|c| *c >= 1.0)?;
+                history.named(name).filter_map(|s| s.rate(windows)).reduce(f64::max).map(|r| r / cores)
+            }
             Self::Mean(name) => history.named(name).filter_map(|s| s.mean(windows)).reduce(f64::max),
+            Self::Of(part, limit) => {
+                let limit = history.named(limit).filter_map(|s| s.mean(windows)).reduce(f64::min)?;
+                (limit > 0.0).then_some(Self::Mean(part).of(history, windows)? / limit)
+            }
         }
     }
 }

@@ -108,6 +108,7 @@ pub fn analyze(dir: &Path, baseline: Option<&Path>) -> Result<Analyzed, AnalyzeE
         database_traces: databases::traces(&run, &question),
         traces: attribute::traces(&run.recording, &run.periods),
         readings,
+        utilization: found.utilization,
         metrics: metrics::told(&run, &question),
         logs: logs::patterns(&run, &question),
         exhibits: exhibits::exhibits(&run),

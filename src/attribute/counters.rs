@@ -15,6 +15,47 @@ const COUNTERS: [(&str, State, &str); 4] = [
     ("process_cpu_seconds_total", State::Cpu, "CPU time"),
 ];
 
+/// Gauges of pools in client libraries and servers: in use, the most that may be, and what they are for people.
+const POOLS: [(&str, &str, &str); 4] = [
+    ("go_sql_in_use_connections", "go_sql_max_open_connections", "connections of database/sql"),
+    ("hikaricp_connections_active", "hikaricp_connections_max", "connections of HikariCP"),
+    ("jdbc_connections_active", "jdbc_connections_max", "connections of the JDBC pool"),
+    ("tomcat_threads_busy_threads", "tomcat_threads_config_max_threads", "request threads of Tomcat"),
+];
+
+/// A pool as a service counts it.
+#[derive(Clone, Debug)]
+pub(super) struct PoolUse {
+    pub service: String,
+    /// What it has, in words, and its labels if it has any.
+    pub what: String,
+    /// Mean number in use.
+    pub used: f64,
+    /// The most that may be.
+    pub most: f64,
+}
+
+/// What the pools of all services held inside the windows; those without a limit are left out.
+pub(super) fn pool_uses(recording: &Recording, services: &[String], windows: &[Window]) -> Vec<PoolUse> {
+    services.iter().flat_map(|service| pools_of(recording, service, windows)).collect()
+}
+
+fn pools_of(recording: &Recording, service: &str, windows: &[Window]) -> Vec<PoolUse> {
+    let wanted = |name: &str| POOLS.iter().any(|(used, most, _)| *used == name || *most == name);
+    let Ok(history) = recording.series(service, |_, s| wanted(&s.name)) else { return Vec::new() };
+    let mut all = Vec::new();
+    for (used, most, what) in POOLS {
+        for series in history.named(used) {
+            let limit = history.named(most).find(|m| m.labels == series.labels).and_then(|m| m.mean(windows));
+            let Some((used, most)) = series.mean(windows).zip(limit.filter(|m| *m >= 1.0)) else { continue };
+            let labels: Vec<&str> = series.labels.iter().map(|(_, value)| value.as_str()).collect();
+            let of = if labels.is_empty() { String::new() } else { format!(" ({})", labels.join(", ")) };
+            all.push(PoolUse { service: service.to_owned(), what: format!("{what}{of}"), used, most });
+        }
+    }
+    all
+}
+
 /// One counter of a service.
 #[derive(Clone, Debug)]
 pub(super) struct Counter {

@@ -17,6 +17,11 @@ impl Measured {
         Self { value, error }
     }
 
+    /// A value that is certainly not less than `low`.
+    pub(super) fn from(low: f64, value: f64) -> Self {
+        Self { value, error: (value - low).max(0.0) / Z90 }
+    }
+
     pub(super) fn plus(self, other: Self) -> Self {
         Self { value: self.value + other.value, error: self.error.hypot(other.error) }
     }

@@ -22,11 +22,12 @@ mod stacks;
 #[cfg(test)]
 mod tests;
 mod traces;
+mod utilization;
 mod verdict;
 
 use crate::analysis::{
     Breakdown, Cause, Caveat, DatabaseFacts, Estimate, FunctionRow, Missing, Reading, RuledOut, SpanFacts,
-    State, Verdict,
+    State, Utilization, Verdict,
 };
 use crate::run::period::LoadPeriod;
 use crate::run::reader::Recording;
@@ -91,6 +92,8 @@ pub struct Attribution {
     pub missing: Vec<Missing>,
     /// What database servers say.
     pub databases: Vec<DatabaseFacts>,
+    /// How full the resources are.
+    pub utilization: Vec<Utilization>,
     /// Doubts.
     pub caveats: Vec<Caveat>,
     /// CPU stacks of both windows, for flame graphs.
@@ -151,6 +154,7 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
         breakdown: books::breakdown(&lines, &rest, reference.as_ref(), &judged),
         functions: functions::rows(reference.as_ref(), &judged),
         folded: Folded::of(reference.as_ref(), &judged),
+        utilization: utilization::utilization(&case),
         databases,
         causes,
         caveats,

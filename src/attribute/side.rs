@@ -3,7 +3,7 @@
 use std::panic::resume_unwind;
 
 use super::client::{Client, unread};
-use super::counters::{Busy, Counter, busy_workers, counters};
+use super::counters::{Busy, Counter, PoolUse, busy_workers, counters, pool_uses};
 use super::snapshots::Snapshots;
 use super::stack::{self, Role};
 use super::stacks::{StackTotals, plain};
@@ -23,6 +23,8 @@ pub(super) struct Side {
     pub counters: Vec<Counter>,
     /// How busy the workers of asynchronous runtimes are.
     pub workers: Vec<Busy>,
+    /// How full the pools are that services count themselves.
+    pub pools: Vec<PoolUse>,
 }
 
 /// Evidence of one service.
@@ -64,6 +66,7 @@ impl Side {
             services: services.iter().map(|s| ServiceSide::load(recording, s, windows)).collect(),
             counters: counters(recording, services, windows),
             workers: busy_workers(recording, services, windows),
+            pools: pool_uses(recording, services, windows),
         }
     }
 

@@ -14,6 +14,10 @@ const OPEN: f64 = 0.35;
 
 /// What a cause may explain at the most, for each part of the change that there is.
 const BEYOND: f64 = 1.25;
+/// Part of the change that a smaller cause must explain to be named beside the first.
+const BESIDES: f64 = 0.1;
+/// What a cause that stands out and smaller ones beside it may explain together, for each part of the change that there is.
+const ROOM: f64 = 1.1;
 /// Causes that are named at once.
 const SEVERAL: usize = 3;
 
@@ -71,9 +75,16 @@ pub(super) fn judge(q: &Question) -> (Verdict, usize) {
     let stands_out = first.explains.value >= STANDS_OUT * second;
     let most = first.explains.value >= MOST * whole(q);
     if stands_out && most && closed(q) && first.tiers() >= 2 && !first.unsure {
-        return (Verdict::Strong, 1);
+        // Beyond the whole there is only what follows from the first.
+        let mut left = ROOM * whole(q) - first.explains.value;
+        let fits = |c: &&Candidate| {
+            left -= c.explains.value;
+            left >= 0.0 && adds(q, c)
+        };
+        let besides = q.candidates[1..].iter().take(SEVERAL - 1).take_while(fits).count();
+        return (Verdict::Strong, 1 + besides);
     }
-    let named = |c: &&Candidate| c.owned && explains_enough(q, c);
+    let named = |c: &&Candidate| c.owned && (explains_enough(q, c) || adds(q, c));
     let several = q.candidates.iter().take(SEVERAL).take_while(named).count();
     (Verdict::Likely, several.max(1))
 }
@@ -89,6 +100,12 @@ fn closed(q: &Question) -> bool {
 /// Beyond noise, and a part of the whole that is worth naming.
 fn explains_enough(q: &Question, c: &Candidate) -> bool {
     c.explains.low() > q.floor && c.explains.value >= 0.25 * whole(q)
+}
+
+/// A smaller cause beside the first: beyond noise, sure of itself, and not so small that nobody would ask for it.
+fn adds(q: &Question, c: &Candidate) -> bool {
+    let sure = c.owned && !c.unsure && c.tiers() >= 2;
+    sure && c.explains.low() > q.floor && c.explains.value >= BESIDES * whole(q)
 }
 
 /// The change that is to be explained. A queue that grows without bound grows with the time that is looked at, and belongs
@@ -170,7 +187,7 @@ mod tests {
     #[test]
     fn strong_needs_a_lead_two_witnesses_and_closed_books() {
         let two = ["snapshots", "mutex"];
-        let lead = [candidate("a", 8.0, &two), candidate("b", 1.0, &two)];
+        let lead = [candidate("a", 8.0, &two), candidate("b", 0.9, &two)];
         assert_eq!(verdict(&lead, 10.0, 1.0), (Verdict::Strong, 1));
         assert_eq!(verdict(&[candidate("a", 8.0, &["snapshots"])], 10.0, 1.0), (Verdict::Likely, 1));
         assert_eq!(verdict(&lead, 16.0, 7.0).0, Verdict::Likely, "open books");
@@ -180,8 +197,14 @@ mod tests {
             Verdict::Mechanism,
             "more than there is"
         );
-        let tied = [candidate("a", 4.0, &two), candidate("b", 4.0, &two), candidate("c", 1.0, &two)];
+        let tied = [candidate("a", 4.0, &two), candidate("b", 4.0, &two), candidate("c", 0.9, &two)];
         assert_eq!(verdict(&tied, 10.0, 1.0), (Verdict::Likely, 2));
+        let small = [candidate("a", 7.0, &two), candidate("b", 1.8, &two), candidate("c", 0.5, &two)];
+        assert_eq!(verdict(&small, 10.0, 0.5), (Verdict::Strong, 2), "a smaller one besides");
+        let full = [candidate("a", 9.8, &two), candidate("b", 1.8, &two)];
+        assert_eq!(verdict(&full, 10.0, 0.0), (Verdict::Strong, 1), "it follows from the first");
+        let one_witness = [candidate("a", 7.0, &two), candidate("b", 1.8, &["snapshots"])];
+        assert_eq!(verdict(&one_witness, 10.0, 1.0), (Verdict::Strong, 1));
         let both = [candidate("a", 5.5, &two), candidate("b", 3.5, &two)];
         assert_eq!(verdict(&both, 10.0, 1.0), (Verdict::Likely, 2), "two causes at once");
     }

@@ -75,7 +75,7 @@ fn cause(a: &Analysis) -> String {
     match (a.verdict, a.causes.as_slice()) {
         (Verdict::Healthy, _) => "none to name: no series left its reference".into(),
         (Verdict::Generator, _) => format!("the load generator: {}", failed_checks(a)),
-        (Verdict::Load, _) => "the load itself grew".into(),
+        (Verdict::Load, _) => format!("the load itself grew{}", full(a)),
         (Verdict::Mix, _) => "the mix of requests changed".into(),
         (Verdict::Failing, _) => failing::cause(a, escape::text, escape::code),
         (Verdict::NotFound, _) => not_found(a),
@@ -93,7 +93,10 @@ fn cause(a: &Analysis) -> String {
                 listed.join(", and not ")
             )
         }
-        (Verdict::Strong | Verdict::Confirmed, [first, ..]) => blamed(first),
+        (Verdict::Confirmed, [first, ..]) => blamed(first),
+        (Verdict::Strong, [first, smaller @ ..]) => {
+            format!("{}{}", blamed(first), besides(a, smaller))
+        }
         (_, several) => one_of(a, several),
     }
 }
@@ -103,6 +106,14 @@ fn blamed(cause: &Cause) -> String {
 }
 
 /// Those that are still in question.
+/// Smaller causes beside the one that stands out; those that an intervention did not bear out are left out.
+fn besides(a: &Analysis, smaller: &[Cause]) -> String {
+    let left = smaller.iter().filter(|c| !confirmation::refuted(a, c));
+    let named: Vec<String> =
+        left.map(|c| format!("{} {}", cause_name(c), quantity::share(c.share))).collect();
+    if named.is_empty() { String::new() } else { format!("; besides: {}", named.join(", ")) }
+}
+
 fn one_of(a: &Analysis, causes: &[Cause]) -> String {
     let rivals: Vec<&Cause> = causes.iter().filter(|c| !confirmation::refuted(a, c)).collect();
     if let [only] = rivals[..] {
@@ -131,12 +142,21 @@ fn not_found(a: &Analysis) -> String {
     } else {
         format!("ruled out: {}", ruled.join(", "))
     };
+    let full = full(a);
     match a.missing.len() {
-        0 => format!("not found; {ruled}"),
+        0 => format!("not found{full}; {ruled}"),
         n => {
-            format!("not found; {ruled}; {n} {} of evidence missing", if n == 1 { "piece" } else { "pieces" })
+            let pieces = if n == 1 { "piece" } else { "pieces" };
+            format!("not found{full}; {ruled}; {n} {pieces} of evidence missing")
         }
     }
+}
+
+/// What is full, for verdicts that name nobody: where more work meets a limit first.
+fn full(a: &Analysis) -> String {
+    let Some(most) = a.utilization.iter().find(|u| u.is_full()) else { return String::new() };
+    let (resource, service) = (escape::text(&most.resource), escape::code(&most.service));
+    format!("; full: {resource} of {service} ({})", quantity::value(most.judged, Unit::Ratio))
 }
 
 fn largest_row(a: &Analysis) -> String {
@@ -346,7 +366,7 @@ fn generator_action(a: &Analysis) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::Estimate;
+    use crate::analysis::{Estimate, Utilization};
     use crate::report::golden::load;
 
     fn lock() -> Analysis {
@@ -440,6 +460,45 @@ mod tests {
             h.verdict
         );
         assert!(h.action.contains("a baseline of the same load"), "{}", h.action);
+    }
+
+    #[test]
+    fn a_smaller_cause_stands_beside_the_one_that_stands_out() {
+        let mut a = lock();
+        a.causes.truncate(1);
+        let alone = headline(&a).cause;
+        let mut smaller = a.causes[0].clone();
+        (smaller.at, smaller.share) = ("shop/orders.(*Pool).Submit".into(), 0.18);
+        a.causes.push(smaller);
+        let both = headline(&a).cause;
+        assert!(both.starts_with(&alone), "{both}");
+        assert!(
+            both.ends_with("; besides: `orders.(*Pool).Submit` of `shop` (lock held too long) 18 %"),
+            "{both}"
+        );
+    }
+
+    #[test]
+    fn what_is_full_is_said_where_nobody_is_blamed() {
+        let mut a = lock();
+        a.causes.clear();
+        let used = |resource: &str, judged| Utilization {
+            service: "shop".into(),
+            resource: resource.into(),
+            reference: Some(0.5),
+            judged,
+        };
+        a.verdict = Verdict::Load;
+        a.utilization = vec![used("3 workers", 0.97), used("2 cores", 0.93)];
+        assert_eq!(headline(&a).cause, "the load itself grew; full: 3 workers of `shop` (97.0 %)");
+        a.verdict = Verdict::NotFound;
+        assert!(
+            headline(&a).cause.starts_with("not found; full: 3 workers of `shop` (97.0 %); "),
+            "{}",
+            headline(&a).cause
+        );
+        a.utilization = vec![used("3 workers", 0.89)];
+        assert!(!headline(&a).cause.contains("full"), "{}", headline(&a).cause);
     }
 
     #[test]

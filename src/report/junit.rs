@@ -10,7 +10,7 @@ use crate::analysis::{
     Verdict,
 };
 
-use super::{escape, failing, names, quantity, words};
+use super::{escape, failing, headline, names, quantity, words};
 
 /// The file's content.
 pub(crate) fn junit(a: &Analysis) -> Result<String, SerializeError> {
@@ -52,7 +52,9 @@ fn why(a: &Analysis) -> String {
     } else if causes.is_empty() || a.verdict == Verdict::Refuted {
         format!("{}: {means}", words::verdict(a.verdict))
     } else {
-        format!("{}: {}", words::verdict(a.verdict), causes.join("; or "))
+        let rivals: Vec<_> = a.causes.iter().collect();
+        let between = if headline::tied(&rivals) { "; or " } else { "; besides: " };
+        format!("{}: {}", words::verdict(a.verdict), causes.join(between))
     }
 }
 

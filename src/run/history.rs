@@ -71,7 +71,20 @@ impl MetricSeries {
         (pairs > 0).then_some((grown, seconds))
     }
 
-    /// The same per second.
+    /// Part of the time between the readings inside the windows in which a counter grew.
+    #[must_use]
+    pub fn growing(&self, windows: &[Window]) -> f64 {
+        let inside = |p: &&[(RunTime, f64)]| windows.iter().any(|w| w.covers(Window::new(p[0].0, p[1].0)));
+        let seconds = |p: &[(RunTime, f64)]| p[1].0.as_secs_f64() - p[0].0.as_secs_f64();
+        let (mut grew, mut all) = (0.0, 0.0);
+        for pair in self.points.windows(2).filter(inside) {
+            all += seconds(pair);
+            grew += if pair[1].1 > pair[0].1 { seconds(pair) } else { 0.0 };
+        }
+        if all > 0.0 { grew / all } else { 0.0 }
+    }
+
+    /// Growth of a counter per second, as [`Self::growth`] has it.
     #[must_use]
     pub fn rate(&self, windows: &[Window]) -> Option<f64> {
         let (grown, seconds) = self.growth(windows)?;
@@ -287,6 +300,13 @@ mod tests {
         let two = [Window::new(at(0), at(1)), Window::new(at(5), at(6))];
         assert_eq!(counter.growth(&two), Some((8.0, 2.0)));
         assert_eq!(counter.mean(&[Window::new(at(1), at(3))]), Some(2.0));
+    }
+
+    #[test]
+    fn a_counter_that_begins_late_grows_in_a_part_of_the_time() {
+        let counter = series(&[0.0, 0.0, 0.0, 5.0, 9.0]);
+        let growing = |from, to| counter.growing(&[Window::new(at(from), at(to))]);
+        assert_eq!((growing(0, 4), growing(2, 4), growing(0, 2), growing(1, 1)), (0.5, 1.0, 0.0, 0.0));
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Runs in which the service is not to blame for anything: naming a cause in it is a false alarm. That a process beside it
 //! made it slow may be said of a machine whose cores are not many.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cases::EVEN;
 use crate::probe::Capacities;
-use crate::run::{Outcome, Setup, valid_run};
+use crate::run::{Setup, judged, valid_run};
 use crate::stage::{Part, Switch};
 
 /// A healthy run, and what changes in the middle of it.
@@ -77,21 +77,34 @@ pub fn run(control: &Control, seed: u64, capacities: &mut Capacities, keep: Opti
         _ => None,
     };
     if let Change::Mix = control.change {
-        let before = valid_run(&setup, None, |_| ());
+        let before = valid_run(&setup, keep.map(before).as_deref(), |_| ());
         setup.mix.iter_mut().filter(|(path, _)| path.starts_with("/recommend")).for_each(|r| r.1 *= 3);
         setup.baseline = Some(before.folder.clone());
-        return passed(control, seed, &valid_run(&setup, keep, |_| ()));
+        return passed(control, seed, &valid_run(&setup, keep, |_| ()).analysis);
     }
     let outcome = valid_run(&setup, keep, |stage| match control.change {
         Change::Burner => stage.switch(Switch::Idler, 1.0),
         Change::Heap => stage.switch(Switch::Shop("history=20"), 0.0),
         _ => {}
     });
-    passed(control, seed, &outcome)
+    passed(control, seed, &outcome.analysis)
 }
 
-fn passed(control: &Control, seed: u64, outcome: &Outcome) -> Passed {
-    let a = &outcome.analysis;
+/// Where the run before a kept one is, for controls that are compared.
+fn before(folder: &Path) -> PathBuf {
+    PathBuf::from(format!("{}-before", folder.display()))
+}
+
+/// A kept run as it is judged now; none if it, or what it is to be compared with, is not there.
+pub fn again(control: &Control, seed: u64, folder: &Path) -> Option<Passed> {
+    let compared = matches!(control.change, Change::Mix).then(|| before(folder));
+    if compared.as_ref().is_some_and(|b| !b.join("run.json").exists()) {
+        return None;
+    }
+    judged(folder, compared.as_deref()).map(|a| passed(control, seed, &a))
+}
+
+fn passed(control: &Control, seed: u64, a: &Value) -> Passed {
     let causes: &[Value] = a["causes"].as_array().map(Vec::as_slice).unwrap_or_default();
     let verdict = a["verdict"].as_str().unwrap_or("none").to_owned();
     Passed {

@@ -96,14 +96,17 @@ impl Gallery {
                     continue;
                 }
                 let keep = self.options.keep.as_ref().map(|dir| dir.join(format!("pair-{i}-{seed}")));
+                if let Some(keep) = keep.as_ref().filter(|_| self.options.again) {
+                    note(&mut self.journal, pairs::again(pair, seed, keep), pairs::Both::line, Line::Pair);
+                    continue;
+                }
                 let mut both = pairs::run(pair, seed, keep.as_deref());
                 if both.is_wrong() {
                     eprintln!("{} (once more)", both.line());
                     both = pairs::run(pair, seed + 100, keep.as_deref());
                     both.seed = seed;
                 }
-                eprintln!("{}", both.line());
-                self.journal.add(Line::Pair(both));
+                note(&mut self.journal, Some(both), pairs::Both::line, Line::Pair);
             }
         }
     }
@@ -115,6 +118,15 @@ impl Gallery {
                     continue;
                 }
                 let keep = self.options.keep.as_ref().map(|dir| dir.join(format!("control-{i}-{seed}")));
+                if let Some(keep) = keep.as_ref().filter(|_| self.options.again) {
+                    note(
+                        &mut self.journal,
+                        controls::again(control, seed, keep),
+                        controls::Passed::line,
+                        Line::Control,
+                    );
+                    continue;
+                }
                 let mut passed = controls::run(control, seed, &mut self.capacities, keep.as_deref());
                 if (passed.blamed || passed.alarmed || !passed.valid) && self.options.may_repeat() {
                     eprintln!("{} (once more)", passed.line());
@@ -124,11 +136,17 @@ impl Gallery {
                     passed = controls::run(control, seed + 100, &mut self.capacities, keep.as_deref());
                     passed.seed = seed;
                 }
-                eprintln!("{}", passed.line());
-                self.journal.add(Line::Control(passed));
+                note(&mut self.journal, Some(passed), controls::Passed::line, Line::Control);
             }
         }
     }
+}
+
+/// Says what came out, if anything did, and keeps it.
+fn note<T>(journal: &mut Journal, outcome: Option<T>, line: fn(&T) -> String, kept: fn(T) -> Line) {
+    let Some(outcome) = outcome else { return };
+    eprintln!("{}", line(&outcome));
+    journal.add(kept(outcome));
 }
 
 fn fault(gallery: &mut Gallery, case: &'static Case, load: f64, dose: Dose, seed: u64) {

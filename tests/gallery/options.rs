@@ -16,7 +16,7 @@ cargo test --profile tests --test gallery -- [OPTIONS]
   --no-controls      faults only
   --only-controls    no faults
   --keep DIR         keep the run folders there
-  --again            run no load: judge the faults kept in DIR once more, by the rules as they are now
+  --again            run no load: judge what is kept in DIR once more, by the rules as they are now
   --json FILE        a line of JSON for everything that is run; what FILE holds already is not run again";
 
 /// How many times longer p95 becomes.
@@ -101,7 +101,7 @@ impl Options {
                 "--seeds" => options.seeds = value()?.parse().map_err(|_| HELP.to_owned())?,
                 "--half" => options.half = Some(value()?.parse().map_err(|_| HELP.to_owned())?),
                 "--lenient" => options.lenient = true,
-                "--again" => (options.again, options.controls) = (true, false),
+                "--again" => options.again = true,
                 "--no-controls" => options.controls = false,
                 "--only-controls" => options.faults = false,
                 "--keep" => options.keep = Some(value()?.into()),

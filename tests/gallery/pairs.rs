@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cases::{CASES, Case};
-use crate::run::{Setup, valid_run};
+use crate::run::{Setup, judged, valid_run};
 use crate::score::wrong;
 use crate::stage::Part;
 
@@ -50,7 +50,6 @@ pub struct Both {
 }
 
 pub fn run(pair: &Pair, seed: u64, keep: Option<&Path>) -> Both {
-    let cases = pair.faults.map(|(number, dose)| (case(number), dose));
     let setup = Setup {
         // Three workers are nine tenths busy with half of the requests.
         args: vec!["-job-time".into(), format!("{:.1}ms", 0.9 * 3.0 * 1e3 / (pair.rate / 2.0) - 0.3)],
@@ -58,11 +57,20 @@ pub fn run(pair: &Pair, seed: u64, keep: Option<&Path>) -> Both {
         ..Setup::of(pair.name, pair.parts, pair.mix, seed)
     };
     let outcome = valid_run(&setup, keep, |stage| {
-        cases.iter().for_each(|(case, dose)| stage.switch(case.switch, *dose));
+        pair.faults.iter().for_each(|(number, dose)| stage.switch(case(*number).switch, *dose));
     });
-    let a = &outcome.analysis;
+    both(pair, seed, &outcome.analysis)
+}
+
+/// A kept run as it is judged now; none if it is not there.
+pub fn again(pair: &Pair, seed: u64, folder: &Path) -> Option<Both> {
+    judged(folder, None).map(|a| both(pair, seed, &a))
+}
+
+fn both(pair: &Pair, seed: u64, a: &Value) -> Both {
+    let cases = pair.faults.map(|(number, _)| case(number));
     let causes: &[Value] = a["causes"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let is = |cause: &Value| cases.iter().position(|(case, _)| wrong(case, cause).is_none());
+    let is = |cause: &Value| cases.iter().position(|case| wrong(case, cause).is_none());
     let mut found: Vec<usize> = causes.iter().filter_map(is).collect();
     found.sort_unstable();
     found.dedup();

@@ -75,11 +75,23 @@ impl Outcome {
 pub fn again(folder: &Path) -> Option<(Outcome, Option<f64>)> {
     let text = std::fs::read_to_string(aside(folder)).ok()?;
     let Aside { rate, readings, healthy } = serde_json::from_str(&text).expect("written by keep");
-    let output = finish(loadprof().arg("analyze").arg(folder), Duration::from_secs(120));
+    let analysis = judged(folder, None)?;
+    Some((Outcome { analysis, folder: folder.to_owned(), rate, readings, _dir: None }, healthy))
+}
+
+/// What is said now of a recording, against a baseline if there is one; none if it was not kept.
+pub fn judged(folder: &Path, baseline: Option<&Path>) -> Option<Value> {
+    if !folder.join("run.json").exists() {
+        return None;
+    }
+    let mut command = loadprof();
+    command.arg("analyze").arg(folder);
+    if let Some(baseline) = baseline {
+        command.arg("--baseline").arg(baseline);
+    }
+    let output = finish(&mut command, Duration::from_secs(120));
     assert!(!printed(&output).contains("panicked"), "{}", printed(&output));
-    let outcome =
-        Outcome { analysis: analysis(folder), folder: folder.to_owned(), rate, readings, _dir: None };
-    Some((outcome, healthy))
+    Some(analysis(folder))
 }
 
 impl Setup {

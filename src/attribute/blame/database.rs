@@ -424,6 +424,7 @@ mod tests {
             services: Vec::new(),
             counters: Vec::new(),
             workers: Vec::new(),
+            pools: Vec::new(),
         };
         let (before, now, databases) = (nobody(), nobody(), [server]);
         let case = Case {

@@ -4,6 +4,7 @@
 use super::{CPU_PROFILE, Candidate, Case, cpu, evidence, profiles};
 use crate::analysis::quantity::{self, duration};
 use crate::analysis::{CauseKind, Evidence, Reading, ReadingKind};
+use crate::attribute::measure::Measured;
 use crate::attribute::side::ServiceSide;
 
 /// Share of the quota's periods with a stop that is worth a word.
@@ -23,11 +24,13 @@ const WAITING: f64 = 0.1;
 /// The limit or the neighbours that took the CPU for which requests wait longer; none if the service's own work did.
 pub(super) fn candidate(case: &Case) -> Option<Candidate> {
     let waited = case.waits_for_cpu();
-    if waited.low() <= 0.0 || waited.value <= case.floor {
+    if waited.value <= case.floor {
         return None;
     }
     let service = case.service_name();
     let of = |what| case.readings.iter().find(|r| r.service == service && r.what == what);
+    let seen = waited.low() > 0.0;
+    let waited = if seen { waited } else { counted(case, waited, of(ReadingKind::Stopped)?)? };
     let cores = of(ReadingKind::CoresUsed)?;
     let busier = cores.reference.is_some_and(|before| cores.judged > OWN_WORK * before);
     if busier || case.load_change > MORE_LOAD || dearer(case) {
@@ -35,6 +38,7 @@ pub(super) fn candidate(case: &Case) -> Option<Candidate> {
     }
     let (kind, at, says, remedy) = match throttled(of(ReadingKind::ThrottledPeriods)) {
         Some(share) => quota(share, of(ReadingKind::CpuQuota)),
+        None if !seen => return None,
         None => neighbours(of(ReadingKind::TasksWaiting)?)?,
     };
     let mut proof = vec![evidence("control group and scheduler", says.clone(), host_files(&service))];
@@ -49,10 +53,19 @@ pub(super) fn candidate(case: &Case) -> Option<Candidate> {
         evidence: proof,
         owned: true,
         // A quota is counted by the kernel; that others run can only be inferred.
-        unsure: kind == CauseKind::Neighbour,
+        unsure: kind == CauseKind::Neighbour || !seen,
         more_calls: false,
         service,
     })
+}
+
+/// The wait where the snapshots do not tell it from none, as those of a group that is stopped now and then lie far apart:
+/// at least what passes while the kernel keeps the group stopped, as all who are in the service wait meanwhile.
+fn counted(case: &Case, waited: Measured, stopped: &Reading) -> Option<Measured> {
+    let more = stopped.judged - stopped.reference.unwrap_or(0.0);
+    let least = more * case.judged.client.response.value;
+    let value = waited.value.min(case.response_growth().value);
+    (least > case.floor && value > least).then(|| Measured::from(least, value))
 }
 
 fn throttled(share: Option<&Reading>) -> Option<&Reading> {

@@ -25,6 +25,7 @@ use crate::analysis::quantity;
 use crate::analysis::{CauseKind, DatabaseFacts, Evidence, Reading, SpanFacts, SpanRow, State};
 
 pub(super) use cpu::{Function, functions};
+pub(super) use pool::pools;
 
 /// Whether a kind of evidence is there.
 type Has = fn(&ServiceSide) -> bool;

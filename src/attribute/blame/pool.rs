@@ -5,7 +5,7 @@
 
 use super::{Candidate, Case, SNAPSHOTS, evidence, profiles, site};
 use crate::analysis::quantity;
-use crate::analysis::{CauseKind, Evidence, State};
+use crate::analysis::{CauseKind, Evidence, State, Utilization};
 use crate::attribute::books::Line;
 use crate::attribute::measure::Measured;
 use crate::attribute::names;
@@ -32,6 +32,32 @@ struct Workers {
 /// Waits for a worker.
 pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
     of_states(case, &[State::ChannelSend, State::ChannelReceive, State::Select])
+}
+
+/// How busy the workers are that requests are seen to wait for.
+pub(in super::super) fn pools(case: &Case) -> Vec<Utilization> {
+    const HANDED: [State; 3] = [State::ChannelSend, State::ChannelReceive, State::Select];
+    let Some(service) = case.entry() else { return Vec::new() };
+    let part = |w: &Workers| w.busy / w.size;
+    let waits = case.lines.iter().filter(|l| HANDED.contains(&l.state) && l.judged.value > case.floor);
+    let mut found: Vec<(String, Utilization)> = Vec::new();
+    for line in waits {
+        let Some(now) = workers(service, case.throughput(), &line.at).filter(|w| w.size > 0.0) else {
+            continue;
+        };
+        if found.iter().any(|(entry, _)| *entry == now.entry) {
+            continue;
+        }
+        let before = case.entry_before().and_then(|s| workers_before(case, s, &line.at));
+        let told = Utilization {
+            service: service.name.clone(),
+            resource: format!("{:.0} goroutines of {}", now.size, now.entry),
+            reference: before.filter(|w| w.size > 0.0).as_ref().map(part),
+            judged: part(&now),
+        };
+        found.push((now.entry, told));
+    }
+    found.into_iter().map(|(_, told)| told).collect()
 }
 
 /// Waits for a connection.

@@ -1,5 +1,6 @@
 //! Known faults as made-up evidence: what each must be called, and what must not be blamed.
 
+mod full;
 mod outside;
 
 use super::blame::{Candidate, Case, candidates};
@@ -92,7 +93,14 @@ fn side(e: &Evidence) -> Side {
         ..Client::default()
     };
     let window = Window::new(RunTime::ZERO, RunTime::from_nanos(10_000 * MILLISECOND));
-    Side { windows: vec![window], client, services: vec![service], counters: Vec::new(), workers: Vec::new() }
+    Side {
+        windows: vec![window],
+        client,
+        services: vec![service],
+        counters: Vec::new(),
+        workers: Vec::new(),
+        pools: Vec::new(),
+    }
 }
 
 fn blamed(before: &Evidence, now: &Evidence) -> Vec<Candidate> {

@@ -110,7 +110,7 @@ fn of_host(all: &mut Vec<HealthSample>) {
 }
 
 /// Guest time is part of user time already and would be counted twice.
-fn modes(cpu: &CpuTime) -> impl Iterator<Item = (&'static str, u64)> {
+pub(super) fn modes(cpu: &CpuTime) -> impl Iterator<Item = (&'static str, u64)> {
     [
         ("user", Some(cpu.user)),
         ("nice", Some(cpu.nice)),

@@ -5,6 +5,7 @@
 //! the kernel's own; what a kernel does not tell is left out.
 
 mod cgroup;
+mod cores;
 mod find;
 mod page;
 mod reading;

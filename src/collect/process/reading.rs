@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use procfs::process::{LimitValue, Process};
 
 use super::cgroup::Groups;
-use super::read;
+use super::{cores, read};
 use crate::collect::health::threads::Threads;
 use crate::collect::health::{HealthSample, seconds};
 use crate::formats::kernel::{listeners, net_counters, pressure};
@@ -62,12 +62,13 @@ impl Watch {
         if !first.is_alive() {
             return None;
         }
-        let pid = first.pid();
+        let (pid, cores) = (first.pid(), cores::samples(first));
         let mut all = Vec::with_capacity(48);
         self.processes(&mut all);
         let waited = self.threads.waited(&self.processes);
         all.push(HealthSample::plain("process_run_queue_delay_seconds_total", waited as f64 / 1e9));
         self.groups.sample(&mut all);
+        all.extend(cores);
         machine(&mut all);
         network(pid, self.port, &mut all);
         Some(all)

@@ -54,6 +54,10 @@ async fn cpu_time_of_a_process_is_what_it_burns() {
     // It is always ready: what it does not get, it waits for.
     assert!((1.0..1.8).contains(&(cpu + waited)) && cpu > 0.1, "{cpu} s on a core, {waited} s ready");
     assert!(pages >= 6, "{pages}");
+    let (busy, _) = growth(&rig, "process_cores_busy_seconds_total");
+    let cores = std::thread::available_parallelism().expect("cores").get() as f64;
+    // A look at the machine is a tick or two from one at the process.
+    assert!(busy > cpu - 0.1 && busy < cores * 2.0, "{busy} s on any of its cores, {cpu} s of its own");
 }
 
 #[tokio::test]

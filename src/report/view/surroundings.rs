@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::analysis::{
     Analysis, Handoff, LogPattern, MetricReading, Reading, SpanFacts, SpanRow, StateTime, TraceFacts, Unit,
+    Utilization,
 };
 use crate::report::{quantity, words};
 
@@ -14,6 +15,27 @@ pub(super) struct ReadingView {
     what: &'static str,
     reference: Option<String>,
     judged: String,
+}
+
+/// How full a resource is.
+#[derive(Serialize)]
+pub(super) struct UtilizationView {
+    service: String,
+    resource: String,
+    reference: Option<String>,
+    judged: String,
+    full: bool,
+}
+
+pub(super) fn utilization(a: &Analysis) -> Vec<UtilizationView> {
+    let view = |u: &Utilization| UtilizationView {
+        service: u.service.clone(),
+        resource: u.resource.clone(),
+        reference: u.reference.map(|v| quantity::value(v, Unit::Ratio)),
+        judged: quantity::value(u.judged, Unit::Ratio),
+        full: u.is_full(),
+    };
+    a.utilization.iter().map(view).collect()
 }
 
 /// A value that was asked for, or that moved.

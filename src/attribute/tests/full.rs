@@ -1,0 +1,174 @@
+//! Resources at their limits: what is full, and a quota that a few snapshots do not tell from none.
+
+use super::*;
+use crate::analysis::{
+    DatabaseFacts, DatabaseSystem, Reading, ReadingKind, StatementFacts, Unit, Utilization,
+};
+use crate::attribute::counters::{Busy, PoolUse};
+use crate::attribute::utilization::utilization;
+
+fn reading(what: ReadingKind, before: Option<f64>, now: f64) -> Reading {
+    Reading { service: "shop".into(), what, unit: Unit::Count, reference: before, judged: now }
+}
+
+/// Five more snapshots, one of which meets many requests in one place.
+fn met_once(side: &mut Side, stack: &str, count: i64) {
+    for (i, count) in (0_u64..).zip([count, 0, 0, 0, 0]) {
+        let met =
+            profile(&[("goroutine", "count")], [(format!("{stack} {SERVER}"), vec![count])].into_iter());
+        side.services[0].snapshots.add(RunTime::from_nanos((10_000 + 100 * i) * MILLISECOND), &met);
+    }
+}
+
+/// 800 of a thousand requests are met in one of a hundred snapshots: the service stands still now and then.
+fn standing_still() -> (Side, Side) {
+    let healthy =
+        || Evidence { mean_ms: 0.6, requests: &[(PAGE, 0.5)], cpu: &[(PAGE, 0.5)], ..Evidence::default() };
+    let mut now = side(&Evidence { mean_ms: 8.6, ..healthy() });
+    met_once(&mut now, PAGE, 800);
+    (side(&healthy()), now)
+}
+
+#[test]
+fn a_quota_that_the_kernel_counts_is_named_where_snapshots_lie_far_apart() {
+    let (before, now) = standing_still();
+    let blamed = |stopped: f64, throttled: f64| {
+        let readings = [
+            reading(ReadingKind::CoresUsed, Some(0.5), 0.5),
+            reading(ReadingKind::CpuQuota, None, 0.5),
+            reading(ReadingKind::TasksWaiting, Some(0.1), 1.4),
+            reading(ReadingKind::ThrottledPeriods, Some(0.01), throttled),
+            reading(ReadingKind::Stopped, Some(0.0), stopped),
+        ];
+        told(&before, &now, &readings, None)
+    };
+    let found = blamed(0.2, 0.4);
+    assert_eq!((found[0].kind, found[0].unsure), (CauseKind::CpuLimit, true), "{found:#?}");
+    let least = 0.2 * 8.6e6;
+    assert!((found[0].explains.low() - least).abs() < 1e3 && found[0].explains.value > 7e6, "{:?}", found[0]);
+    for (stopped, throttled) in [(0.0, 0.4), (0.2, 0.05)] {
+        let found = blamed(stopped, throttled);
+        let outside = |c: &Candidate| matches!(c.kind, CauseKind::CpuLimit | CauseKind::Neighbour);
+        assert!(!found.iter().any(outside), "{stopped} {throttled}: {found:#?}");
+    }
+}
+
+fn ask<T>(
+    (before, now): (&Side, &Side),
+    readings: &[Reading],
+    databases: &[DatabaseFacts],
+    question: impl Fn(&Case) -> T,
+) -> T {
+    let lines = lines(Some(&rows(before)), &rows(now));
+    question(&Case {
+        reference: Some(before),
+        judged: now,
+        lines: &lines,
+        databases,
+        readings,
+        spans: None,
+        requests: &[],
+        load_change: 0.0,
+        floor: 50_000.0,
+    })
+}
+
+const QUERY: &str = "runtime.gopark internal/poll.runtime_pollWait github.com/jackc/pgx/v5/pgconn.(*PgConn).receiveMessage \
+                     shop/accounts.(*Ledger).Reserve";
+
+/// What PostgreSQL counted for one statement, microseconds per request.
+fn counted(before: i64, now: i64) -> DatabaseFacts {
+    let (nanos, reference) = (1_000 * now, Some(1_000 * before));
+    let statement = StatementFacts {
+        text: "UPDATE stock SET remaining = $1".into(),
+        calls: 1.0,
+        reference_calls: Some(1.0),
+        nanos,
+        reference,
+        waits: Vec::new(),
+    };
+    DatabaseFacts {
+        service: "orders-db".into(),
+        system: DatabaseSystem::Postgresql,
+        counted: true,
+        complete: true,
+        requests: 10_000,
+        reference_requests: Some(10_000),
+        nanos,
+        reference,
+        statements: vec![statement],
+        more: 0,
+        blocking: Vec::new(),
+        plans: Vec::new(),
+        slow: Vec::new(),
+        clients: None,
+        resets: 0,
+        evicted: 0,
+    }
+}
+
+#[test]
+fn a_statement_that_the_server_counts_is_named_where_few_snapshots_meet_it() {
+    let healthy = || Evidence { mean_ms: 0.6, requests: &[(PAGE, 0.5)], ..Evidence::default() };
+    let mut now = side(&Evidence { mean_ms: 1.0, ..healthy() });
+    met_once(&mut now, QUERY, 40);
+    let before = side(&healthy());
+    let told = |facts: DatabaseFacts| ask((&before, &now), &[], &[facts], candidates);
+    let found = told(counted(30, 380));
+    assert_eq!(
+        (found[0].kind, found[0].doing.as_str()),
+        (CauseKind::Database, "UPDATE stock SET remaining = $1")
+    );
+    assert!(found[0].unsure && (found[0].explains.value - 350e3).abs() < 1.0, "{found:#?}");
+    let is_database = |c: &Candidate| c.kind == CauseKind::Database;
+    let reset = DatabaseFacts { resets: 1, ..counted(30, 380) };
+    for silent in [counted(30, 60), counted(30, 9_000), reset] {
+        assert!(!told(silent.clone()).iter().any(is_database), "{silent:?}");
+    }
+}
+
+fn full(before: &Side, now: &Side, readings: &[Reading]) -> Vec<Utilization> {
+    ask((before, now), readings, &[], utilization)
+}
+
+const HANDS_OVER: &str = "runtime.gopark runtime.chansend shop/orders.(*Pool).Submit";
+const WORKS: &str = "time.Sleep shop/orders.process shop/orders.(*Pool).work";
+const RESTS: &str = "runtime.gopark runtime.chanrecv shop/orders.(*Pool).work";
+
+#[test]
+fn what_has_a_limit_is_told_the_fullest_first() {
+    let of = |waits_ms: f64, busy: f64| Evidence {
+        mean_ms: 0.6 + waits_ms,
+        requests: Box::leak(Box::new([(PAGE, 0.5), (HANDS_OVER, waits_ms)])),
+        background: Box::leak(Box::new([(WORKS, busy), (RESTS, 3.0 - busy)])),
+        ..Evidence::default()
+    };
+    let (mut before, mut now) = (side(&of(0.2, 1.0)), side(&of(6.0, 3.0)));
+    let pool = |used| PoolUse { service: "shop".into(), what: "connections".into(), used, most: 20.0 };
+    (before.pools, now.pools) = (vec![pool(2.0)], vec![pool(14.0)]);
+    let busy = |cores: f64| Busy { service: "desk".into(), rate: cores * 1e9, workers: 2.0 };
+    (before.workers, now.workers) = (vec![busy(0.2)], vec![busy(1.0)]);
+    let readings = [
+        reading(ReadingKind::CoresUsed, Some(0.5), 0.9),
+        reading(ReadingKind::CpuQuota, None, 1.0),
+        reading(ReadingKind::Cores, Some(2.0), 2.0),
+        reading(ReadingKind::CoresBusy, Some(1.0), 1.6),
+        reading(ReadingKind::FdLimit, Some(0.01), 0.01),
+    ];
+    let found = full(&before, &now, &readings);
+    let told: Vec<(&str, i32, i32, bool)> = found
+        .iter()
+        .map(|u| {
+            let percent = |v: f64| (100.0 * v).round() as i32;
+            (u.resource.as_str(), percent(u.reference.expect("a reference")), percent(u.judged), u.is_full())
+        })
+        .collect();
+    let expected = [
+        ("3 goroutines of shop/orders.(*Pool).work", 33, 100, true),
+        ("CPU quota of 1.00 cores", 50, 90, true),
+        ("2 cores that it may run on, whoever uses them", 50, 80, false),
+        ("20 connections", 10, 70, false),
+        ("2 workers of the asynchronous runtime", 10, 50, false),
+    ];
+    assert_eq!(told, expected);
+}
