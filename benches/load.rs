@@ -13,6 +13,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use loadprof::load::{LoadPlan, start};
+use loadprof::run::in_flight::InFlight;
 use loadprof::run::period::{LoadPeriod, new_latency};
 use loadprof::scenario::{Endpoint, Executor, Load, Rate, Request, Scenario, Target};
 use loadprof::time::RunClock;
@@ -42,7 +43,13 @@ fn main() {
 fn measure(name: &str, executor: Executor, address: SocketAddr) {
     let scenario = scenario(executor);
     let base = Url::parse(&format!("http://{address}")).expect("valid");
-    let plan = LoadPlan { scenario: &scenario, base, run_id: "0123456789abcdef", clock: RunClock::start() };
+    let plan = LoadPlan {
+        scenario: &scenario,
+        base,
+        run_id: "0123456789abcdef",
+        clock: RunClock::start(),
+        in_flight: InFlight::default(),
+    };
     let (out, periods) = channel::<LoadPeriod>();
     let handle = start(&plan, Arc::default(), move |p| drop(out.send(p))).expect("starts");
     let mut cpu = 0;

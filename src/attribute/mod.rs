@@ -4,6 +4,7 @@
 //! request spends in each state: `x_c = N_c / X`. CPU profiles split the running part by function.
 //! Waiting is then handed to whoever makes others wait. `docs/attribution.md` has the rules.
 
+mod beside;
 mod blame;
 mod books;
 mod client;

@@ -8,6 +8,7 @@ use super::snapshots::Snapshots;
 use super::stack::{self, Role};
 use super::stacks::{StackTotals, plain};
 use crate::formats::pprof::Profile;
+use crate::run::in_flight;
 use crate::run::period::LoadPeriod;
 use crate::run::reader::{ProfileFile, Recording};
 use crate::time::{SECOND, Window};
@@ -60,10 +61,12 @@ impl Side {
     ) -> Self {
         let mut client = Client::of(periods, windows);
         client.service_unread = unread(recording, windows);
+        // Where a queue grows, those that end are not those that are there.
+        let in_flight = if super::is_growing(&client.in_flight) { 0.0 } else { client.mean_in_flight() };
         Self {
             windows: windows.to_vec(),
+            services: services.iter().map(|s| ServiceSide::load(recording, s, windows, in_flight)).collect(),
             client,
-            services: services.iter().map(|s| ServiceSide::load(recording, s, windows)).collect(),
             counters: counters(recording, services, windows),
             workers: busy_workers(recording, services, windows),
             pools: pool_uses(recording, services, windows),
@@ -77,10 +80,13 @@ impl Side {
 }
 
 impl ServiceSide {
-    fn load(recording: &Recording, service: &str, windows: &[Window]) -> Self {
+    fn load(recording: &Recording, service: &str, windows: &[Window], in_flight: f64) -> Self {
+        let mut snapshots = snapshots(recording, service, windows);
+        let around = in_flight::looks(recording, service).into_iter().map(|look| (look.t, look.mean()));
+        snapshots.stand_beside(&around.collect(), in_flight);
         Self {
             name: service.to_owned(),
-            snapshots: snapshots(recording, service, windows),
+            snapshots,
             cpu: cpu(recording, service, windows),
             mutex: cumulative(recording, service, "mutex", "delay", windows),
             heap: cumulative(recording, service, "heap", "alloc_space", windows),

@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::beside::Beside;
 use super::measure::{Measured, batch_mean};
 use super::names;
 use super::stack::{self, Role};
@@ -49,6 +50,8 @@ pub(super) struct Snapshots {
     known: HashMap<Vec<u32>, Option<usize>>,
     /// How much of the time each stands for, once it is asked for.
     weights: OnceCell<Vec<f64>>,
+    /// Requests in flight around each.
+    beside: Option<Beside>,
 }
 
 /// A stack in all snapshots together.
@@ -66,6 +69,7 @@ impl Snapshots {
         let index = self.times.len();
         self.times.push(at);
         self.weights.take();
+        self.beside = None;
         let mut ids = Vec::new();
         for sample in &profile.samples {
             ids.clear();
@@ -110,8 +114,17 @@ impl Snapshots {
     pub(super) fn mean(&self, keep: impl Fn(&Key) -> bool) -> Measured {
         let mut counts = self.per_snapshot(keep);
         let weights = self.weights.get_or_init(|| weights(&self.times));
+        if let Some(beside) = &self.beside {
+            return beside.mean(&counts, weights);
+        }
         counts.iter_mut().zip(weights).for_each(|(count, weight)| *count *= weight);
         batch_mean(&counts)
+    }
+
+    /// Takes note of how many requests were in flight around each of them, by its moment, and on average.
+    pub(super) fn stand_beside(&mut self, around: &HashMap<RunTime, f64>, mean: f64) {
+        let seen: Option<Vec<f64>> = self.times.iter().map(|t| around.get(t).copied()).collect();
+        self.beside = seen.and_then(|seen| Beside::of(&seen, mean));
     }
 
     /// Number of goroutines whose key is accepted, snapshot by snapshot.

@@ -38,6 +38,7 @@ use tokio::sync::{broadcast, watch};
 
 pub use sources::{CollectError, collectors_for, resolve};
 
+use crate::run::in_flight::InFlight;
 use crate::run::writer::RunWriter;
 
 /// What a collector works with.
@@ -49,6 +50,8 @@ pub struct Context {
     pub stop: watch::Receiver<bool>,
     /// Captures asked for by the live detector.
     pub triggers: broadcast::Receiver<Trigger>,
+    /// How many requests are in flight.
+    pub in_flight: InFlight,
 }
 
 /// Why a capture is taken.

@@ -68,6 +68,7 @@ pub use start::{LoadHandle, LoadOutcome, start};
 
 use url::Url;
 
+use crate::run::in_flight::InFlight;
 use crate::scenario::Scenario;
 use crate::time::RunClock;
 
@@ -82,4 +83,6 @@ pub struct LoadPlan<'a> {
     pub run_id: &'a str,
     /// The clock of the run.
     pub clock: RunClock,
+    /// Where the load threads count their requests in flight.
+    pub in_flight: InFlight,
 }

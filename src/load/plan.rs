@@ -13,6 +13,7 @@ use super::limits;
 use super::script::{Script, Step};
 use super::template::{Common, Template};
 use super::wire::Wire;
+use crate::run::in_flight::InFlight;
 use crate::scenario::{Executor, HttpVersion, Request};
 use crate::time::{RunClock, nanos};
 
@@ -60,6 +61,7 @@ pub(crate) struct Plan {
     data_end: AtomicU64,
     /// Where threads of the closed model count their arrivals together.
     numbers: Option<AtomicU64>,
+    pub(crate) in_flight: InFlight,
 }
 
 impl Plan {
@@ -132,6 +134,7 @@ impl Plan {
             stop,
             data_end: AtomicU64::new(u64::MAX),
             numbers,
+            in_flight: plan.in_flight.clone(),
         })
     }
 

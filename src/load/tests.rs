@@ -8,6 +8,7 @@ use url::Url;
 
 use super::testing::{OK, RUN_ID, Server, constant, request, run, scenario, with_requests};
 use super::{ConnectError, LoadError, LoadPlan, StopFlag, start};
+use crate::run::in_flight::InFlight;
 use crate::scenario::{
     AnswerSource, AtEnd, Check, Condition, Executor, Feeder, FeederFormat, Order, Request, Scenario,
 };
@@ -15,7 +16,7 @@ use crate::time::RunClock;
 
 fn refused(scenario: &Scenario, base: &str, run_id: &str) -> LoadError {
     let base = Url::parse(base).expect("valid");
-    let plan = LoadPlan { scenario, base, run_id, clock: RunClock::start() };
+    let plan = LoadPlan { scenario, base, run_id, clock: RunClock::start(), in_flight: InFlight::default() };
     start(&plan, Arc::default(), |_| panic!("no period without load"))
         .map(|_| ())
         .expect_err("must be refused")
@@ -139,7 +140,13 @@ fn a_stop_ends_a_setup_that_hangs() {
     let scenario = Scenario { setup, ..scenario(constant(100.0, 200)) };
     let begun = std::time::Instant::now();
     let base = Url::parse(&server.url()).expect("valid");
-    let plan = LoadPlan { scenario: &scenario, base, run_id: RUN_ID, clock: RunClock::start() };
+    let plan = LoadPlan {
+        scenario: &scenario,
+        base,
+        run_id: RUN_ID,
+        clock: RunClock::start(),
+        in_flight: InFlight::default(),
+    };
     let error = start(&plan, stop, |_| ()).expect_err("stopped");
     assert!(matches!(error, LoadError::Interrupted), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());

@@ -22,6 +22,7 @@ use url::Url;
 use crate::collect::{self, Collector, Context, Trigger};
 use crate::load::{self, LoadOutcome, LoadPlan};
 use crate::run::event::{EventKind, TEARDOWN};
+use crate::run::in_flight::InFlight;
 use crate::run::load_log::LoadLog;
 use crate::run::manifest::{FORMAT_MAJOR, FORMAT_MINOR, FormatVersion, Manifest, RunState};
 use crate::run::period::LoadPeriod;
@@ -96,12 +97,14 @@ pub fn record(
         &checked.facts,
         plan.scenario.load.executor.duration(),
     )?;
-    let collecting = Collecting::start(&runtime, collectors, &out);
+    let in_flight = InFlight::default();
+    let collecting = Collecting::start(&runtime, collectors, &out, &in_flight);
     let slugs = plan.scenario.requests.iter().map(|r| r.slug.clone()).collect();
     let log = LoadLog::new(out.clone(), slugs)?;
     let watcher =
         Watch::new(&plan.scenario, &target.url, out.clone(), log, collecting.triggers.clone(), watch);
-    let load_plan = LoadPlan { scenario: &plan.scenario, base: target.url.clone(), run_id: &run_id, clock };
+    let base = target.url.clone();
+    let load_plan = LoadPlan { scenario: &plan.scenario, base, run_id: &run_id, clock, in_flight };
     let outcome = run_load(&runtime, load_plan, &target, (stop, &plan.enough), watcher);
     collecting.finish(&runtime);
     match outcome {
@@ -187,14 +190,23 @@ struct Collecting {
 }
 
 impl Collecting {
-    fn start(runtime: &Runtime, collectors: Vec<Box<dyn Collector>>, out: &RunWriter) -> Self {
+    fn start(
+        runtime: &Runtime,
+        collectors: Vec<Box<dyn Collector>>,
+        out: &RunWriter,
+        in_flight: &InFlight,
+    ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let (triggers, _) = broadcast::channel(16);
         let tasks = collectors
             .into_iter()
             .map(|collector| {
-                let context =
-                    Context { out: out.clone(), stop: stopped.clone(), triggers: triggers.subscribe() };
+                let context = Context {
+                    out: out.clone(),
+                    stop: stopped.clone(),
+                    triggers: triggers.subscribe(),
+                    in_flight: in_flight.clone(),
+                };
                 runtime.spawn(collector.run(context))
             })
             .collect();

@@ -83,6 +83,12 @@ pub fn snapshot(service: &str, kind: &str, at: RunTime) -> String {
     format!("profiles/{service}/{kind}/{}.pb.gz", stamp(at))
 }
 
+/// `profiles/<service>/in-flight.jsonl`: how many requests were in flight around each goroutine snapshot.
+#[must_use]
+pub fn in_flight(service: &str) -> String {
+    format!("profiles/{service}/in-flight.jsonl")
+}
+
 /// `profiles/<service>/<kind>/<from>-<to>.pb.gz`: a profile of a window.
 #[must_use]
 pub fn windowed(service: &str, kind: &str, window: Window) -> String {

@@ -5,6 +5,7 @@ pub mod databases;
 pub mod event;
 mod files;
 pub mod history;
+pub mod in_flight;
 pub mod layout;
 pub mod load_log;
 pub mod manifest;

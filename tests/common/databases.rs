@@ -259,7 +259,12 @@ impl Recording {
         };
         let out = RunWriter::create(dir.path(), clock, manifest, "").expect("a run folder");
         let (stop, triggers) = (watch::Sender::new(false), broadcast::Sender::new(8));
-        let context = || Context { out: out.clone(), stop: stop.subscribe(), triggers: triggers.subscribe() };
+        let context = || Context {
+            out: out.clone(),
+            stop: stop.subscribe(),
+            triggers: triggers.subscribe(),
+            in_flight: loadprof::run::in_flight::InFlight::default(),
+        };
         let running = collectors.into_iter().map(|c| tokio::spawn(c.run(context()))).collect();
         Self { dir, stop, _triggers: triggers, running, out }
     }

@@ -16,6 +16,7 @@ use super::super::lengths::SHORT;
 use super::super::pace::Pace;
 use super::super::recorder::{Endpoint, Recorder};
 use super::super::{Collector, Context, Trigger};
+use crate::run::in_flight::Look;
 use crate::run::layout;
 
 /// Bounds of a fetch.
@@ -47,13 +48,19 @@ impl Goroutines {
         let mut alert = Alert { until: Instant::now() + FIRST };
         let mut recorder = Recorder::new(context.out, context.stop, self.endpoint.clone(), self.name());
         while !recorder.over() {
+            let before = context.in_flight.now();
             let Some(snapshot) = recorder.fetch(&self.url, LIMITS).await else {
                 recorder.sleep(Duration::ZERO).await;
                 continue;
             };
             let (began, took) = (snapshot.began, snapshot.took());
             let path = layout::snapshot(self.service(), "goroutine", recorder.at(began));
+            let after = context.in_flight.now();
             recorder.keep(path, snapshot.body).await;
+            if let Some((before, after)) = before.zip(after) {
+                let look = Look { t: recorder.at(began), before, after };
+                recorder.append(layout::in_flight(self.service()), look.line().into()).await;
+            }
             if let Some(change) = self.pace.observe(took) {
                 recorder.tell_pace(change);
             }

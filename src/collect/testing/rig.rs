@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::collect::{Collector, Context, Trigger};
 use crate::run::event::{Event, EventKind};
+use crate::run::in_flight::InFlight;
 use crate::run::layout;
 use crate::run::manifest::{FORMAT_MAJOR, FORMAT_MINOR, FormatVersion, Host, Manifest, RunState};
 use crate::run::writer::RunWriter;
@@ -52,6 +53,7 @@ impl Rig {
             out: self.out.clone(),
             stop: self.stop.subscribe(),
             triggers: self.triggers.subscribe(),
+            in_flight: InFlight::default(),
         };
         self.running.push(tokio::spawn(collector.run(context)));
     }

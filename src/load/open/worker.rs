@@ -18,6 +18,7 @@ use crate::load::plan::Plan;
 use crate::load::recorder::{Gauges, Recorder};
 use crate::load::schedule::{Cursor, Schedule};
 use crate::load::script::Turns;
+use crate::run::in_flight::Count;
 use crate::time::RunTime;
 
 /// A moment that never comes.
@@ -82,7 +83,7 @@ pub(crate) struct Worker {
     recorder: RefCell<Recorder>,
     /// Whose turn it is with the feeders.
     pub(crate) turns: RefCell<Turns>,
-    in_flight: Cell<u64>,
+    in_flight: Arc<Count>,
     connections: Cell<u64>,
     /// No time limit passes before this.
     limit: Cell<RunTime>,
@@ -118,7 +119,8 @@ impl Worker {
             behind: RefCell::default(),
             recorder: RefCell::new(recorder),
             turns: RefCell::new(plan.script.turns()),
-            in_flight: Cell::new(0),
+            // An arrival that is more than one request is in flight while it thinks, too: nobody else may read that.
+            in_flight: if plan.naps { plan.in_flight.join() } else { Arc::default() },
             connections: Cell::new(0),
             limit: Cell::new(NEVER),
             armed: Cell::new(RunTime::ZERO),
