@@ -13,7 +13,6 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use loadprof::load::{LoadPlan, start};
-use loadprof::run::in_flight::InFlight;
 use loadprof::run::period::{LoadPeriod, new_latency};
 use loadprof::scenario::{Endpoint, Executor, Load, Rate, Request, Scenario, Target};
 use loadprof::time::RunClock;
@@ -48,7 +47,7 @@ fn measure(name: &str, executor: Executor, address: SocketAddr) {
         base,
         run_id: "0123456789abcdef",
         clock: RunClock::start(),
-        in_flight: InFlight::default(),
+        in_flight: None,
     };
     let (out, periods) = channel::<LoadPeriod>();
     let handle = start(&plan, Arc::default(), move |p| drop(out.send(p))).expect("starts");

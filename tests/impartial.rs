@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// Where rules are.
-const RULES: [&str; 4] = ["src/detect", "src/attribute", "src/analyze", "src/gate"];
+const RULES: [&str; 6] =
+    ["src/detect", "src/attribute", "src/analyze", "src/gate", "src/spans", "src/formats/postgres"];
 /// Where the services are that faults are switched on in.
 const SERVICES: [&str; 2] = ["tests/targets/shop", "tests/targets/desk"];
 /// Names of theirs that are packages of Go's own library, types of client libraries, or the field's words, too.
-const COMMON: [&str; 8] = ["client", "debug", "image", "item", "main", "name", "pool", "server"];
+const COMMON: [&str; 9] = ["client", "debug", "image", "item", "main", "metrics", "name", "pool", "server"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -59,9 +60,29 @@ fn names() -> BTreeSet<String> {
 #[derive(Default)]
 struct Texts(Vec<String>);
 
+impl Texts {
+    /// Texts in what is given to a macro, e.g. the patterns of `matches!`.
+    fn tokens(&mut self, tokens: proc_macro2::TokenStream) {
+        for token in tokens {
+            match token {
+                proc_macro2::TokenTree::Group(group) => self.tokens(group.stream()),
+                proc_macro2::TokenTree::Literal(literal) => {
+                    let text = syn::parse_str::<syn::LitStr>(&literal.to_string());
+                    self.0.extend(text.ok().map(|text| text.value()));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
 impl<'ast> Visit<'ast> for Texts {
     fn visit_lit_str(&mut self, text: &'ast syn::LitStr) {
         self.0.push(text.value());
+    }
+
+    fn visit_macro(&mut self, called: &'ast syn::Macro) {
+        self.tokens(called.tokens.clone());
     }
 
     fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {

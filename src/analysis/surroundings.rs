@@ -77,6 +77,8 @@ pub struct Utilization {
     pub reference: Option<f64>,
     /// The same in the judged part.
     pub judged: f64,
+    /// Whether what asks for more of it waits; else it fails.
+    pub queues: bool,
 }
 
 /// Part of a resource from which it is called full: what asks for more of it waits.

@@ -28,19 +28,27 @@ pub(super) fn weigh(verdict: Verdict, causes: &mut [Cause], confirmations: &[Con
         return verdict;
     }
     let told = |cause: &Cause| decided(cause, confirmations);
+    let first_fell = told(&causes[0]) == Some(ConfirmationOutcome::Refuted);
+    let first = causes[0].clone();
+    // A smaller cause beside the first is not what the run is about, confirmed or not.
+    let leads = |c: &Cause| c.share >= LEADS || (c.at == first.at && c.kind == first.kind);
     causes.sort_by_key(|c| match told(c) {
-        Some(ConfirmationOutcome::Confirmed) => Reverse(2),
+        Some(ConfirmationOutcome::Confirmed) if leads(c) => Reverse(2),
         Some(ConfirmationOutcome::Refuted) => Reverse(0),
         _ => Reverse(1),
     });
     match told(&causes[0]) {
-        Some(ConfirmationOutcome::Confirmed) => Verdict::Confirmed,
+        Some(ConfirmationOutcome::Confirmed) if leads(&causes[0]) => Verdict::Confirmed,
         Some(ConfirmationOutcome::Refuted) => Verdict::Refuted,
-        // What was strong is refuted, and a smaller one is left.
-        _ if causes.iter().any(|c| told(c) == Some(ConfirmationOutcome::Refuted)) => Verdict::Likely,
-        _ => verdict,
+        _ if !first_fell => verdict,
+        // What stood out is refuted: what is left may be another cause, or only a small one.
+        _ if leads(&causes[0]) => Verdict::Likely,
+        _ => Verdict::Refuted,
     }
 }
+
+/// Part of the change from which on a cause may be what a run is about.
+const LEADS: f64 = 0.25;
 
 /// What the last intervention that said anything said of a cause.
 fn decided(cause: &Cause, confirmations: &[Confirmation]) -> Option<ConfirmationOutcome> {
@@ -65,7 +73,7 @@ mod tests {
             doing: String::new(),
             service: "shop".into(),
             explains: Estimate { value: 5, low: 4, high: 6 },
-            share: 0.9,
+            share: if at.starts_with("small") { 0.12 } else { 0.9 },
             mechanism: String::new(),
             remedy: String::new(),
             evidence: Vec::new(),
@@ -114,8 +122,6 @@ mod tests {
         assert_eq!(v, Verdict::Confirmed);
         assert_eq!(weighed(Verdict::Strong, &["a"], &[("a", Refuted)]).0, Verdict::Refuted);
         assert_eq!(weighed(Verdict::Strong, &["a"], &[("a", Partly)]).0, Verdict::Strong);
-        let smaller = weighed(Verdict::Strong, &["a", "b"], &[("a", Refuted)]);
-        assert_eq!(smaller, (Verdict::Likely, vec!["b".to_owned(), "a".to_owned()]));
         assert_eq!(weighed(Verdict::Strong, &["a"], &[("b", Confirmed)]).0, Verdict::Strong);
         assert_eq!(weighed(Verdict::Healthy, &[], &[("a", Confirmed)]).0, Verdict::Healthy);
         assert_eq!(weighed(Verdict::Mechanism, &["a"], &[("a", Confirmed)]).0, Verdict::Mechanism);
@@ -128,6 +134,21 @@ mod tests {
         assert_eq!((v, order), (Verdict::Likely, vec!["b".into(), "c".into(), "a".into()]));
         let (v, order) = weighed(Verdict::Likely, &named, &[("a", Refuted), ("c", Confirmed)]);
         assert_eq!((v, order), (Verdict::Confirmed, vec!["c".into(), "b".into(), "a".into()]));
+    }
+
+    #[test]
+    fn a_smaller_cause_neither_raises_nor_ends_what_is_said_of_the_first() {
+        let both = ["a", "small"];
+        let order = |all: &[&str]| all.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+        for outcome in [Confirmed, Refuted] {
+            assert_eq!(
+                weighed(Verdict::Strong, &both, &[("small", outcome)]),
+                (Verdict::Strong, order(&both))
+            );
+        }
+        let fell = weighed(Verdict::Strong, &both, &[("a", Refuted)]);
+        assert_eq!(fell, (Verdict::Refuted, order(&["small", "a"])), "a tenth is not what the run is about");
+        assert_eq!(weighed(Verdict::Strong, &["a", "b"], &[("a", Refuted)]).0, Verdict::Likely);
     }
 
     #[test]

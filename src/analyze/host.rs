@@ -13,7 +13,7 @@ const READINGS: [(ReadingKind, Unit, Read); 18] = [
     (ReadingKind::Cores, Unit::Count, Read::Mean("process_cores")),
     (ReadingKind::CoresBusy, Unit::Count, Read::Rate("process_cores_busy_seconds_total")),
     (ReadingKind::TasksWaiting, Unit::Count, Read::Rate("process_run_queue_delay_seconds_total")),
-    (ReadingKind::CpuQuota, Unit::Count, Read::Mean("cgroup_cpu_quota_cores")),
+    (ReadingKind::CpuQuota, Unit::Count, Read::Least("cgroup_cpu_quota_cores")),
     (
         ReadingKind::ThrottledPeriods,
         Unit::Ratio,
@@ -49,6 +49,8 @@ enum Read {
     PerCore(&'static str),
     /// Mean of a gauge.
     Mean(&'static str),
+    /// Mean of a gauge of which the lowest counts if there are several.
+    Least(&'static str),
     /// Mean of a gauge as a part of a limit, the lowest if there are several.
     Of(&'static str, &'static str),
 }
@@ -99,8 +101,11 @@ impl Read {
                 history.named(name).filter_map(|s| s.rate(windows)).reduce(f64::max).map(|r| r / cores)
             }
             Self::Mean(name) => history.named(name).filter_map(|s| s.mean(windows)).reduce(f64::max),
+            Self::Least(name) => history.named(name).filter_map(|s| s.mean(windows)).reduce(f64::min),
+            // Of several processes each has its own limit, and memory that they share counts once for each.
+            Self::Of(..) if Self::Mean("process_count").of(history, windows).is_some_and(|n| n > 1.0) => None,
             Self::Of(part, limit) => {
-                let limit = history.named(limit).filter_map(|s| s.mean(windows)).reduce(f64::min)?;
+                let limit = Self::Least(limit).of(history, windows)?;
                 (limit > 0.0).then_some(Self::Mean(part).of(history, windows)? / limit)
             }
         }

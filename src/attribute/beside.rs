@@ -1,98 +1,160 @@
-//! The requests in flight that the generator counted around each snapshot, against their exact mean: a control variate.
+//! The requests in flight that the generator counted when each snapshot began, against their exact mean: a control variate.
 //!
-//! A hundred snapshots meet more requests than there are on average, or fewer, by chance. How many there were around each is
-//! known, and so is their mean over the window, by Little's law from the generator's clocks. What is seen in a snapshot goes
-//! up and down with the requests that are there, so that the part of its mean that is such a chance can be taken away
-//! (regression estimator: Cochran, *Sampling Techniques*, chapter 7; Law & Kelton, 11.4). Rows are not made to fit the whole: a
-//! count that has nothing to do with the requests in flight stays as it is, and so does time that no row explains.
+//! A hundred snapshots meet more requests than there are on average, or fewer, by chance. How many there were at each is
+//! known, and so is their mean over the window, by the same count. What is seen in a snapshot goes up and down with the requests
+//! that are there, so that the part of its mean that is such a chance can be taken away (regression estimator: Cochran,
+//! *Sampling Techniques*, chapter 7; Law & Kelton, 11.4). Rows are not made to fit the whole: a count that has nothing to do with
+//! the requests in flight stays as it is, and so does time that no row explains.
+
+use std::collections::HashMap;
 
 use super::measure::{Measured, batch_mean};
+use crate::run::in_flight::Look;
+use crate::time::{RunTime, Window};
 
 /// Snapshots from which on the slope is known well enough.
-const LEAST: usize = 20;
-/// Standard errors that the mean around the snapshots may be off before the two are not of the same thing.
-const ALIKE: f64 = 4.0;
+const LEAST: usize = 40;
+/// Standard errors that the mean at the snapshots may be off: more is no chance.
+const ALIKE: f64 = 3.0;
 
-/// Requests in flight around each snapshot.
+/// Requests in flight at each snapshot.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Beside {
     /// Less their own mean.
     centred: Vec<f64>,
     /// How much more of them the snapshots met than there are on average.
     surplus: f64,
-    variance: f64,
+    /// Sum of the squares of `centred`.
+    spread: f64,
 }
 
 impl Beside {
-    /// `seen`: around each snapshot; `mean`: over the whole window. None where they say nothing of each other.
-    pub(super) fn of(seen: &[f64], mean: f64) -> Option<Self> {
-        let around = batch_mean(seen);
+    /// For snapshots of these moments that stand for so much of the time; none where the looks say nothing of them.
+    pub(super) fn of(looks: &[Look], windows: &[Window], times: &[RunTime], weights: &[f64]) -> Option<Self> {
+        let mean = mean(looks, windows)?;
+        let by_time: HashMap<RunTime, f64> = looks.iter().map(|l| (l.t, l.count as f64)).collect();
+        let met: Vec<Option<f64>> = times.iter().map(|t| by_time.get(t).copied()).collect();
+        let known: Vec<f64> = met.iter().flatten().copied().collect();
+        if known.len() < LEAST {
+            return None;
+        }
+        let usual = known.iter().sum::<f64>() / known.len() as f64;
+        // A snapshot without a look says nothing.
+        let centred: Vec<f64> = met.iter().map(|m| m.map_or(0.0, |m| m - usual)).collect();
+        let weighed: Vec<f64> = centred.iter().zip(weights).map(|(c, weight)| weight * (c + usual)).collect();
+        let around = batch_mean(&weighed);
         let surplus = around.value - mean;
-        let centred: Vec<f64> = seen.iter().map(|m| m - around.value).collect();
-        let variance = centred.iter().map(|c| c * c).sum::<f64>();
+        let spread = centred.iter().map(|c| c * c).sum::<f64>();
         let alike = surplus.abs() <= ALIKE * around.error;
-        (seen.len() >= LEAST && mean > 0.0 && variance > 0.0 && alike).then_some(Self {
-            centred,
-            surplus,
-            variance,
-        })
+        (spread > 0.0 && alike).then_some(Self { centred, surplus, spread })
     }
 
     /// The mean of what each snapshot showed, without what it showed by chance; each stands for `weights` of the time.
     pub(super) fn mean(&self, counts: &[f64], weights: &[f64]) -> Measured {
-        let mean = counts.iter().sum::<f64>() / counts.len().max(1) as f64;
+        let n = counts.len().max(1) as f64;
+        let mean = counts.iter().sum::<f64>() / n;
         let together: f64 = counts.iter().zip(&self.centred).map(|(n, c)| (n - mean) * c).sum();
-        let slope = together / self.variance;
-        let left: Vec<f64> = counts
-            .iter()
-            .zip(&self.centred)
-            .zip(weights)
-            .map(|((n, centred), weight)| weight * (n - slope * (centred + self.surplus)))
-            .collect();
-        batch_mean(&left)
+        let slope = together / self.spread;
+        let off: Vec<f64> = counts.iter().zip(&self.centred).map(|(n, c)| n - mean - slope * c).collect();
+        let left: Vec<f64> = off.iter().zip(weights).map(|(off, weight)| weight * (mean + off)).collect();
+        let whole = counts.iter().zip(weights).map(|(n, weight)| n * weight).sum::<f64>() / n;
+        // How well the slope is known counts as well.
+        let residual = (off.iter().map(|o| o * o).sum::<f64>() / (n - 2.0).max(1.0)).sqrt();
+        let of_slope = self.surplus.abs() * residual / self.spread.sqrt();
+        Measured::new(whole - slope * self.surplus, batch_mean(&left).error.hypot(of_slope))
     }
+}
+
+/// Requests in flight on average, from the first look in each window to the last.
+fn mean(looks: &[Look], windows: &[Window]) -> Option<f64> {
+    let (mut area, mut nanos) = (0.0, 0.0);
+    for window in windows {
+        let mut inside = looks.iter().filter(|l| window.contains(l.t));
+        let Some((first, last)) = inside.next().and_then(|first| Some((first, inside.next_back()?))) else {
+            continue;
+        };
+        area += last.area.saturating_sub(first.area) as f64;
+        nanos += last.t.since(first.t) as f64;
+    }
+    (nanos > 0.0).then_some(area / nanos)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::MILLISECOND;
 
-    /// Requests in flight go up and down; two of three of them wait for a lock.
-    fn seen() -> Vec<f64> {
-        (0..100).map(|i| f64::from((i * 37 + i * i) % 17)).collect()
+    const EVERY: u64 = 100 * MILLISECOND;
+
+    fn times(n: u64) -> Vec<RunTime> {
+        (0..n).map(|i| RunTime::from_nanos(i * EVERY)).collect()
     }
 
-    fn mean(values: &[f64]) -> f64 {
-        values.iter().sum::<f64>() / values.len() as f64
+    /// Requests in flight go up and down at the looks; on average there are `mean`.
+    fn looks(n: u64, mean: f64) -> Vec<Look> {
+        let count = |i: u64| (i * 37 + i * i) % 17;
+        let area = |i: u64| (mean * (i * EVERY) as f64) as u64;
+        (0..n).zip(times(n)).map(|(i, t)| Look { t, count: count(i), area: area(i) }).collect()
+    }
+
+    fn whole() -> [Window; 1] {
+        [Window::new(RunTime::ZERO, RunTime::from_nanos(1_000 * EVERY))]
+    }
+
+    fn beside(n: u64, mean: f64, weights: &[f64]) -> Option<Beside> {
+        Beside::of(&looks(n, mean), &whole(), &times(n), weights)
+    }
+
+    fn met(n: u64) -> Vec<f64> {
+        looks(n, 0.0).iter().map(|l| l.count as f64).collect()
     }
 
     #[test]
     fn chance_is_taken_away_in_proportion() {
-        let seen = seen();
-        let truth = mean(&seen) * 0.95;
-        let beside = Beside::of(&seen, truth).expect("alike");
-        let ones = vec![1.0; seen.len()];
+        let (ones, seen) = ([1.0; 100], met(100));
+        let truth = seen.iter().sum::<f64>() / 100.0 * 0.95;
+        let beside = beside(100, truth, &ones).expect("alike");
         let waiting: Vec<f64> = seen.iter().map(|m| m * 2.0 / 3.0).collect();
         let of_waiting = beside.mean(&waiting, &ones);
-        assert!((of_waiting.value - truth * 2.0 / 3.0).abs() < 1e-9, "{of_waiting:?}");
-        assert!(of_waiting.error < 1e-9, "nothing is left to chance: {of_waiting:?}");
-        let workers = vec![3.0; seen.len()];
-        assert!((beside.mean(&workers, &ones).value - 3.0).abs() < 1e-9, "three are three, whoever is there");
+        assert!((of_waiting.value - truth * 2.0 / 3.0).abs() < 1e-6, "{of_waiting:?}");
+        assert!(of_waiting.error < 1e-6, "nothing is left to chance: {of_waiting:?}");
+        assert!(
+            (beside.mean(&[3.0; 100], &ones).value - 3.0).abs() < 1e-9,
+            "three workers, whoever is there"
+        );
         // Rows add up to the row of all of them, whatever each has of the requests.
-        let other: Vec<f64> =
-            seen.iter().enumerate().map(|(i, m)| m / 3.0 + f64::from(i as u32 % 3)).collect();
+        let other: Vec<f64> = seen.iter().enumerate().map(|(i, m)| m / 3.0 + (i % 3) as f64).collect();
         let all: Vec<f64> = waiting.iter().zip(&other).map(|(a, b)| a + b).collect();
         let sum = beside.mean(&waiting, &ones).value + beside.mean(&other, &ones).value;
         assert!((sum - beside.mean(&all, &ones).value).abs() < 1e-9);
+        assert!(beside.mean(&other, &ones).error > 0.0);
+    }
+
+    #[test]
+    fn each_stands_for_its_part_of_the_time() {
+        let weights: Vec<f64> = (0..100).map(|i| if i < 50 { 0.5 } else { 1.5 }).collect();
+        let seen = met(100);
+        let truth = seen.iter().zip(&weights).map(|(m, w)| m * w).sum::<f64>() / 100.0 * 0.97;
+        let beside = beside(100, truth, &weights).expect("alike");
+        let found = beside.mean(&seen, &weights);
+        assert!((found.value - truth).abs() < 1e-6, "{found:?} is not {truth}");
     }
 
     #[test]
     fn what_is_of_another_kind_is_left_alone() {
-        let seen = seen();
-        let truth = mean(&seen);
-        assert_eq!(Beside::of(&seen, truth * 3.0), None, "more than chance");
-        assert_eq!(Beside::of(&seen[..10], truth), None, "too few");
-        assert_eq!(Beside::of(&[4.0; 50], 4.0), None, "no more is known than before");
-        assert_eq!(Beside::of(&[], 4.0), None);
+        let seen = met(100);
+        let truth = seen.iter().sum::<f64>() / 100.0;
+        assert_eq!(beside(100, truth * 3.0, &[1.0; 100]), None, "more than chance");
+        assert_eq!(beside(30, truth, &[1.0; 30]), None, "too few");
+        let even: Vec<Look> = looks(100, 4.0).into_iter().map(|l| Look { count: 4, ..l }).collect();
+        assert_eq!(
+            Beside::of(&even, &whole(), &times(100), &[1.0; 100]),
+            None,
+            "no more is known than before"
+        );
+        assert_eq!(Beside::of(&[], &whole(), &times(100), &[1.0; 100]), None);
+        // A snapshot whose look is missing counts as any other.
+        let some = &looks(100, truth)[..90];
+        assert!(Beside::of(some, &whole(), &times(100), &[1.0; 100]).is_some());
     }
 }

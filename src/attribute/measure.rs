@@ -22,6 +22,11 @@ impl Measured {
         Self { value, error: (value - low).max(0.0) / Z90 }
     }
 
+    /// The same if it is known not to be less than `low`.
+    pub(super) fn at_least(self, low: f64) -> Self {
+        if self.low() >= low || self.value <= low { self } else { Self::from(low, self.value) }
+    }
+
     pub(super) fn plus(self, other: Self) -> Self {
         Self { value: self.value + other.value, error: self.error.hypot(other.error) }
     }

@@ -104,9 +104,10 @@ pub struct Attribution {
 /// Explains one window.
 #[must_use]
 pub fn attribute(inquiry: &Inquiry) -> Attribution {
-    let judged = Side::load(inquiry.recording, inquiry.periods, inquiry.services, &[inquiry.judged]);
-    let reference =
+    let mut judged = Side::load(inquiry.recording, inquiry.periods, inquiry.services, &[inquiry.judged]);
+    let mut reference =
         inquiry.reference.map(|r| Side::load(r.recording, r.periods, inquiry.services, r.windows));
+    reference.iter_mut().for_each(|before| judged.alike(before));
     let rows_now = rows::rows(&judged);
     let rows_before = reference.as_ref().map(rows::rows);
     let lines = books::lines(rows_before.as_ref(), &rows_now);
@@ -142,7 +143,7 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
         load_change: case.load_change,
         mix: reference.as_ref().map_or(0.0, |r| mix_effect(r, &judged)),
     });
-    let causes: Vec<Cause> = candidates.into_iter().take(named).map(|c| cause(c, change)).collect();
+    let causes: Vec<Cause> = named.into_iter().map(|i| cause(candidates[i].clone(), change)).collect();
     let mut caveats = caveats(&judged, reference.as_ref(), &rest);
     if saturated {
         let what = causes.first().map_or("the service", |c| c.at.as_str()).to_owned();

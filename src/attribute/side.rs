@@ -61,15 +61,25 @@ impl Side {
     ) -> Self {
         let mut client = Client::of(periods, windows);
         client.service_unread = unread(recording, windows);
-        // Where a queue grows, those that end are not those that are there.
-        let in_flight = if super::is_growing(&client.in_flight) { 0.0 } else { client.mean_in_flight() };
         Self {
             windows: windows.to_vec(),
-            services: services.iter().map(|s| ServiceSide::load(recording, s, windows, in_flight)).collect(),
+            services: services.iter().map(|s| ServiceSide::load(recording, s, windows)).collect(),
             client,
             counters: counters(recording, services, windows),
             workers: busy_workers(recording, services, windows),
             pools: pool_uses(recording, services, windows),
+        }
+    }
+
+    /// Snapshots of both sides stand beside the requests in flight, or those of neither: an error that both have is none of the
+    /// change.
+    pub(super) fn alike(&mut self, other: &mut Self) {
+        for mine in &mut self.services {
+            let Some(theirs) = other.services.iter_mut().find(|s| s.name == mine.name) else { continue };
+            if !(mine.snapshots.stands_beside() && theirs.snapshots.stands_beside()) {
+                mine.snapshots.stand_alone();
+                theirs.snapshots.stand_alone();
+            }
         }
     }
 
@@ -80,10 +90,9 @@ impl Side {
 }
 
 impl ServiceSide {
-    fn load(recording: &Recording, service: &str, windows: &[Window], in_flight: f64) -> Self {
+    fn load(recording: &Recording, service: &str, windows: &[Window]) -> Self {
         let mut snapshots = snapshots(recording, service, windows);
-        let around = in_flight::looks(recording, service).into_iter().map(|look| (look.t, look.mean()));
-        snapshots.stand_beside(&around.collect(), in_flight);
+        snapshots.stand_beside(&in_flight::looks(recording, service), windows);
         Self {
             name: service.to_owned(),
             snapshots,

@@ -12,8 +12,9 @@ use super::stack::{self, Role};
 use super::stacks::{Stack, plain};
 use crate::analysis::State;
 use crate::formats::pprof::{Profile, Sample};
+use crate::run::in_flight::Look;
 use crate::stats::median;
-use crate::time::{RunTime, SECOND};
+use crate::time::{RunTime, SECOND, Window};
 
 /// What goroutines are told apart by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,7 +51,7 @@ pub(super) struct Snapshots {
     known: HashMap<Vec<u32>, Option<usize>>,
     /// How much of the time each stands for, once it is asked for.
     weights: OnceCell<Vec<f64>>,
-    /// Requests in flight around each.
+    /// Requests in flight at each.
     beside: Option<Beside>,
 }
 
@@ -121,10 +122,20 @@ impl Snapshots {
         batch_mean(&counts)
     }
 
-    /// Takes note of how many requests were in flight around each of them, by its moment, and on average.
-    pub(super) fn stand_beside(&mut self, around: &HashMap<RunTime, f64>, mean: f64) {
-        let seen: Option<Vec<f64>> = self.times.iter().map(|t| around.get(t).copied()).collect();
-        self.beside = seen.and_then(|seen| Beside::of(&seen, mean));
+    /// Takes note of how many requests were in flight at each of them and on average.
+    pub(super) fn stand_beside(&mut self, looks: &[Look], windows: &[Window]) {
+        let weights = self.weights.get_or_init(|| weights(&self.times));
+        self.beside = Beside::of(looks, windows, &self.times, weights);
+    }
+
+    /// Whether that says anything.
+    pub(super) const fn stands_beside(&self) -> bool {
+        self.beside.is_some()
+    }
+
+    /// They are to be compared with others of which it says nothing.
+    pub(super) fn stand_alone(&mut self) {
+        self.beside = None;
     }
 
     /// Number of goroutines whose key is accepted, snapshot by snapshot.

@@ -28,20 +28,28 @@ fn of_reading(case: &Case, reading: &Reading) -> Option<Utilization> {
         (limit.judged > 0.0).then(|| Utilization {
             service: reading.service.clone(),
             resource,
-            reference: reading.reference.map(|before| before / limit.reference.unwrap_or(limit.judged)),
+            // There may have been no limit.
+            reference: reading.reference.zip(limit.reference).map(|(before, limit)| before / limit),
             judged: reading.judged / limit.judged,
+            queues: true,
         })
     };
     let share = |resource: &str| {
         let (service, resource) = (reading.service.clone(), resource.to_owned());
-        Some(Utilization { service, resource, reference: reading.reference, judged: reading.judged })
+        Some(Utilization {
+            service,
+            resource,
+            reference: reading.reference,
+            judged: reading.judged,
+            queues: false,
+        })
     };
     let number = |r: &Reading| quantity::number(r.judged);
     match reading.what {
         ReadingKind::CoresBusy => {
             let cores = other(ReadingKind::Cores)?;
             let plural = if cores.judged.round() == 1.0 { "" } else { "s" };
-            part_of(format!("{:.0} core{plural} that it may run on, whoever uses them", cores.judged), cores)
+            part_of(format!("{:.0} core{plural} (all processes)", cores.judged), cores)
         }
         ReadingKind::CoresUsed => {
             let quota = other(ReadingKind::CpuQuota)?;
@@ -65,6 +73,7 @@ fn counted(case: &Case) -> Vec<Utilization> {
         resource: format!("{:.0} {}", p.most, p.what),
         reference: before(p),
         judged: part(p),
+        queues: true,
     };
     case.judged.pools.iter().map(told).collect()
 }
@@ -80,6 +89,7 @@ fn runtime_workers(case: &Case) -> Vec<Utilization> {
         resource: format!("{:.0} workers of the asynchronous runtime", w.workers),
         reference: before(&w.service),
         judged: part(w),
+        queues: true,
     };
     case.judged.workers.iter().map(told).collect()
 }
@@ -98,5 +108,6 @@ fn sessions(facts: &DatabaseFacts) -> Option<Utilization> {
         resource: format!("{limit} {what}"),
         reference: clients.reference_most.map(part),
         judged: part(clients.most),
+        queues: false,
     })
 }

@@ -48,45 +48,48 @@ pub(super) struct Question<'a> {
     pub mix: f64,
 }
 
-/// The verdict and how many of the candidates it names.
-pub(super) fn judge(q: &Question) -> (Verdict, usize) {
+/// The verdict and the places of the candidates it names.
+pub(super) fn judge(q: &Question) -> (Verdict, Vec<usize>) {
     if q.growth && q.candidates.first().is_some_and(|c| c.kind == CauseKind::GoroutineLeak) {
-        return (Verdict::Strong, 1);
+        return (Verdict::Strong, vec![0]);
     }
     if q.mix.abs() > 0.5 * q.change.value.abs() && q.mix.abs() > q.floor {
-        return (Verdict::Mix, 0);
+        return (Verdict::Mix, Vec::new());
     }
     // More load makes every queue longer: only who is known to be waited for is to blame besides.
     let known = |c: &Candidate| c.owned || c.kind == CauseKind::BlockedWorker;
     if q.load_change > 0.1 && !q.candidates.iter().any(|c| known(c) && explains_enough(q, c)) {
-        return (Verdict::Load, 0);
+        return (Verdict::Load, Vec::new());
     }
     // Most of it is the machine's, and what is seen from one side only is slower on such a machine, too.
     let leads = |c: &&Candidate| q.saturated || !c.unsure || c.explains.value >= q.unowned;
     let Some(first) = q.candidates.first().filter(|c| explains_enough(q, c)).filter(leads) else {
-        return (Verdict::NotFound, 0);
+        return (Verdict::NotFound, Vec::new());
     };
     // More than there is: requests are counted several times, as where one process plays several services.
     let impossible = !q.saturated && first.explains.low() > BEYOND * q.change.high();
     if !first.owned || impossible {
-        return (Verdict::Mechanism, 1);
+        return (Verdict::Mechanism, vec![0]);
     }
     let second = q.candidates.get(1).map_or(0.0, |c| c.explains.value);
     let stands_out = first.explains.value >= STANDS_OUT * second;
     let most = first.explains.value >= MOST * whole(q);
     if stands_out && most && closed(q) && first.tiers() >= 2 && !first.unsure {
-        // Beyond the whole there is only what follows from the first.
-        let mut left = ROOM * whole(q) - first.explains.value;
-        let fits = |c: &&Candidate| {
-            left -= c.explains.value;
-            left >= 0.0 && adds(q, c)
-        };
-        let besides = q.candidates[1..].iter().take(SEVERAL - 1).take_while(fits).count();
-        return (Verdict::Strong, 1 + besides);
+        return (Verdict::Strong, [0].into_iter().chain(besides(q, first)).take(SEVERAL).collect());
     }
     let named = |c: &&Candidate| c.owned && (explains_enough(q, c) || adds(q, c));
     let several = q.candidates.iter().take(SEVERAL).take_while(named).count();
-    (Verdict::Likely, several.max(1))
+    (Verdict::Likely, (0..several.max(1)).collect())
+}
+
+/// Places of the smaller causes beside one that stands out. Beyond the whole there is only what follows from it.
+fn besides(q: &Question, first: &Candidate) -> impl Iterator<Item = usize> {
+    let mut left = ROOM * whole(q) - first.explains.value;
+    let smaller = q.candidates.iter().enumerate().skip(1).filter(|(_, c)| adds(q, c));
+    smaller.map_while(move |(i, c)| {
+        left -= c.explains.value;
+        (left >= 0.0).then_some(i)
+    })
 }
 
 /// Whether the rows add up: to the change, and on each side to nothing that contradicts it. Equal errors on both sides
@@ -174,14 +177,15 @@ mod tests {
             reference: Some(Measured::default()),
             judged: Measured::new(rest_ms * 1e6, 0.0),
         };
-        judge(&Question {
+        let (verdict, named) = judge(&Question {
             change: Measured::new(change_ms * 1e6, 0.05e6),
             means: (2e6, 2e6 + change_ms * 1e6),
             saturated: queued > 0.0,
             queued: queued * 1e6,
             load_change,
             ..question(candidates, &rest)
-        })
+        });
+        (verdict, named.len())
     }
 
     #[test]
@@ -201,6 +205,14 @@ mod tests {
         assert_eq!(verdict(&tied, 10.0, 1.0), (Verdict::Likely, 2));
         let small = [candidate("a", 7.0, &two), candidate("b", 1.8, &two), candidate("c", 0.5, &two)];
         assert_eq!(verdict(&small, 10.0, 0.5), (Verdict::Strong, 2), "a smaller one besides");
+        let between = [candidate("a", 7.0, &two), candidate("b", 1.8, &["x"]), candidate("c", 1.5, &two)];
+        let rest = Line {
+            state: State::Unattributed,
+            at: String::new(),
+            reference: Some(Measured::default()),
+            judged: Measured::default(),
+        };
+        assert_eq!(judge(&question(&between, &rest)), (Verdict::Strong, vec![0, 2]), "one is not sure");
         let full = [candidate("a", 9.8, &two), candidate("b", 1.8, &two)];
         assert_eq!(verdict(&full, 10.0, 0.0), (Verdict::Strong, 1), "it follows from the first");
         let one_witness = [candidate("a", 7.0, &two), candidate("b", 1.8, &["snapshots"])];

@@ -71,6 +71,11 @@ pub trait Collector: Send {
     /// Service it speaks of.
     fn service(&self) -> &str;
 
+    /// Whether it asks how many requests are in flight.
+    fn looks_in_flight(&self) -> bool {
+        false
+    }
+
     /// Records until `stop` turns true. Failures become events; they are never returned.
     fn run(self: Box<Self>, context: Context) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }

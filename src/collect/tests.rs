@@ -1,6 +1,7 @@
 //! Collectors against servers that misbehave, and against a real Go service.
 
 use std::collections::BTreeMap;
+use std::io::BufRead as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use super::testing::{GoService, Reply, Rig, Server, cpu_profile, source};
 use super::{Collector, Trigger};
 use crate::formats::pprof::Profile;
 use crate::run::event::EventKind;
+use crate::run::in_flight::Look;
 use crate::run::layout::parse_stamp;
 use crate::run::manifest::{SourceFacts, SwitchedOff};
 use crate::scenario::{
@@ -78,6 +80,26 @@ async fn a_source_that_fails_is_told_once_and_recovers() {
     assert!(faults[1].ends_with("(the last of 1 faults not told)"), "{faults:?}");
     let first = rig.files("profiles/shop/goroutine").remove(0);
     assert_eq!(rig.read(&format!("profiles/shop/goroutine/{first}")), b"bytes of a profile");
+}
+
+#[tokio::test]
+async fn each_snapshot_has_a_look_at_the_requests_in_flight() {
+    let server = Server::start(|_| Reply::text(200, "", "bytes")).await;
+    let mut rig = Rig::new();
+    rig.in_flight.join().set(7, rig.out.clock().now());
+    rig.start(go_collector(server.url("/p"), "go-pprof/goroutine"));
+    rig.wait_for("profiles/shop/goroutine", 5).await;
+    rig.stop().await;
+    let text = rig.read("profiles/shop/in-flight.jsonl");
+    let looks: Vec<Look> =
+        text.lines().map(|line| serde_json::from_str(&line.expect("text")).expect("a look")).collect();
+    let moments =
+        rig.files("profiles/shop/goroutine").into_iter().map(|f| parse_stamp(&f).expect("a time").from);
+    assert_eq!(looks.iter().map(|l| l.t).collect::<Vec<_>>(), moments.collect::<Vec<_>>());
+    for pair in looks.windows(2) {
+        let mean = (pair[1].area - pair[0].area) as f64 / pair[1].t.since(pair[0].t) as f64;
+        assert!(pair[0].count == 7 && (mean - 7.0).abs() < 0.5, "{pair:?}");
+    }
 }
 
 #[tokio::test]

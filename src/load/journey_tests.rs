@@ -252,13 +252,8 @@ fn a_setup_that_fails_sends_no_load() {
     let scenario = journey(constant(100.0, 300), &file, AtEnd::Repeat);
     let base = url::Url::parse(&server.url()).expect("valid");
     let clock = crate::time::RunClock::start();
-    let plan = super::LoadPlan {
-        scenario: &scenario,
-        base,
-        run_id: super::testing::RUN_ID,
-        clock,
-        in_flight: Default::default(),
-    };
+    let plan =
+        super::LoadPlan { scenario: &scenario, base, run_id: super::testing::RUN_ID, clock, in_flight: None };
     let error = super::start(&plan, Arc::default(), |_| ()).expect_err("no token");
     assert!(matches!(&error, LoadError::Setup { name, .. } if name == "POST /login"), "{error}");
     assert!(error.to_string().contains("status 500 was not expected"), "{error}");

@@ -61,7 +61,8 @@ pub(crate) struct Plan {
     data_end: AtomicU64,
     /// Where threads of the closed model count their arrivals together.
     numbers: Option<AtomicU64>,
-    pub(crate) in_flight: InFlight,
+    /// Where load threads count, if anybody wants to know.
+    pub(crate) in_flight: Option<InFlight>,
 }
 
 impl Plan {

@@ -12,7 +12,6 @@ use std::time::Duration;
 use url::Url;
 
 use super::{LoadHandle, LoadOutcome, LoadPlan, start};
-use crate::run::in_flight::InFlight;
 use crate::run::period::{Failure, LoadPeriod, RequestPeriod};
 use crate::scenario::{Detect, Endpoint, Executor, Journey, Load, Rate, Request, Scenario, Target};
 use crate::time::RunClock;
@@ -76,8 +75,7 @@ pub(crate) struct Running {
 pub(crate) fn begin(scenario: &Scenario, base: &str) -> Running {
     let (stop, periods) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
     let base = Url::parse(base).expect("valid");
-    let plan =
-        LoadPlan { scenario, base, run_id: RUN_ID, clock: RunClock::start(), in_flight: InFlight::default() };
+    let plan = LoadPlan { scenario, base, run_id: RUN_ID, clock: RunClock::start(), in_flight: None };
     let sink = Arc::clone(&periods);
     let handle = start(&plan, Arc::clone(&stop), move |p| sink.lock().expect("no panic").push(p));
     Running { handle: handle.expect("starts"), stop, periods }

@@ -16,7 +16,7 @@ use crate::time::RunClock;
 
 fn refused(scenario: &Scenario, base: &str, run_id: &str) -> LoadError {
     let base = Url::parse(base).expect("valid");
-    let plan = LoadPlan { scenario, base, run_id, clock: RunClock::start(), in_flight: InFlight::default() };
+    let plan = LoadPlan { scenario, base, run_id, clock: RunClock::start(), in_flight: None };
     start(&plan, Arc::default(), |_| panic!("no period without load"))
         .map(|_| ())
         .expect_err("must be refused")
@@ -140,14 +140,35 @@ fn a_stop_ends_a_setup_that_hangs() {
     let scenario = Scenario { setup, ..scenario(constant(100.0, 200)) };
     let begun = std::time::Instant::now();
     let base = Url::parse(&server.url()).expect("valid");
-    let plan = LoadPlan {
-        scenario: &scenario,
-        base,
-        run_id: RUN_ID,
-        clock: RunClock::start(),
-        in_flight: InFlight::default(),
-    };
+    let plan =
+        LoadPlan { scenario: &scenario, base, run_id: RUN_ID, clock: RunClock::start(), in_flight: None };
     let error = start(&plan, stop, |_| ()).expect_err("stopped");
     assert!(matches!(error, LoadError::Interrupted), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn requests_in_flight_are_counted_for_others_to_see() {
+    let server = Server::start(|_| {
+        std::thread::sleep(Duration::from_millis(200));
+        Some(OK.to_vec())
+    });
+    let (in_flight, clock) = (InFlight::default(), RunClock::start());
+    let plan = LoadPlan {
+        scenario: &scenario(constant(50.0, 1_000)),
+        base: Url::parse(&server.url()).expect("valid"),
+        run_id: RUN_ID,
+        clock,
+        in_flight: Some(in_flight.clone()),
+    };
+    let handle = start(&plan, Arc::default(), |_| ()).expect("starts");
+    std::thread::sleep(Duration::from_millis(600));
+    let during = in_flight.look(clock.now()).expect("threads count");
+    let outcome = handle.join();
+    let after = in_flight.look(clock.now()).expect("threads count");
+    // 50/s of 200 ms each, by Little's law.
+    assert!((8..=14).contains(&during.count), "{during:?}");
+    assert_eq!((after.count, outcome.sent), (0, 50));
+    let each = after.area as f64 / 50.0 / 1e6;
+    assert!((199.0..260.0).contains(&each), "each was in flight for {each} ms");
 }

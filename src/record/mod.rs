@@ -98,12 +98,14 @@ pub fn record(
         plan.scenario.load.executor.duration(),
     )?;
     let in_flight = InFlight::default();
+    let asked = collectors.iter().any(|c| c.looks_in_flight());
     let collecting = Collecting::start(&runtime, collectors, &out, &in_flight);
     let slugs = plan.scenario.requests.iter().map(|r| r.slug.clone()).collect();
     let log = LoadLog::new(out.clone(), slugs)?;
     let watcher =
         Watch::new(&plan.scenario, &target.url, out.clone(), log, collecting.triggers.clone(), watch);
     let base = target.url.clone();
+    let in_flight = asked.then_some(in_flight);
     let load_plan = LoadPlan { scenario: &plan.scenario, base, run_id: &run_id, clock, in_flight };
     let outcome = run_load(&runtime, load_plan, &target, (stop, &plan.enough), watcher);
     collecting.finish(&runtime);

@@ -87,7 +87,8 @@ fn cause(a: &Analysis) -> String {
         }
         (_, []) => "not named in this analysis".into(),
         (Verdict::Refuted, all) => {
-            let listed: Vec<String> = all.iter().take(3).map(cause_name).collect();
+            let tried = all.iter().filter(|c| confirmation::refuted(a, c));
+            let listed: Vec<String> = tried.take(3).map(cause_name).collect();
             format!(
                 "not {}, as far as the intervention reached it; no other is named",
                 listed.join(", and not ")
@@ -105,7 +106,6 @@ fn blamed(cause: &Cause) -> String {
     format!("{} - {}", cause_name(cause), escape::text(&cause.mechanism))
 }
 
-/// Those that are still in question.
 /// Smaller causes beside the one that stands out; those that an intervention did not bear out are left out.
 fn besides(a: &Analysis, smaller: &[Cause]) -> String {
     let left = smaller.iter().filter(|c| !confirmation::refuted(a, c));
@@ -114,6 +114,7 @@ fn besides(a: &Analysis, smaller: &[Cause]) -> String {
     if named.is_empty() { String::new() } else { format!("; besides: {}", named.join(", ")) }
 }
 
+/// Those that are still in question.
 fn one_of(a: &Analysis, causes: &[Cause]) -> String {
     let rivals: Vec<&Cause> = causes.iter().filter(|c| !confirmation::refuted(a, c)).collect();
     if let [only] = rivals[..] {
@@ -130,9 +131,12 @@ fn one_of(a: &Analysis, causes: &[Cause]) -> String {
     }
 }
 
-/// Whether the intervals of all causes overlap with that of the first: which of them weighs more is not known.
+/// Whether the intervals of all causes overlap with that of the first: which of them weighs more is not known. One that is
+/// small beside the whole is no rival.
 pub(super) fn tied(causes: &[&Cause]) -> bool {
-    causes.len() > 1 && causes.iter().all(|c| c.explains.high >= causes[0].explains.low)
+    const RIVAL: f64 = 0.25;
+    let rivals = |c: &&Cause| c.share >= RIVAL && c.explains.high >= causes[0].explains.low;
+    causes.len() > 1 && causes.iter().all(rivals)
 }
 
 fn not_found(a: &Analysis) -> String {
@@ -154,7 +158,7 @@ fn not_found(a: &Analysis) -> String {
 
 /// What is full, for verdicts that name nobody: where more work meets a limit first.
 fn full(a: &Analysis) -> String {
-    let Some(most) = a.utilization.iter().find(|u| u.is_full()) else { return String::new() };
+    let Some(most) = a.utilization.iter().find(|u| u.is_full() && u.queues) else { return String::new() };
     let (resource, service) = (escape::text(&most.resource), escape::code(&most.service));
     format!("; full: {resource} of {service} ({})", quantity::value(most.judged, Unit::Ratio))
 }
@@ -487,6 +491,7 @@ mod tests {
             resource: resource.into(),
             reference: Some(0.5),
             judged,
+            queues: true,
         };
         a.verdict = Verdict::Load;
         a.utilization = vec![used("3 workers", 0.97), used("2 cores", 0.93)];
@@ -497,7 +502,7 @@ mod tests {
             "{}",
             headline(&a).cause
         );
-        a.utilization = vec![used("3 workers", 0.89)];
+        a.utilization = vec![used("3 workers", 0.89), Utilization { queues: false, ..used("memory", 0.99) }];
         assert!(!headline(&a).cause.contains("full"), "{}", headline(&a).cause);
     }
 

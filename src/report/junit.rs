@@ -10,7 +10,7 @@ use crate::analysis::{
     Verdict,
 };
 
-use super::{escape, failing, headline, names, quantity, words};
+use super::{confirmation, escape, failing, headline, names, quantity, words};
 
 /// The file's content.
 pub(crate) fn junit(a: &Analysis) -> Result<String, SerializeError> {
@@ -45,15 +45,16 @@ pub(crate) fn junit(a: &Analysis) -> Result<String, SerializeError> {
 /// The cause in plain text.
 fn why(a: &Analysis) -> String {
     let means = failing::means(a, escape::line);
-    let causes: Vec<String> = a.causes.iter().take(3).map(|c| cause(a, c)).collect();
+    let left: Vec<_> = a.causes.iter().filter(|c| !confirmation::refuted(a, c)).collect();
+    let causes: Vec<String> = left.iter().take(3).map(|c| cause(a, c)).collect();
     if a.verdict == Verdict::Failing {
         let largest = failing::cause(a, escape::line, escape::line);
         format!("{}: {means}; {largest}", words::verdict(a.verdict))
     } else if causes.is_empty() || a.verdict == Verdict::Refuted {
         format!("{}: {means}", words::verdict(a.verdict))
     } else {
-        let rivals: Vec<_> = a.causes.iter().collect();
-        let between = if headline::tied(&rivals) { "; or " } else { "; besides: " };
+        let tied = a.verdict == Verdict::Likely && headline::tied(&left);
+        let between = if tied { "; or " } else { "; besides: " };
         format!("{}: {}", words::verdict(a.verdict), causes.join(between))
     }
 }

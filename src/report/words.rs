@@ -143,7 +143,7 @@ pub(crate) const fn verdict_means(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Healthy => "nothing went wrong in this run, so there is nothing to explain",
         Verdict::Confirmed => "root cause: an intervention took away the time that this cause predicts",
-        Verdict::Strong => "very likely this one cause: two kinds of evidence agree and the times add up",
+        Verdict::Strong => "very likely this: two kinds of evidence agree and the times add up",
         Verdict::Likely => "probably this, but the evidence does not rule out every rival",
         Verdict::Refuted => {
             "an intervention did not take away the time that the named cause predicts: it is not the cause, or the \

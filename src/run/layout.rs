@@ -83,7 +83,7 @@ pub fn snapshot(service: &str, kind: &str, at: RunTime) -> String {
     format!("profiles/{service}/{kind}/{}.pb.gz", stamp(at))
 }
 
-/// `profiles/<service>/in-flight.jsonl`: how many requests were in flight around each goroutine snapshot.
+/// `profiles/<service>/in-flight.jsonl`: how many requests were in flight when each goroutine snapshot began.
 #[must_use]
 pub fn in_flight(service: &str) -> String {
     format!("profiles/{service}/in-flight.jsonl")

@@ -103,6 +103,7 @@ impl Gallery {
                 let mut both = pairs::run(pair, seed, keep.as_deref());
                 if both.is_wrong() {
                     eprintln!("{} (once more)", both.line());
+                    keep_first(keep.as_deref());
                     both = pairs::run(pair, seed + 100, keep.as_deref());
                     both.seed = seed;
                 }
@@ -133,12 +134,20 @@ impl Gallery {
                     if passed.valid && passed.blamed {
                         self.journal.add(Line::Alarm(passed));
                     }
+                    keep_first(keep.as_deref());
                     passed = controls::run(control, seed + 100, &mut self.capacities, keep.as_deref());
                     passed.seed = seed;
                 }
                 note(&mut self.journal, Some(passed), controls::Passed::line, Line::Control);
             }
         }
+    }
+}
+
+/// What is run once more is kept beside, not instead.
+fn keep_first(folder: Option<&std::path::Path>) {
+    if let Some(folder) = folder {
+        std::fs::rename(folder, format!("{}-first", folder.display())).expect("it was kept");
     }
 }
 

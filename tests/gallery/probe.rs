@@ -18,7 +18,7 @@ const PROBE: Duration = Duration::from_secs(5);
 const HEALTHY: Duration = Duration::from_secs(15);
 /// p95 in ms up to which a stage is at ease.
 const AT_EASE: f64 = 15.0;
-const TRIES: u32 = 5;
+const TRIES: u32 = 6;
 /// Rates beyond which the generator needs a good part of the machine itself.
 const MOST: f64 = 4_000.0;
 
@@ -30,17 +30,12 @@ pub struct Seen {
     pub valid: bool,
 }
 
-/// A fresh stage under load without evidence.
-fn bare(setup: &Setup) -> Seen {
-    seen(setup, PROBE, None, false)
-}
-
 /// A fresh stage under load and observed, without the fault.
 pub fn healthy(setup: &Setup) -> Seen {
-    seen(setup, HEALTHY, None, true)
+    seen(setup, HEALTHY, None)
 }
 
-fn seen(setup: &Setup, length: Duration, fault: Option<(&Case, f64)>, observed: bool) -> Seen {
+fn seen(setup: &Setup, length: Duration, fault: Option<(&Case, f64)>) -> Seen {
     let mut stage = setup.stage();
     if let Some((case, dose)) = fault {
         stage.switch(case.switch, dose);
@@ -48,8 +43,7 @@ fn seen(setup: &Setup, length: Duration, fault: Option<(&Case, f64)>, observed: 
     let dir = tempfile::tempdir().expect("a folder");
     let out = dir.path().join("run");
     let mut command = generator(setup.apart);
-    let evidence = if observed { stage.evidence() } else { String::new() };
-    let text = setup.load(&stage.shop.url, length) + &evidence;
+    let text = setup.load(&stage.shop.url, length) + &stage.evidence();
     command.arg("run").arg(scenario(dir.path(), &text)).arg("--out").arg(&out).arg("--quiet");
     let output = finish(&mut command, length + Duration::from_secs(85));
     assert!(out.join("report.md").exists(), "no report: {}", printed(&output));
@@ -62,7 +56,8 @@ fn seen(setup: &Setup, length: Duration, fault: Option<(&Case, f64)>, observed: 
 pub fn capacity(setup: &Setup) -> f64 {
     let (mut low, mut high) = (setup.rate, MOST);
     let holds = |rate: f64| {
-        let seen = bare(&Setup { rate, ..setup.clone() });
+        // Observed, as it will be: at nearly all that it can take, that may be too much.
+        let seen = seen(&Setup { rate, ..setup.clone() }, PROBE, None);
         seen.valid && seen.p95 <= AT_EASE
     };
     if holds(low) {
@@ -138,7 +133,7 @@ impl Doses {
             if self.tried.iter().any(|(dose, _)| *dose == next) {
                 break;
             }
-            let factor = seen(setup, PROBE, Some((case, next)), true).p95 / self.healthy.p95;
+            let factor = seen(setup, PROBE, Some((case, next))).p95 / self.healthy.p95;
             eprintln!("  a dose of {next:.0} at {:.0}/s makes p95 {factor:.1} times longer", setup.rate);
             self.tried.push((next, factor));
         }
@@ -149,8 +144,10 @@ impl Doses {
     /// Between the two nearest doses that were tried, on logarithmic scales; beyond all of them by a factor.
     fn next(&self, start: f64, aim: f64, case: &Case) -> f64 {
         const STEP: f64 = 2.0;
-        let below = self.tried.iter().filter(|t| t.1 < aim).max_by(|a, b| a.1.total_cmp(&b.1));
         let above = self.tried.iter().filter(|t| t.1 >= aim).min_by(|a, b| a.1.total_cmp(&b.1));
+        // Doses that do nothing do it more or less: the one next to those that do something counts.
+        let apart = |t: &(f64, f64)| above.map_or(-t.1, |above| (t.0 / above.0).ln().abs());
+        let below = self.tried.iter().filter(|t| t.1 < aim).min_by(|a, b| apart(a).total_cmp(&apart(b)));
         // Of limits less is worse.
         let worse = |dose: f64| if case.switch.is_a_limit() { dose / STEP } else { dose * STEP };
         let better = |dose: f64| if case.switch.is_a_limit() { dose * STEP } else { dose / STEP };

@@ -3,7 +3,7 @@
 
 use super::{CPU_PROFILE, Candidate, Case, cpu, evidence, profiles};
 use crate::analysis::quantity::{self, duration};
-use crate::analysis::{CauseKind, Evidence, Reading, ReadingKind};
+use crate::analysis::{CauseKind, Evidence, Reading, ReadingKind, State};
 use crate::attribute::measure::Measured;
 use crate::attribute::side::ServiceSide;
 
@@ -60,10 +60,21 @@ pub(super) fn candidate(case: &Case) -> Option<Candidate> {
 }
 
 /// The wait where the snapshots do not tell it from none, as those of a group that is stopped now and then lie far apart:
-/// at least what passes while the kernel keeps the group stopped, as all who are in the service wait meanwhile.
+/// at least what passes while the kernel keeps the group stopped, of the time in which requests are in the service and do not
+/// wait for anybody else.
 fn counted(case: &Case, waited: Measured, stopped: &Reading) -> Option<Measured> {
-    let more = stopped.judged - stopped.reference.unwrap_or(0.0);
-    let least = more * case.judged.client.response.value;
+    let before = if case.reference.is_some() { stopped.reference? } else { 0.0 };
+    let elsewhere = [
+        State::ClientQueue,
+        State::ClientConnect,
+        State::Downstream,
+        State::Database,
+        State::Cache,
+        State::Sleep,
+    ];
+    let away =
+        case.lines.iter().filter(|l| elsewhere.contains(&l.state)).map(|l| l.judged.value).sum::<f64>();
+    let least = (stopped.judged - before) * (case.judged.client.response.value - away);
     let value = waited.value.min(case.response_growth().value);
     (least > case.floor && value > least).then(|| Measured::from(least, value))
 }
@@ -104,7 +115,7 @@ fn neighbours(waiting: &Reading) -> Option<Told> {
 }
 
 /// Whether a request costs more CPU than it did.
-fn dearer(case: &Case) -> bool {
+pub(super) fn dearer(case: &Case) -> bool {
     let each = |s: Option<&ServiceSide>, throughput: f64| {
         s.filter(|s| s.cpu.is_some() && throughput > 0.0).map(|s| s.cpu_rate(|_| true) / throughput)
     };

@@ -142,6 +142,13 @@ impl Case<'_> {
         self.change_of(State::RunQueue).plus(self.change_of(State::Unread))
     }
 
+    /// The same where it is known that the work grew: however rough the estimate, nobody waits for less than no time.
+    fn waits_for_cpu_at_least(&self) -> Measured {
+        let lines = self.lines.iter().filter(|l| matches!(l.state, State::RunQueue | State::Unread));
+        let before: f64 = lines.filter_map(|l| l.reference).map(|r| r.value).sum();
+        self.waits_for_cpu().at_least(-before)
+    }
+
     /// Critical paths, if those of the reference are there as well or there is none.
     fn spans(&self) -> Option<&SpanFacts> {
         self.spans.filter(|facts| facts.reference_traces.is_some() == self.reference.is_some())
@@ -161,7 +168,11 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
     all.extend(remote);
     let limit = limit::candidate(case);
     // Waits for a CPU are the fault of the service's own work unless a limit or a neighbour is.
-    let queue = if limit.is_some() { Measured::default() } else { case.waits_for_cpu() };
+    let queue = match limit {
+        Some(_) => Measured::default(),
+        None if limit::dearer(case) => case.waits_for_cpu_at_least(),
+        None => case.waits_for_cpu(),
+    };
     all.extend(limit);
     all.extend(work(case, queue));
     all.extend(leak::candidate(case));

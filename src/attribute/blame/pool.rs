@@ -48,16 +48,40 @@ pub(in super::super) fn pools(case: &Case) -> Vec<Utilization> {
         if found.iter().any(|(entry, _)| *entry == now.entry) {
             continue;
         }
-        let before = case.entry_before().and_then(|s| workers_before(case, s, &line.at));
+        let reference = case.entry_before();
+        if !is_fixed(service, &now.entry)
+            || !(rests(service, &now.entry) || reference.is_some_and(|s| rests(s, &now.entry)))
+        {
+            continue;
+        }
+        let before = reference.and_then(|s| workers_before(case, s, &line.at));
         let told = Utilization {
             service: service.name.clone(),
             resource: format!("{:.0} goroutines of {}", now.size, now.entry),
             reference: before.filter(|w| w.size > 0.0).as_ref().map(part),
             judged: part(&now),
+            queues: true,
         };
         found.push((now.entry, told));
     }
     found.into_iter().map(|(_, told)| told).collect()
+}
+
+/// Part of the snapshots in which a pool has its usual number of workers.
+const FIXED: f64 = 0.9;
+
+/// Whether there are always as many goroutines of an entry: others come and go with the requests and are no limit.
+fn is_fixed(service: &ServiceSide, entry: &str) -> bool {
+    let counts = service.snapshots.per_snapshot(|k| k.role == RoleKey::Background && *k.root == *entry);
+    let serves = service.snapshots.keys().any(|k| k.role == RoleKey::Request && *k.root == *entry);
+    let usual = crate::stats::median(&counts).unwrap_or(0.0);
+    let alike = counts.iter().filter(|c| (**c - usual).abs() < 0.5).count();
+    usual >= 1.0 && !serves && alike as f64 >= FIXED * counts.len() as f64
+}
+
+/// Whether some of them were seen waiting for a job.
+fn rests(service: &ServiceSide, entry: &str) -> bool {
+    service.snapshots.keys().any(|k| k.role == RoleKey::Background && *k.root == *entry && is_idle(k))
 }
 
 /// Waits for a connection.

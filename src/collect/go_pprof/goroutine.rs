@@ -48,17 +48,17 @@ impl Goroutines {
         let mut alert = Alert { until: Instant::now() + FIRST };
         let mut recorder = Recorder::new(context.out, context.stop, self.endpoint.clone(), self.name());
         while !recorder.over() {
-            let before = context.in_flight.now();
+            // What comes after the fetch has waited for it: only what was there before is a random moment's.
+            let look = context.in_flight.look(recorder.now());
             let Some(snapshot) = recorder.fetch(&self.url, LIMITS).await else {
                 recorder.sleep(Duration::ZERO).await;
                 continue;
             };
             let (began, took) = (snapshot.began, snapshot.took());
             let path = layout::snapshot(self.service(), "goroutine", recorder.at(began));
-            let after = context.in_flight.now();
             recorder.keep(path, snapshot.body).await;
-            if let Some((before, after)) = before.zip(after) {
-                let look = Look { t: recorder.at(began), before, after };
+            if let Some(look) = look {
+                let look = Look { t: recorder.at(began), ..look };
                 recorder.append(layout::in_flight(self.service()), look.line().into()).await;
             }
             if let Some(change) = self.pace.observe(took) {
@@ -103,6 +103,10 @@ impl Collector for Goroutines {
 
     fn service(&self) -> &str {
         &self.endpoint.service
+    }
+
+    fn looks_in_flight(&self) -> bool {
+        true
     }
 
     fn run(self: Box<Self>, context: Context) -> Pin<Box<dyn Future<Output = ()> + Send>> {

@@ -20,6 +20,7 @@ pub(crate) struct Rig {
     pub(crate) out: RunWriter,
     stop: watch::Sender<bool>,
     triggers: broadcast::Sender<Trigger>,
+    pub(crate) in_flight: InFlight,
     running: Vec<JoinHandle<()>>,
 }
 
@@ -45,7 +46,7 @@ impl Rig {
         };
         let out = RunWriter::create(dir.path(), RunClock::start(), manifest, "").expect("a run folder");
         let (stop, triggers) = (watch::Sender::new(false), broadcast::Sender::new(8));
-        Self { dir, out, stop, triggers, running: Vec::new() }
+        Self { dir, out, stop, triggers, in_flight: InFlight::default(), running: Vec::new() }
     }
 
     pub(crate) fn start(&mut self, collector: Box<dyn Collector>) {
@@ -53,7 +54,7 @@ impl Rig {
             out: self.out.clone(),
             stop: self.stop.subscribe(),
             triggers: self.triggers.subscribe(),
-            in_flight: InFlight::default(),
+            in_flight: self.in_flight.clone(),
         };
         self.running.push(tokio::spawn(collector.run(context)));
     }

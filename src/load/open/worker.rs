@@ -18,7 +18,7 @@ use crate::load::plan::Plan;
 use crate::load::recorder::{Gauges, Recorder};
 use crate::load::schedule::{Cursor, Schedule};
 use crate::load::script::Turns;
-use crate::run::in_flight::Count;
+use crate::run::in_flight::{Count, InFlight};
 use crate::time::RunTime;
 
 /// A moment that never comes.
@@ -83,7 +83,9 @@ pub(crate) struct Worker {
     recorder: RefCell<Recorder>,
     /// Whose turn it is with the feeders.
     pub(crate) turns: RefCell<Turns>,
-    in_flight: Arc<Count>,
+    in_flight: Cell<u64>,
+    /// The same for those who look at the service meanwhile.
+    shown: Option<Arc<Count>>,
     connections: Cell<u64>,
     /// No time limit passes before this.
     limit: Cell<RunTime>,
@@ -119,8 +121,8 @@ impl Worker {
             behind: RefCell::default(),
             recorder: RefCell::new(recorder),
             turns: RefCell::new(plan.script.turns()),
-            // An arrival that is more than one request is in flight while it thinks, too: nobody else may read that.
-            in_flight: if plan.naps { plan.in_flight.join() } else { Arc::default() },
+            in_flight: Cell::new(0),
+            shown: plan.in_flight.as_ref().map(InFlight::join),
             connections: Cell::new(0),
             limit: Cell::new(NEVER),
             armed: Cell::new(RunTime::ZERO),
@@ -255,7 +257,7 @@ impl Worker {
         if free.is_none() && self.lanes.borrow().len() >= self.max_lanes {
             return false;
         }
-        self.in_flight.set(self.in_flight.get() + 1);
+        self.flying(self.in_flight.get() + 1);
         if let Some(lane) = free {
             lane.give(arrival);
             return true;
@@ -281,7 +283,7 @@ impl Worker {
     pub(crate) fn take_backlog(&self) -> Option<Arrival> {
         if self.schedule.is_none() {
             let next = self.take_next();
-            self.in_flight.set(self.in_flight.get() + u64::from(next.is_some()));
+            self.flying(self.in_flight.get() + u64::from(next.is_some()));
             return next;
         }
         let n = self.unsent.get();
@@ -289,7 +291,7 @@ impl Worker {
             return None;
         }
         self.unsent.set(self.after(n));
-        self.in_flight.set(self.in_flight.get() + 1);
+        self.flying(self.in_flight.get() + 1);
         Some(Arrival { n, intended: self.due(&self.behind, n) })
     }
 
@@ -364,9 +366,16 @@ impl Worker {
 
     /// A lane's arrival is done with.
     pub(crate) fn ended(&self) {
-        self.in_flight.set(self.in_flight.get() - 1);
+        self.flying(self.in_flight.get() - 1);
         if self.in_flight.get() == 0 && self.next_due.get() == NEVER {
             self.kick();
+        }
+    }
+
+    fn flying(&self, count: u64) {
+        self.in_flight.set(count);
+        if let Some(shown) = &self.shown {
+            shown.set(count, self.plan.clock.now());
         }
     }
 

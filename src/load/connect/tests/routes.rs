@@ -142,7 +142,7 @@ fn public_addresses_need_the_scenarios_word_wherever_they_come_from() {
         base: Url::parse("http://shop.invalid").expect("valid"),
         run_id: crate::load::testing::RUN_ID,
         clock: crate::time::RunClock::start(),
-        in_flight: Default::default(),
+        in_flight: None,
     };
     let error = crate::load::start(&plan, Arc::default(), |_| {}).expect_err("refused").to_string();
     assert!(error.contains("allow = [\"shop.invalid\"]"), "{error}");
