@@ -14,8 +14,9 @@ use crate::time::{RunTime, Window};
 
 /// Snapshots from which on the slope is known well enough.
 const LEAST: usize = 40;
-/// Standard errors that the mean at the snapshots may be off: more is no chance.
-const ALIKE: f64 = 3.0;
+/// Standard errors that the mean at the snapshots may be off: more is no chance. On a machine that generator, service and
+/// collector share, the collector's turn comes at moments of its own.
+const ALIKE: f64 = 2.0;
 
 /// Requests in flight at each snapshot.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,11 +27,21 @@ pub(super) struct Beside {
     surplus: f64,
     /// Sum of the squares of `centred`.
     spread: f64,
+    /// How far their mean is from the one that follows from the hits that ended: with a queue that grows or shrinks, and where
+    /// answers wait for the generator, the two are not the same.
+    doubt: f64,
 }
 
 impl Beside {
-    /// For snapshots of these moments that stand for so much of the time; none where the looks say nothing of them.
-    pub(super) fn of(looks: &[Look], windows: &[Window], times: &[RunTime], weights: &[f64]) -> Option<Self> {
+    /// For snapshots of these moments that stand for so much of the time; none where the looks say nothing of them. `ended` is
+    /// the mean number of requests in flight by Little's law.
+    pub(super) fn of(
+        looks: &[Look],
+        windows: &[Window],
+        ended: f64,
+        times: &[RunTime],
+        weights: &[f64],
+    ) -> Option<Self> {
         let mean = mean(looks, windows)?;
         let by_time: HashMap<RunTime, f64> = looks.iter().map(|l| (l.t, l.count as f64)).collect();
         let met: Vec<Option<f64>> = times.iter().map(|t| by_time.get(t).copied()).collect();
@@ -46,7 +57,7 @@ impl Beside {
         let surplus = around.value - mean;
         let spread = centred.iter().map(|c| c * c).sum::<f64>();
         let alike = surplus.abs() <= ALIKE * around.error;
-        (spread > 0.0 && alike).then_some(Self { centred, surplus, spread })
+        (spread > 0.0 && alike).then_some(Self { centred, surplus, spread, doubt: (mean - ended).abs() })
     }
 
     /// The mean of what each snapshot showed, without what it showed by chance; each stands for `weights` of the time.
@@ -58,10 +69,11 @@ impl Beside {
         let off: Vec<f64> = counts.iter().zip(&self.centred).map(|(n, c)| n - mean - slope * c).collect();
         let left: Vec<f64> = off.iter().zip(weights).map(|(off, weight)| weight * (mean + off)).collect();
         let whole = counts.iter().zip(weights).map(|(n, weight)| n * weight).sum::<f64>() / n;
-        // How well the slope is known counts as well.
+        // How well the slope is known counts as well, and how well the mean.
         let residual = (off.iter().map(|o| o * o).sum::<f64>() / (n - 2.0).max(1.0)).sqrt();
         let of_slope = self.surplus.abs() * residual / self.spread.sqrt();
-        Measured::new(whole - slope * self.surplus, batch_mean(&left).error.hypot(of_slope))
+        let error = batch_mean(&left).error.hypot(of_slope).hypot(slope * self.doubt);
+        Measured::new(whole - slope * self.surplus, error)
     }
 }
 
@@ -102,7 +114,7 @@ mod tests {
     }
 
     fn beside(n: u64, mean: f64, weights: &[f64]) -> Option<Beside> {
-        Beside::of(&looks(n, mean), &whole(), &times(n), weights)
+        Beside::of(&looks(n, mean), &whole(), mean, &times(n), weights)
     }
 
     fn met(n: u64) -> Vec<f64> {
@@ -122,6 +134,8 @@ mod tests {
             (beside.mean(&[3.0; 100], &ones).value - 3.0).abs() < 1e-9,
             "three workers, whoever is there"
         );
+        let doubtful = Beside { doubt: 0.3, ..beside.clone() }.mean(&waiting, &ones);
+        assert!((doubtful.error - 0.2).abs() < 1e-6, "two thirds of what the mean may be off: {doubtful:?}");
         // Rows add up to the row of all of them, whatever each has of the requests.
         let other: Vec<f64> = seen.iter().enumerate().map(|(i, m)| m / 3.0 + (i % 3) as f64).collect();
         let all: Vec<f64> = waiting.iter().zip(&other).map(|(a, b)| a + b).collect();
@@ -148,13 +162,13 @@ mod tests {
         assert_eq!(beside(30, truth, &[1.0; 30]), None, "too few");
         let even: Vec<Look> = looks(100, 4.0).into_iter().map(|l| Look { count: 4, ..l }).collect();
         assert_eq!(
-            Beside::of(&even, &whole(), &times(100), &[1.0; 100]),
+            Beside::of(&even, &whole(), 4.0, &times(100), &[1.0; 100]),
             None,
             "no more is known than before"
         );
-        assert_eq!(Beside::of(&[], &whole(), &times(100), &[1.0; 100]), None);
+        assert_eq!(Beside::of(&[], &whole(), 4.0, &times(100), &[1.0; 100]), None);
         // A snapshot whose look is missing counts as any other.
         let some = &looks(100, truth)[..90];
-        assert!(Beside::of(some, &whole(), &times(100), &[1.0; 100]).is_some());
+        assert!(Beside::of(some, &whole(), truth, &times(100), &[1.0; 100]).is_some());
     }
 }

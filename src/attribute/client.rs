@@ -86,6 +86,11 @@ impl Client {
         if self.secs > 0.0 { self.done as f64 / self.secs } else { 0.0 }
     }
 
+    /// Mean number of requests that a load thread had in hand, by Little's law from those that ended.
+    pub(super) fn in_flight_of_ended(&self) -> f64 {
+        (self.response.value - self.phase(Phase::Queue).value).max(0.0) / 1e9 * self.throughput()
+    }
+
     /// Mean of a phase over all hits.
     pub(super) fn phase(&self, phase: Phase) -> Measured {
         self.phases.get(phase as usize).copied().unwrap_or_default()

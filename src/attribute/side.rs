@@ -63,7 +63,10 @@ impl Side {
         client.service_unread = unread(recording, windows);
         Self {
             windows: windows.to_vec(),
-            services: services.iter().map(|s| ServiceSide::load(recording, s, windows)).collect(),
+            services: services
+                .iter()
+                .map(|s| ServiceSide::load(recording, s, windows, client.in_flight_of_ended()))
+                .collect(),
             client,
             counters: counters(recording, services, windows),
             workers: busy_workers(recording, services, windows),
@@ -90,9 +93,9 @@ impl Side {
 }
 
 impl ServiceSide {
-    fn load(recording: &Recording, service: &str, windows: &[Window]) -> Self {
+    fn load(recording: &Recording, service: &str, windows: &[Window], ended: f64) -> Self {
         let mut snapshots = snapshots(recording, service, windows);
-        snapshots.stand_beside(&in_flight::looks(recording, service), windows);
+        snapshots.stand_beside(&in_flight::looks(recording, service), windows, ended);
         Self {
             name: service.to_owned(),
             snapshots,

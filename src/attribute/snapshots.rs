@@ -122,10 +122,10 @@ impl Snapshots {
         batch_mean(&counts)
     }
 
-    /// Takes note of how many requests were in flight at each of them and on average.
-    pub(super) fn stand_beside(&mut self, looks: &[Look], windows: &[Window]) {
+    /// Takes note of how many requests were in flight at each of them and on average; `ended` says the second by Little's law.
+    pub(super) fn stand_beside(&mut self, looks: &[Look], windows: &[Window], ended: f64) {
         let weights = self.weights.get_or_init(|| weights(&self.times));
-        self.beside = Beside::of(looks, windows, &self.times, weights);
+        self.beside = Beside::of(looks, windows, ended, &self.times, weights);
     }
 
     /// Whether that says anything.

@@ -1,6 +1,6 @@
 //! The five lines an engineer reads first: verdict, cause, size, since when, what to do.
 
-use crate::analysis::{Analysis, Anomaly, Cause, CheckOutcome, Unit, Verdict};
+use crate::analysis::{Analysis, Anomaly, Cause, CauseKind, CheckOutcome, Unit, Verdict};
 
 use super::onset::first_anomaly;
 use super::{confirmation, escape, failing, names, quantity, words};
@@ -55,8 +55,14 @@ fn incomparable(a: &Analysis) -> Option<&str> {
 }
 
 fn verdict(a: &Analysis) -> String {
-    let mut line =
-        format!("**Verdict: {}** - {}", words::verdict(a.verdict), failing::means(a, escape::text));
+    let grows = a.causes.first().is_some_and(|c| c.kind == CauseKind::GoroutineLeak);
+    let means = match a.verdict {
+        Verdict::Strong if grows => {
+            "very likely this: it grows to the end of the record, and none of it ends".into()
+        }
+        _ => failing::means(a, escape::text),
+    };
+    let mut line = format!("**Verdict: {}** - {means}", words::verdict(a.verdict));
     line.push_str(&confirmation::in_the_first_line(a));
     let gate = gate_words(a);
     if !gate.is_empty() {
@@ -220,8 +226,24 @@ fn size_of_it(a: &Analysis) -> String {
         ),
         Verdict::Generator => level(a),
         Verdict::Refuted => unexplained(a),
-        _ => a.causes.first().map_or_else(|| unexplained(a), |c| explained(a, c)),
+        _ => match a.causes.first() {
+            None => unexplained(a),
+            Some(c) if c.kind == CauseKind::GoroutineLeak => leaked(a),
+            Some(c) => explained(a, c),
+        },
     }
+}
+
+/// A leak costs memory first; what it costs a request is in the waits of others.
+fn leaked(a: &Analysis) -> String {
+    let grown = first_anomaly(a).filter(|x| x.unit != Unit::Nanoseconds).map(anomaly_size);
+    let means = a.breakdown.as_ref().and_then(|b| Some((b.reference.as_ref()?.mean, b.judged.mean)));
+    let mean = means.map(|(before, now)| {
+        let (before, now) = (quantity::duration(before as f64), quantity::duration(now as f64));
+        format!("mean response time {before} to {now}, of which what the leak costs is not counted")
+    });
+    let all: Vec<String> = grown.into_iter().chain(mean).collect();
+    if all.is_empty() { level(a) } else { all.join("; ") }
 }
 
 /// What the first cause explains of what was measured.
@@ -480,6 +502,23 @@ mod tests {
             both.ends_with("; besides: `orders.(*Pool).Submit` of `shop` (lock held too long) 18 %"),
             "{both}"
         );
+    }
+
+    #[test]
+    fn a_leak_is_told_by_what_grows() {
+        let mut a = lock();
+        a.causes.truncate(1);
+        a.causes[0].kind = CauseKind::GoroutineLeak;
+        let x = &mut a.anomalies[0];
+        (x.series, x.unit, x.reference, x.observed) = ("go_goroutines".into(), Unit::Count, 204.0, 13_710.0);
+        let h = headline(&a);
+        assert!(h.verdict.contains("none of it ends"), "{}", h.verdict);
+        assert!(
+            h.size.starts_with("go_goroutines went from 204 to 13,710; mean response time "),
+            "{}",
+            h.size
+        );
+        assert!(h.size.contains("what the leak costs is not counted"), "{}", h.size);
     }
 
     #[test]
