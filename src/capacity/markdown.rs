@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Capacity;
-use crate::analysis::{Cause, quantity};
+use crate::analysis::{Cause, Unit, Utilization, quantity};
 
 /// `capacity.md`: the answer first, then the limiter, then every run.
 #[must_use]
@@ -23,6 +23,7 @@ fn write(c: &Capacity, out: &mut String) -> std::fmt::Result {
     if c.limiters.is_empty() && c.first_failed.is_some() && !c.generator_bound {
         writeln!(out, "What limits it could not be shown; see the report of the failing run.\n")?;
     }
+    full(out, &c.full)?;
     if let Some(run) = &c.limiter_run {
         writeln!(out, "Evidence: the run [{run}]({run}/report.md), compared with the last run that held.\n")?;
     }
@@ -75,8 +76,30 @@ pub fn headline(c: &Capacity) -> String {
 fn limit_words(c: &Capacity) -> String {
     match c.limiters.first() {
         Some(cause) => format!("Limited by {}: {}", cause.kind.word(), plain(&cause.at)),
-        None => "What limits it is not known".to_owned(),
+        None => match c.full.iter().find(|u| u.queues) {
+            Some(most) => format!("What limits it is not known; full: {}", resource(most)),
+            None => "What limits it is not known".to_owned(),
+        },
     }
+}
+
+fn resource(of: &Utilization) -> String {
+    format!("{} of {} ({})", plain(&of.resource), plain(&of.service), quantity::value(of.judged, Unit::Ratio))
+}
+
+/// Of which resources next to nothing is left.
+fn full(out: &mut String, all: &[Utilization]) -> std::fmt::Result {
+    if all.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "## Full at the failing edge\n")?;
+    for of in all {
+        let before = of.reference.map_or_else(String::new, |v| {
+            format!(", {} in the last run that held", quantity::value(v, Unit::Ratio))
+        });
+        writeln!(out, "- {}{before}", resource(of))?;
+    }
+    writeln!(out)
 }
 
 fn limiter(out: &mut String, index: usize, cause: &Cause) -> std::fmt::Result {
@@ -129,6 +152,7 @@ mod tests {
             runs: Vec::new(),
             verdict: None,
             limiters: Vec::new(),
+            full: Vec::new(),
             limiter_run: None,
             held_run: None,
         }
@@ -139,6 +163,27 @@ mod tests {
         assert!(headline(&capacity(Some(400.0), Some(420.0), false)).contains("400/s"));
         assert!(headline(&capacity(Some(400.0), Some(800.0), true)).contains("generator"));
         assert!(headline(&capacity(None, Some(1.0), false)).contains("none"));
+    }
+
+    #[test]
+    fn what_is_full_stands_where_nobody_is_to_blame() {
+        let used = |resource: &str, queues| Utilization {
+            service: "shop".into(),
+            resource: resource.into(),
+            reference: Some(0.84),
+            judged: 0.97,
+            queues,
+        };
+        let mut c = capacity(Some(400.0), Some(420.0), false);
+        c.full = vec![used("memory", false), used("2 cores", true)];
+        let text = markdown(&c);
+        assert!(
+            text.lines().next().is_some_and(|l| l.ends_with("not known; full: 2 cores of shop (97.0 %)")),
+            "{text}"
+        );
+        assert!(text.contains("- 2 cores of shop (97.0 %), 84.0 % in the last run that held\n"), "{text}");
+        c.full.clear();
+        assert!(!markdown(&c).contains("ull"), "{}", markdown(&c));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::{Cause, Verdict};
+use crate::analysis::{Cause, Utilization, Verdict};
 use crate::analyze::{self, AnalyzeError};
 use crate::record::{self, Plan, Progress, RecordError, StopFlag};
 use crate::scenario::{Base, Executor, Metric, Rate, Scenario, ScenarioError, Shape};
@@ -58,6 +58,9 @@ pub struct Capacity {
     pub verdict: Option<Verdict>,
     /// What limits, at the failing edge.
     pub limiters: Vec<Cause>,
+    /// Resources that are full at the failing edge, the fullest first; what is full need not be to blame.
+    #[serde(default)]
+    pub full: Vec<Utilization>,
     /// The run the limiter was found in, below the folder of the search.
     pub limiter_run: Option<String>,
     /// The run that held, which it was compared with.
@@ -151,6 +154,7 @@ pub fn find(
         verdict: limiter.as_ref().map(|l| l.verdict),
         limiter_run: limiter.as_ref().map(|l| l.run.clone()),
         held_run: limiter.as_ref().and_then(|l| l.held.clone()),
+        full: limiter.as_ref().map(|l| l.full.clone()).unwrap_or_default(),
         limiters: limiter.map(|l| l.causes).unwrap_or_default(),
     })
 }
@@ -316,6 +320,7 @@ impl Overload {
 struct Limiter {
     verdict: Verdict,
     causes: Vec<Cause>,
+    full: Vec<Utilization>,
     run: String,
     held: Option<String>,
 }
@@ -332,5 +337,11 @@ fn limiter(search: &Search, found: &Found, runs: &[EdgeRun]) -> Result<Option<Li
     let held = nearest("held", found.capacity).map(|r| r.folder.clone());
     let baseline = held.as_ref().map(|r| search.out.join(r));
     let analysis = analyze::analyze(&search.out.join(&failed.folder), baseline.as_deref())?.analysis;
-    Ok(Some(Limiter { verdict: analysis.verdict, causes: analysis.causes, run: failed.folder.clone(), held }))
+    Ok(Some(Limiter {
+        verdict: analysis.verdict,
+        causes: analysis.causes,
+        full: analysis.utilization.into_iter().filter(Utilization::is_full).collect(),
+        run: failed.folder.clone(),
+        held,
+    }))
 }
