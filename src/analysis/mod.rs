@@ -27,6 +27,9 @@ pub const ANALYSIS_FORMAT: u32 = 1;
 /// error rate that detection counts.
 pub const FAILING_SHARE: f64 = 0.01;
 
+/// Part of the change from which on a cause may be what a run is about; a smaller one only stands beside it.
+pub const LEADING_SHARE: f64 = 0.25;
+
 /// Everything a report shows.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Analysis {

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::AnalyzeError;
-use crate::analysis::{Cause, Confirmation, ConfirmationOutcome, Verdict};
+use crate::analysis::{Cause, Confirmation, ConfirmationOutcome, LEADING_SHARE, Verdict};
 use crate::gate;
 use crate::run::reader::Recording;
 use crate::run::trials;
@@ -31,7 +31,7 @@ pub(super) fn weigh(verdict: Verdict, causes: &mut [Cause], confirmations: &[Con
     let first_fell = told(&causes[0]) == Some(ConfirmationOutcome::Refuted);
     let first = causes[0].clone();
     // A smaller cause beside the first is not what the run is about, confirmed or not.
-    let leads = |c: &Cause| c.share >= LEADS || (c.at == first.at && c.kind == first.kind);
+    let leads = |c: &Cause| c.share >= LEADING_SHARE || (c.at == first.at && c.kind == first.kind);
     causes.sort_by_key(|c| match told(c) {
         Some(ConfirmationOutcome::Confirmed) if leads(c) => Reverse(2),
         Some(ConfirmationOutcome::Refuted) => Reverse(0),
@@ -46,9 +46,6 @@ pub(super) fn weigh(verdict: Verdict, causes: &mut [Cause], confirmations: &[Con
         _ => Verdict::Refuted,
     }
 }
-
-/// Part of the change from which on a cause may be what a run is about.
-const LEADS: f64 = 0.25;
 
 /// What the last intervention that said anything said of a cause.
 fn decided(cause: &Cause, confirmations: &[Confirmation]) -> Option<ConfirmationOutcome> {

@@ -3,7 +3,7 @@
 use super::blame::Candidate;
 use super::books::Line;
 use super::measure::Measured;
-use crate::analysis::{CauseKind, Verdict};
+use crate::analysis::{CauseKind, LEADING_SHARE, Verdict};
 
 /// A cause stands out if it explains this many times what the next one does.
 const STANDS_OUT: f64 = 2.0;
@@ -102,7 +102,7 @@ fn closed(q: &Question) -> bool {
 
 /// Beyond noise, and a part of the whole that is worth naming.
 fn explains_enough(q: &Question, c: &Candidate) -> bool {
-    c.explains.low() > q.floor && c.explains.value >= 0.25 * whole(q)
+    c.explains.low() > q.floor && c.explains.value >= LEADING_SHARE * whole(q)
 }
 
 /// A smaller cause beside the first: beyond noise, sure of itself, and not so small that nobody would ask for it.

@@ -1,6 +1,6 @@
 //! The five lines an engineer reads first: verdict, cause, size, since when, what to do.
 
-use crate::analysis::{Analysis, Anomaly, Cause, CauseKind, CheckOutcome, Unit, Verdict};
+use crate::analysis::{Analysis, Anomaly, Cause, CauseKind, CheckOutcome, LEADING_SHARE, Unit, Verdict};
 
 use super::onset::first_anomaly;
 use super::{confirmation, escape, failing, names, quantity, words};
@@ -140,8 +140,7 @@ fn one_of(a: &Analysis, causes: &[Cause]) -> String {
 /// Whether the intervals of all causes overlap with that of the first: which of them weighs more is not known. One that is
 /// small beside the whole is no rival.
 pub(super) fn tied(causes: &[&Cause]) -> bool {
-    const RIVAL: f64 = 0.25;
-    let rivals = |c: &&Cause| c.share >= RIVAL && c.explains.high >= causes[0].explains.low;
+    let rivals = |c: &&Cause| c.share >= LEADING_SHARE && c.explains.high >= causes[0].explains.low;
     causes.len() > 1 && causes.iter().all(rivals)
 }
 
