@@ -41,6 +41,31 @@ pub struct DatabaseFacts {
     pub evicted: u64,
 }
 
+#[cfg(test)]
+impl DatabaseFacts {
+    /// What a PostgreSQL says that counted one statement, whole on both sides.
+    pub(crate) fn of_one(statement: StatementFacts) -> Self {
+        Self {
+            service: "orders-db".into(),
+            system: DatabaseSystem::Postgresql,
+            counted: true,
+            complete: true,
+            requests: 600,
+            reference_requests: Some(800),
+            nanos: statement.nanos,
+            reference: statement.reference,
+            statements: vec![statement],
+            more: 0,
+            blocking: Vec::new(),
+            plans: Vec::new(),
+            slow: Vec::new(),
+            clients: None,
+            resets: 0,
+            evicted: 0,
+        }
+    }
+}
+
 impl DatabaseFacts {
     /// Time that was added against the reference, nanoseconds per request; all of it without one.
     #[must_use]

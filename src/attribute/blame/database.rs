@@ -390,31 +390,14 @@ mod tests {
     const MS: i64 = 1_000_000;
 
     fn server(calls: (f64, f64), ms: (i64, i64)) -> DatabaseFacts {
-        DatabaseFacts {
-            service: "orders-db".into(),
-            system: DatabaseSystem::Postgresql,
-            counted: true,
-            complete: true,
-            requests: 600,
-            reference_requests: Some(800),
+        DatabaseFacts::of_one(StatementFacts {
+            text: SCAN.into(),
+            calls: calls.1,
+            reference_calls: Some(calls.0),
             nanos: ms.1 * MS,
             reference: Some(ms.0 * MS),
-            statements: vec![StatementFacts {
-                text: SCAN.into(),
-                calls: calls.1,
-                reference_calls: Some(calls.0),
-                nanos: ms.1 * MS,
-                reference: Some(ms.0 * MS),
-                waits: Vec::new(),
-            }],
-            more: 0,
-            blocking: Vec::new(),
-            plans: Vec::new(),
-            slow: Vec::new(),
-            clients: None,
-            resets: 0,
-            evicted: 0,
-        }
+            waits: Vec::new(),
+        })
     }
 
     fn opened(server: DatabaseFacts, ms: i64) -> Option<Opened> {

@@ -1,9 +1,7 @@
 //! Resources at their limits: what is full, and a quota that a few snapshots do not tell from none.
 
 use super::*;
-use crate::analysis::{
-    DatabaseFacts, DatabaseSystem, Reading, ReadingKind, StatementFacts, Unit, Utilization,
-};
+use crate::analysis::{DatabaseFacts, Reading, ReadingKind, StatementFacts, Unit, Utilization};
 use crate::attribute::counters::{Busy, PoolUse};
 use crate::attribute::utilization::utilization;
 
@@ -90,33 +88,14 @@ fn work_that_grew_is_named_though_the_wait_for_a_core_is_rough() {
 
 /// What PostgreSQL counted for one statement, microseconds per request.
 fn counted(before: i64, now: i64) -> DatabaseFacts {
-    let (nanos, reference) = (1_000 * now, Some(1_000 * before));
-    let statement = StatementFacts {
+    DatabaseFacts::of_one(StatementFacts {
         text: "UPDATE stock SET remaining = $1".into(),
         calls: 1.0,
         reference_calls: Some(1.0),
-        nanos,
-        reference,
+        nanos: 1_000 * now,
+        reference: Some(1_000 * before),
         waits: Vec::new(),
-    };
-    DatabaseFacts {
-        service: "orders-db".into(),
-        system: DatabaseSystem::Postgresql,
-        counted: true,
-        complete: true,
-        requests: 10_000,
-        reference_requests: Some(10_000),
-        nanos,
-        reference,
-        statements: vec![statement],
-        more: 0,
-        blocking: Vec::new(),
-        plans: Vec::new(),
-        slow: Vec::new(),
-        clients: None,
-        resets: 0,
-        evicted: 0,
-    }
+    })
 }
 
 #[test]
