@@ -14,6 +14,9 @@ pub mod detect;
 pub mod formats;
 pub mod gate;
 pub mod load;
+#[cfg(test)]
+#[path = "../tests/common/ports.rs"]
+mod ports;
 pub mod record;
 pub mod report;
 pub mod run;

@@ -119,8 +119,7 @@ fn a_missing_file_is_named() {
 
 #[test]
 fn an_unreachable_target_is_named() {
-    // Bound and dropped: nobody listens there.
-    let port = TcpListener::bind("127.0.0.1:0").expect("binds").local_addr().expect("an address").port();
+    let port = common::go::ports::nobody().port();
     refused(
         &format!(
             "name = \"x\"\n[target]\nurl = \"http://127.0.0.1:{port}\"\n\

@@ -23,8 +23,9 @@ use loadprof::run::databases;
 use loadprof::run::reader::{KeptLine, Recording};
 use loadprof::spans::{DEFAULT_SPANS, Gather, Trace};
 use serde_json::Value;
-use servers::{PASSWORD, Server, execute, free_port, postgres, redis};
+use servers::{PASSWORD, Server, execute, postgres, redis};
 
+use common::go::ports::{self, free_port};
 use common::go::{self, Running};
 use common::{finish, loadprof, printed, scenario};
 

@@ -3,6 +3,8 @@
 
 #![expect(clippy::print_stderr, reason = "the figures belong in the log")]
 
+#[path = "common/ports.rs"]
+mod ports;
 #[path = "common/databases.rs"]
 mod servers;
 

@@ -534,7 +534,7 @@ fn threads_of_unlike_pace_use_every_record_once() {
 #[test]
 fn hits_that_are_never_sent_do_not_take_the_thread_for_themselves() {
     let server = Server::start(shop);
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("loopback");
+    let nowhere = crate::ports::nobody();
     for executor in restless(400) {
         let name = executor.name();
         let file = users("ann\n");

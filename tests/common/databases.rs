@@ -3,7 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -16,12 +16,9 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls};
 
-pub const PASSWORD: &str = "pa55-never-written";
+use crate::ports::free_port;
 
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
-    listener.local_addr().expect("an address").port()
-}
+pub const PASSWORD: &str = "pa55-never-written";
 
 fn wait_for(port: u16) {
     let deadline = Instant::now() + Duration::from_secs(20);

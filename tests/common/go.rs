@@ -2,12 +2,16 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+#[path = "ports.rs"]
+pub mod ports;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+
+pub use ports::free_port;
 
 /// The program of a folder under `tests/targets`.
 pub fn program(target: &str) -> PathBuf {
@@ -24,11 +28,6 @@ fn build(target: &str) -> PathBuf {
     let status = build.status().expect("go is on PATH: tests/run installs it");
     assert!(status.success(), "{target} does not build");
     binary
-}
-
-/// A port of this machine that nobody listens on.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port()
 }
 
 /// A process; killed when dropped.

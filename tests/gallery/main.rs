@@ -33,6 +33,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use cases::{CASES, Case};
+use common::go::ports;
 use journal::{Journal, Line, Tried};
 use options::{Dose, Options};
 use probe::{Capacities, Doses};

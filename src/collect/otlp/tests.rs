@@ -21,8 +21,7 @@ const JSON: &str = "application/json";
 const PROTOBUF: &str = "application/x-protobuf";
 
 fn free_address() -> SocketAddr {
-    let listener = StdListener::bind("127.0.0.1:0").expect("binds");
-    listener.local_addr().expect("an address")
+    SocketAddr::from(([127, 0, 0, 1], crate::ports::free_port()))
 }
 
 fn receiver() -> Receiver {

@@ -28,7 +28,6 @@ pub(crate) fn cpu_profile() -> Vec<u8> {
 
 /// A URL on loopback at which nobody listens.
 pub(crate) fn nobody() -> Url {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("bound");
+    let address = crate::ports::nobody();
     format!("http://{address}/debug/pprof").parse().expect("a URL")
 }

@@ -174,10 +174,7 @@ fn a_reset_counts_as_closed() {
 
 #[test]
 fn a_refused_connection_is_a_failure_that_was_never_sent() {
-    let closed: SocketAddr = {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
-        listener.local_addr().expect("bound")
-    };
+    let closed = crate::ports::nobody();
     let ran = run(&scenario(constant(100.0, 200)), &format!("http://{closed}"));
     assert_eq!((ran.failed(Failure::Connect), ran.outcome.sent), (20, 0));
     assert_eq!((ran.all[0].response.len(), ran.all[0].service.len()), (20, 0));

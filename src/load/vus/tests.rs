@@ -241,7 +241,7 @@ fn a_stop_ends_users_and_opens_no_port_of_goose() {
 #[test]
 fn a_refusing_target_fails_hits_and_not_the_run() {
     let _alone = alone();
-    let address = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("loopback");
+    let address = crate::ports::nobody();
     let ran = run(&scenario(users(2, 300, 20)), &format!("http://{address}"));
     assert!(ran.done() >= 10 && ran.failed(Failure::Connect) == ran.done());
     assert_eq!(ran.outcome.sent, 0);

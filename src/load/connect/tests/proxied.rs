@@ -200,7 +200,7 @@ fn whatever_a_proxy_answers_instead_of_a_tunnel_is_named() {
         fails(&scenario, "https://127.0.0.1:9", Failure::Connect, words);
         assert_eq!(proxy.lines()[0], "CONNECT 127.0.0.1:9 HTTP/1.1");
     }
-    let gone = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("an address");
+    let gone = crate::ports::nobody();
     let transport = Transport { proxy: Url::parse(&format!("http://{gone}")).ok(), ..Transport::default() };
     let words = "connecting to the proxy failed: Connection refused";
     fails(&insecure(ten(transport.clone())), "https://127.0.0.1:9", Failure::Connect, words);

@@ -14,7 +14,7 @@ fn given_addresses_are_connected_to_and_the_name_stays() {
         Some(OK.to_vec())
     });
     // The first is no answer: nobody listens there.
-    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("an address");
+    let nobody = crate::ports::nobody();
     let resolve = vec![nobody, server.address];
     passes(&ten(Transport { resolve: resolve.clone(), ..Transport::default() }), "http://shop.invalid");
     let (files, authority) = (Files::new(), Authority::new());

@@ -1,7 +1,7 @@
 //! nginx over HTTP/2 without TLS, and what a request costs against it.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
@@ -36,9 +36,7 @@ impl Nginx {
             return None;
         }
         let dir = tempfile::tempdir().expect("a scratch folder");
-        let free = TcpListener::bind("127.0.0.1:0").expect("loopback");
-        let address = free.local_addr().expect("bound");
-        drop(free);
+        let address = SocketAddr::from(([127, 0, 0, 1], crate::ports::free_port()));
         let at = dir.path().display();
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|name| format!("{name}_temp_path {at}/{name};"))
