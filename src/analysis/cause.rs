@@ -34,6 +34,18 @@ pub struct WindowFacts {
     pub snapshots: u64,
     /// CPU profile samples used.
     pub cpu_samples: u64,
+    /// How many requests were in flight, if the rows were set right by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<InFlight>,
+}
+
+/// Requests in flight by the generator's own count: what snapshots met beyond the mean is chance, and taken out of the rows.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct InFlight {
+    /// Mean at the snapshots.
+    pub at_snapshots: f64,
+    /// Mean over the whole window.
+    pub mean: f64,
 }
 
 /// One exclusive state of a request.

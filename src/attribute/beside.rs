@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 
 use super::measure::{Measured, batch_mean};
+use crate::analysis::InFlight;
 use crate::run::in_flight::Look;
 use crate::time::{RunTime, Window};
 
@@ -23,7 +24,9 @@ const ALIKE: f64 = 2.0;
 pub(super) struct Beside {
     /// Less their own mean.
     centred: Vec<f64>,
-    /// How much more of them the snapshots met than there are on average.
+    /// How many of them there are on average.
+    mean: f64,
+    /// How many more than that the snapshots met.
     surplus: f64,
     /// Sum of the squares of `centred`.
     spread: f64,
@@ -57,7 +60,17 @@ impl Beside {
         let surplus = around.value - mean;
         let spread = centred.iter().map(|c| c * c).sum::<f64>();
         let alike = surplus.abs() <= ALIKE * around.error;
-        (spread > 0.0 && alike).then_some(Self { centred, surplus, spread, doubt: (mean - ended).abs() })
+        (spread > 0.0 && alike).then_some(Self {
+            centred,
+            mean,
+            surplus,
+            spread,
+            doubt: (mean - ended).abs(),
+        })
+    }
+
+    pub(super) fn in_flight(&self) -> InFlight {
+        InFlight { at_snapshots: self.mean + self.surplus, mean: self.mean }
     }
 
     /// The mean of what each snapshot showed, without what it showed by chance; each stands for `weights` of the time.

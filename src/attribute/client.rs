@@ -1,9 +1,8 @@
 //! What the generator's own clocks say of one side: mean response time and its client phases.
 
 use super::measure::{Measured, batch_mean};
-use crate::run::layout;
+use super::unread::Unread;
 use crate::run::period::{Latency, LoadPeriod, Phase};
-use crate::run::reader::Recording;
 use crate::time::Window;
 
 /// The generator's view of one side.
@@ -27,33 +26,8 @@ pub(super) struct Client {
     pub phases: Vec<Measured>,
     /// Requests in flight at the ends of the periods.
     pub in_flight: Vec<f64>,
-    /// Mean number of requests that had arrived and the service had not read yet.
-    pub service_unread: Measured,
-}
-
-const LOOKS: &str = "loadprof_socket_looks_total";
-const SERVICE: &str = "loadprof_service_unread_sockets_total";
-
-/// Mean number of requests that had arrived and the service had not read yet; zero where the target is on
-/// another machine.
-pub(super) fn unread(recording: &Recording, windows: &[Window]) -> Measured {
-    let wanted = [LOOKS, SERVICE];
-    let Ok(history) = recording.series(layout::GENERATOR, |_, s| wanted.contains(&&*s.name)) else {
-        return Measured::default();
-    };
-    let points = |name: &str| history.named(name).next().map(|s| s.points.as_slice()).unwrap_or_default();
-    let looks = points(LOOKS);
-    let mean = |name: &str| {
-        let per_period: Vec<f64> = looks
-            .windows(2)
-            .zip(points(name).windows(2))
-            .filter(|(at, _)| windows.iter().any(|w| w.covers(Window::new(at[0].0, at[1].0))))
-            .filter(|(at, _)| at[1].1 > at[0].1)
-            .map(|(at, sum)| (sum[1].1 - sum[0].1) / (at[1].1 - at[0].1))
-            .collect();
-        batch_mean(&per_period)
-    };
-    mean(SERVICE)
+    /// Requests that had arrived and the service had not read yet.
+    pub unread: Unread,
 }
 
 impl Client {
@@ -76,7 +50,7 @@ impl Client {
                     per_hit(&inside, |p| p.requests.iter().map(|r| total(&r.phases[phase as usize])).sum())
                 })
                 .collect(),
-            service_unread: Measured::default(),
+            unread: Unread::default(),
             in_flight: inside.iter().map(|p| (p.in_flight + p.backlog) as f64).collect(),
         }
     }

@@ -23,6 +23,7 @@ mod stacks;
 #[cfg(test)]
 mod tests;
 mod traces;
+mod unread;
 mod utilization;
 mod verdict;
 

@@ -38,7 +38,7 @@ fn client_rows(side: &Side) -> Rows {
         (State::ClientQueue, sum(&[Phase::Queue])),
         (State::ClientConnect, sum(&[Phase::Dns, Phase::Connect, Phase::Tls])),
         (State::ClientTransfer, sum(&[Phase::Send, Phase::Receive])),
-        (State::Unread, side.client.service_unread.times(each)),
+        (State::Unread, side.client.unread.mean().times(each)),
     ];
     client.into_iter().map(|(state, m)| ((state, String::new()), m)).collect()
 }

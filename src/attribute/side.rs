@@ -2,11 +2,12 @@
 
 use std::panic::resume_unwind;
 
-use super::client::{Client, unread};
+use super::client::Client;
 use super::counters::{Busy, Counter, PoolUse, busy_workers, counters, pool_uses};
 use super::snapshots::Snapshots;
 use super::stack::{self, Role};
 use super::stacks::{StackTotals, plain};
+use super::unread::Unread;
 use crate::formats::pprof::Profile;
 use crate::run::in_flight;
 use crate::run::period::LoadPeriod;
@@ -60,7 +61,7 @@ impl Side {
         windows: &[Window],
     ) -> Self {
         let mut client = Client::of(periods, windows);
-        client.service_unread = unread(recording, windows);
+        client.unread = Unread::load(recording, windows, client.in_flight_of_ended());
         Self {
             windows: windows.to_vec(),
             services: services
@@ -77,9 +78,10 @@ impl Side {
     /// Snapshots of both sides stand beside the requests in flight, or those of neither: an error that both have is none of the
     /// change.
     pub(super) fn alike(&mut self, other: &mut Self) {
+        self.client.unread.alike(&mut other.client.unread);
         for mine in &mut self.services {
             let Some(theirs) = other.services.iter_mut().find(|s| s.name == mine.name) else { continue };
-            if !(mine.snapshots.stands_beside() && theirs.snapshots.stands_beside()) {
+            if mine.snapshots.in_flight().is_none() || theirs.snapshots.in_flight().is_none() {
                 mine.snapshots.stand_alone();
                 theirs.snapshots.stand_alone();
             }

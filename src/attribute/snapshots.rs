@@ -10,7 +10,7 @@ use super::measure::{Measured, batch_mean};
 use super::names;
 use super::stack::{self, Role};
 use super::stacks::{Stack, plain};
-use crate::analysis::State;
+use crate::analysis::{InFlight, State};
 use crate::formats::pprof::{Profile, Sample};
 use crate::run::in_flight::Look;
 use crate::stats::median;
@@ -128,9 +128,9 @@ impl Snapshots {
         self.beside = Beside::of(looks, windows, ended, &self.times, weights);
     }
 
-    /// Whether that says anything.
-    pub(super) const fn stands_beside(&self) -> bool {
-        self.beside.is_some()
+    /// What that says, if anything.
+    pub(super) fn in_flight(&self) -> Option<InFlight> {
+        self.beside.as_ref().map(Beside::in_flight)
     }
 
     /// They are to be compared with others of which it says nothing.

@@ -23,6 +23,7 @@ mod recorder;
 pub mod redis;
 mod session;
 mod snapshots;
+mod sockets;
 mod sources;
 #[cfg(test)]
 mod testing;

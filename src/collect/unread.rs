@@ -8,21 +8,31 @@
 use std::fs::File;
 use std::io::Read;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use url::{Host, Url};
 
 use super::health::HealthSample;
+use super::sockets::Sockets;
+use crate::formats::sock_diag::{ESTABLISHED, FAMILIES};
+use crate::run::in_flight::InFlight;
+use crate::run::unread::UnreadLook;
+use crate::time::RunClock;
 
 /// Mean time between two looks; jittered like goroutine snapshots, and for the same reason.
 const INTERVAL_MICROS: u64 = 100_000;
+/// A look takes at most this part of the time: the kernel walks through all places for sockets, of which large machines have
+/// millions, and requests come in meanwhile that the service cannot read.
+const SHARE: u32 = 50;
+/// Looks after which all address families are looked through again.
+const RELEARN: u64 = 32;
 /// At most this much of a socket table is read: about 40,000 sockets.
 const TABLE_BYTES: u64 = 8 << 20;
-const ESTABLISHED: &str = "01";
+const ESTABLISHED_TEXT: &str = "01";
 
 /// Counts until dropped.
 #[derive(Debug)]
@@ -31,29 +41,41 @@ pub struct UnreadSockets {
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    clock: RunClock,
+    in_flight: InFlight,
     stop: AtomicBool,
     looks: AtomicU64,
     service: AtomicU64,
     generator: AtomicU64,
+    /// Looks that were not taken yet, as lines.
+    lines: Mutex<Vec<u8>>,
 }
 
 impl UnreadSockets {
     /// Looks at the connections to a target on this machine; none for other targets, whose sockets the kernel
     /// here does not know.
     #[must_use]
-    pub fn watch(target: &Url, seed: u64) -> Option<Self> {
+    pub fn watch(target: &Url, seed: u64, clock: RunClock, in_flight: &InFlight) -> Option<Self> {
         let local = match target.host()? {
             Host::Ipv4(ip) => IpAddr::V4(ip).is_loopback(),
             Host::Ipv6(ip) => IpAddr::V6(ip).is_loopback(),
             Host::Domain(name) => name.eq_ignore_ascii_case("localhost"),
         };
         let port = target.port_or_known_default().filter(|_| local)?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            clock,
+            in_flight: in_flight.clone(),
+            stop: AtomicBool::new(false),
+            looks: AtomicU64::new(0),
+            service: AtomicU64::new(0),
+            generator: AtomicU64::new(0),
+            lines: Mutex::default(),
+        });
         let inner = Arc::clone(&shared);
         let thread =
-            std::thread::Builder::new().name("sockets".into()).spawn(move || look(&inner, port, seed));
+            std::thread::Builder::new().name("sockets".into()).spawn(move || watch(&inner, port, seed));
         Some(Self { shared, thread: thread.ok() })
     }
 
@@ -67,6 +89,12 @@ impl UnreadSockets {
             plain("loadprof_generator_unread_sockets_total", &self.shared.generator),
         ]
     }
+
+    /// The looks since the last time, as lines.
+    #[must_use]
+    pub fn take_lines(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.shared.lines.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Drop for UnreadSockets {
@@ -78,25 +106,88 @@ impl Drop for UnreadSockets {
     }
 }
 
-fn look(shared: &Shared, port: u16, seed: u64) {
+impl Shared {
+    fn note(&self, look: UnreadLook) {
+        self.service.fetch_add(look.service, Ordering::Relaxed);
+        self.generator.fetch_add(look.generator, Ordering::Relaxed);
+        // Last, so that a reader never sees a look without its sockets counted for long.
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).extend(look.line());
+    }
+}
+
+fn watch(shared: &Shared, port: u16, seed: u64) {
     let mut rng: rand_pcg::Pcg64Mcg = rand::SeedableRng::seed_from_u64(seed);
-    let mut text = String::new();
+    let mut eye = Eye::new(port);
     while !shared.stop.load(Ordering::Relaxed) {
+        let begun = Instant::now();
+        let t = shared.clock.now();
+        let (count, area) = shared.in_flight.look(t).map(|look| (look.count, look.area)).unzip();
+        let (service, generator) = eye.look();
+        shared.note(UnreadLook { t, service, generator, count, area });
+        let pause = Duration::from_micros(rng.random_range(INTERVAL_MICROS / 2..INTERVAL_MICROS * 3 / 2));
+        std::thread::sleep(pause.max(begun.elapsed() * SHARE));
+    }
+}
+
+/// Counts established sockets with bytes to read: those of the service's port, and those connected to it.
+struct Eye {
+    port: u16,
+    /// None where the kernel is not to be asked: its text is read then.
+    sockets: Option<Sockets>,
+    /// Address families that such sockets were seen in.
+    families: Vec<u8>,
+    looks: u64,
+    text: String,
+}
+
+impl Eye {
+    fn new(port: u16) -> Self {
+        Self { port, sockets: Sockets::open().ok(), families: Vec::new(), looks: 0, text: String::new() }
+    }
+
+    fn look(&mut self) -> (u64, u64) {
+        if self.looks.is_multiple_of(RELEARN) || self.families.is_empty() {
+            self.families = FAMILIES.to_vec();
+        }
+        self.looks += 1;
+        self.asked().unwrap_or_else(|| {
+            self.sockets = None;
+            self.read()
+        })
+    }
+
+    fn asked(&mut self) -> Option<(u64, u64)> {
+        let (sockets, port) = (self.sockets.as_mut()?, self.port);
+        let (mut service, mut generator) = (0, 0);
+        let mut met = Vec::new();
+        for &family in &self.families {
+            let mut any = false;
+            let see = |s: crate::formats::sock_diag::Socket| {
+                any |= s.local == port || s.remote == port;
+                service += u64::from(s.unread > 0 && s.local == port);
+                generator += u64::from(s.unread > 0 && s.local != port && s.remote == port);
+            };
+            sockets.each(family, ESTABLISHED, see).ok()?;
+            if any {
+                met.push(family);
+            }
+        }
+        self.families = met;
+        Some((service, generator))
+    }
+
+    fn read(&mut self) -> (u64, u64) {
         let (mut service, mut generator) = (0, 0);
         for path in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
-            text.clear();
-            if File::open(path).and_then(|f| f.take(TABLE_BYTES).read_to_string(&mut text)).is_ok() {
-                let (s, g) = unread(&text, port);
+            self.text.clear();
+            if File::open(path).and_then(|f| f.take(TABLE_BYTES).read_to_string(&mut self.text)).is_ok() {
+                let (s, g) = unread(&self.text, self.port);
                 service += s;
                 generator += g;
             }
         }
-        shared.service.fetch_add(service, Ordering::Relaxed);
-        shared.generator.fetch_add(generator, Ordering::Relaxed);
-        // Last, so that a reader never sees a look without its sockets counted for long.
-        shared.looks.fetch_add(1, Ordering::Relaxed);
-        let pause = rng.random_range(INTERVAL_MICROS / 2..INTERVAL_MICROS * 3 / 2);
-        std::thread::sleep(Duration::from_micros(pause));
+        (service, generator)
     }
 }
 
@@ -105,7 +196,7 @@ fn unread(table: &str, port: u16) -> (u64, u64) {
     let (mut service, mut generator) = (0, 0);
     for line in table.lines().skip(1) {
         let mut fields = line.split_ascii_whitespace().skip(1);
-        let (Some(local), Some(remote), Some(ESTABLISHED), Some(queues)) =
+        let (Some(local), Some(remote), Some(ESTABLISHED_TEXT), Some(queues)) =
             (fields.next(), fields.next(), fields.next(), fields.next())
         else {
             continue;
@@ -131,6 +222,28 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::time::RunTime;
+
+    /// The kernel's text says what its answer says, with sockets of both address families.
+    #[test]
+    fn both_ways_to_look_see_the_same() {
+        let listeners = ["127.0.0.1:0", "[::]:0"].map(|at| TcpListener::bind(at).expect("binds"));
+        for listener in &listeners {
+            let port = listener.local_addr().expect("an address").port();
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connects");
+            let (mut answers, _) = listener.accept().expect("accepts");
+            stream.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("writes");
+            answers.write_all(b"HTTP/1.1 200 OK\r\n").expect("writes");
+            let mut eye = Eye::new(port);
+            let begin = Instant::now();
+            while eye.look() != (1, 1) {
+                assert!(begin.elapsed() < Duration::from_secs(5), "both have come");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            assert_eq!((eye.asked(), eye.read()), (Some((1, 1)), (1, 1)), "{listener:?}");
+            assert!(!eye.families.is_empty(), "{listener:?}");
+        }
+    }
 
     #[test]
     fn only_sockets_with_bytes_to_read_count() {
@@ -152,13 +265,21 @@ mod tests {
         let mut stream = TcpStream::connect(address).expect("connects");
         let (_kept, _) = listener.accept().expect("accepts");
         stream.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("writes");
-        let watch = UnreadSockets::watch(&url, 1).expect("a local target");
+        let in_flight = InFlight::default();
+        in_flight.join().set(1, RunTime::ZERO);
+        let clock = RunClock::start();
+        let watch = UnreadSockets::watch(&url, 1, clock, &in_flight).expect("a local target");
         let begin = Instant::now();
         let value = |i: usize| watch.sample()[i].value;
         while value(0) < 3.0 && begin.elapsed() < Duration::from_secs(5) {
             std::thread::sleep(Duration::from_millis(20));
         }
         assert!(value(0) >= 3.0 && value(1) >= 2.0, "{:?}", watch.sample());
-        assert!(UnreadSockets::watch(&Url::parse("http://10.0.0.1/").expect("a URL"), 1).is_none());
+        let lines = String::from_utf8(watch.take_lines()).expect("text");
+        let looks: Vec<UnreadLook> =
+            lines.lines().map(|l| serde_json::from_str(l).expect("a look")).collect();
+        assert!(looks.len() >= 3 && looks[0].service == 1 && looks[0].count == Some(1), "{lines}");
+        let far = Url::parse("http://10.0.0.1/").expect("a URL");
+        assert!(UnreadSockets::watch(&far, 1, clock, &in_flight).is_none());
     }
 }

@@ -11,3 +11,4 @@ pub mod postgres;
 pub mod pprof;
 pub mod promql;
 pub mod redis;
+pub mod sock_diag;

@@ -153,22 +153,26 @@ fn requests_in_flight_are_counted_for_others_to_see() {
         std::thread::sleep(Duration::from_millis(200));
         Some(OK.to_vec())
     });
-    let (in_flight, clock) = (InFlight::default(), RunClock::start());
-    let plan = LoadPlan {
-        scenario: &scenario(constant(50.0, 1_000)),
-        base: Url::parse(&server.url()).expect("valid"),
-        run_id: RUN_ID,
-        clock,
-        in_flight: Some(in_flight.clone()),
-    };
-    let handle = start(&plan, Arc::default(), |_| ()).expect("starts");
-    std::thread::sleep(Duration::from_millis(600));
-    let during = in_flight.look(clock.now()).expect("threads count");
-    let outcome = handle.join();
-    let after = in_flight.look(clock.now()).expect("threads count");
-    // 50/s of 200 ms each, by Little's law.
-    assert!((8..=14).contains(&during.count), "{during:?}");
-    assert_eq!((after.count, outcome.sent), (0, 50));
-    let each = after.area as f64 / 50.0 / 1e6;
-    assert!((199.0..260.0).contains(&each), "each was in flight for {each} ms");
+    let users =
+        Executor::ConstantVus { vus: 10, duration: Duration::from_secs(1), think_time: Duration::ZERO };
+    // 50/s of 200 ms each, by Little's law; ten users that do not think.
+    for (executor, offered) in [(constant(50.0, 1_000), 50..=50), (users, 40..=60)] {
+        let (in_flight, clock, name) = (InFlight::default(), RunClock::start(), executor.name());
+        let plan = LoadPlan {
+            scenario: &scenario(executor),
+            base: Url::parse(&server.url()).expect("valid"),
+            run_id: RUN_ID,
+            clock,
+            in_flight: Some(in_flight.clone()),
+        };
+        let handle = start(&plan, Arc::default(), |_| ()).expect("starts");
+        std::thread::sleep(Duration::from_millis(600));
+        let during = in_flight.look(clock.now()).expect("threads count");
+        let outcome = handle.join();
+        let after = in_flight.look(clock.now()).expect("threads count");
+        assert!((8..=14).contains(&during.count), "{name}: {during:?}");
+        assert!(after.count == 0 && offered.contains(&outcome.sent), "{name}: {after:?}, {}", outcome.sent);
+        let each = after.area as f64 / outcome.sent as f64 / 1e6;
+        assert!((199.0..260.0).contains(&each), "{name}: each was in flight for {each} ms");
+    }
 }

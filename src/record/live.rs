@@ -9,6 +9,8 @@ use crate::collect::unread::UnreadSockets;
 use crate::detect::{Class, LiveChange, LiveDetector, LiveEvent, load_level, load_readings, load_templates};
 use crate::load::stages::stages;
 use crate::run::event::EventKind;
+use crate::run::in_flight::InFlight;
+use crate::run::layout;
 use crate::run::load_log::{ExtraSample, LoadLog};
 use crate::run::period::LoadPeriod;
 use crate::run::writer::{RunWriter, Tally};
@@ -79,8 +81,10 @@ impl<W: FnMut(&Progress)> Watch<W> {
         out: RunWriter,
         log: LoadLog,
         triggers: broadcast::Sender<Trigger>,
+        in_flight: &InFlight,
         watch: W,
     ) -> Self {
+        let clock = out.clock();
         Self {
             out,
             log,
@@ -89,7 +93,7 @@ impl<W: FnMut(&Progress)> Watch<W> {
             unread: if scenario.evidence.is_empty() {
                 None
             } else {
-                UnreadSockets::watch(target, scenario.load.seed)
+                UnreadSockets::watch(target, scenario.load.seed, clock, in_flight)
             },
             detector: None,
             triggers,
@@ -107,6 +111,11 @@ impl<W: FnMut(&Progress)> Watch<W> {
         }
     }
 
+    /// Whether it looks at the requests in flight.
+    pub(super) const fn looks_in_flight(&self) -> bool {
+        self.unread.is_some()
+    }
+
     pub(super) fn out(&self) -> &RunWriter {
         &self.out
     }
@@ -117,6 +126,9 @@ impl<W: FnMut(&Progress)> Watch<W> {
         let unread = self.unread.as_ref().map(UnreadSockets::sample).unwrap_or_default();
         let extra: Vec<_> = self.health.sample().into_iter().chain(unread).map(extra).collect();
         let _ = self.log.write(period, &extra);
+        if let Some(unread) = &self.unread {
+            let _ = self.out.append(layout::UNREAD, &unread.take_lines());
+        }
         self.judge(period, start);
         self.announce_stages(period.window.to.since(start));
         self.periods += 1;

@@ -102,10 +102,10 @@ pub fn record(
     let collecting = Collecting::start(&runtime, collectors, &out, &in_flight);
     let slugs = plan.scenario.requests.iter().map(|r| r.slug.clone()).collect();
     let log = LoadLog::new(out.clone(), slugs)?;
-    let watcher =
-        Watch::new(&plan.scenario, &target.url, out.clone(), log, collecting.triggers.clone(), watch);
+    let triggers = collecting.triggers.clone();
+    let watcher = Watch::new(&plan.scenario, &target.url, out.clone(), log, triggers, &in_flight, watch);
     let base = target.url.clone();
-    let in_flight = asked.then_some(in_flight);
+    let in_flight = (asked || watcher.looks_in_flight()).then_some(in_flight);
     let load_plan = LoadPlan { scenario: &plan.scenario, base, run_id: &run_id, clock, in_flight };
     let outcome = run_load(&runtime, load_plan, &target, (stop, &plan.enough), watcher);
     collecting.finish(&runtime);

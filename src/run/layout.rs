@@ -89,6 +89,9 @@ pub fn in_flight(service: &str) -> String {
     format!("profiles/{service}/in-flight.jsonl")
 }
 
+/// Looks at the sockets between generator and target on this machine, JSON lines.
+pub const UNREAD: &str = "load/unread.jsonl";
+
 /// `profiles/<service>/<kind>/<from>-<to>.pb.gz`: a profile of a window.
 #[must_use]
 pub fn windowed(service: &str, kind: &str, window: Window) -> String {

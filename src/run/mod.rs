@@ -15,4 +15,5 @@ pub mod periods;
 pub mod promql;
 pub mod reader;
 pub mod trials;
+pub mod unread;
 pub mod writer;

@@ -1,6 +1,7 @@
 //! One look at the processes of a service.
 
 use std::collections::HashMap;
+use std::fs;
 use std::path::PathBuf;
 
 use procfs::process::{LimitValue, Process};
@@ -9,12 +10,14 @@ use super::cgroup::Groups;
 use super::{cores, read};
 use crate::collect::health::threads::Threads;
 use crate::collect::health::{HealthSample, seconds};
+use crate::collect::sockets::Sockets;
 use crate::formats::kernel::{listeners, net_counters, pressure};
+use crate::formats::sock_diag::{FAMILIES, LISTEN, Socket};
 
 /// Bytes of one file of counters.
 const FILE: u64 = 256 << 10;
-/// Bytes of a socket table that are read each period: listening sockets come first, some 400 of them fit, and the kernel
-/// takes milliseconds for a long table.
+/// Bytes of a socket table that are read where there is no other way: listening sockets come first, some 400 of them fit, and
+/// the kernel takes milliseconds for a long table.
 const TABLE: u64 = 64 << 10;
 
 /// Counters of `/proc/<pid>/net/snmp` and `netstat`: section, kernel's name, metric.
@@ -119,6 +122,20 @@ fn machine(all: &mut Vec<HealthSample>) {
     }
 }
 
+/// Connections to a port that wait to be accepted, asked for without the text of the table; none for a process in another
+/// network namespace than this one, or where the kernel is not to be asked.
+fn accept_queue(pid: i32, port: u16) -> Option<u64> {
+    let namespace = |of: &str| fs::read_link(format!("/proc/{of}/ns/net")).ok();
+    let ours = namespace("self")?;
+    namespace(&pid.to_string()).filter(|its| *its == ours)?;
+    let (mut sockets, mut waiting) = (Sockets::open().ok()?, 0);
+    for family in FAMILIES {
+        let count = |s: Socket| waiting += if s.local == port { u64::from(s.unread) } else { 0 };
+        sockets.each(family, LISTEN, count).ok()?;
+    }
+    Some(waiting)
+}
+
 /// Counters of the process's network namespace, and its queue of connections that wait to be accepted.
 fn network(pid: i32, port: Option<u16>, all: &mut Vec<HealthSample>) {
     let file = |name: &str, bytes| {
@@ -132,13 +149,11 @@ fn network(pid: i32, port: Option<u16>, all: &mut Vec<HealthSample>) {
         }
     }
     if let Some(port) = port {
-        let tables = [file("tcp", TABLE), file("tcp6", TABLE)];
-        let waiting = tables
-            .iter()
-            .flat_map(|t| listeners(t))
-            .filter(|l| l.port == port)
-            .map(|l| l.waiting)
-            .sum::<u64>();
+        let waiting = accept_queue(pid, port).unwrap_or_else(|| {
+            let tables = [file("tcp", TABLE), file("tcp6", TABLE)];
+            let of_port = tables.iter().flat_map(|t| listeners(t)).filter(|l| l.port == port);
+            of_port.map(|l| l.waiting).sum()
+        });
         all.push(HealthSample::plain("tcp_accept_queue", waiting as f64));
     }
 }

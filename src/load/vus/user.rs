@@ -17,6 +17,7 @@ use crate::load::plan::Plan;
 use crate::load::recorder::{Gauges, Recorder};
 use crate::load::script::{Begin, Context, Fault, Missing, Taker};
 use crate::load::session::{Due, REFUSED_PAUSE, Session, unless_cut};
+use crate::run::in_flight::{Count, InFlight};
 use crate::time::RunTime;
 
 /// A moment that never comes.
@@ -53,6 +54,13 @@ pub(crate) struct Users {
     slots: Mutex<Vec<Arc<Slot>>>,
     /// One recorder per worker thread: locked by that thread for a moment, and once a period by another.
     shards: Vec<Shard>,
+    flying: Option<Flying>,
+}
+
+/// Requests in flight of all users together, whichever thread they are on, for whoever looks at the service.
+struct Flying {
+    count: Mutex<u64>,
+    shown: Arc<Count>,
 }
 
 /// A recorder on cache lines of its own; none once it is finished.
@@ -79,6 +87,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Users {
     pub(crate) fn new(plan: Arc<Plan>, shape: Shape, think_time: Duration) -> Self {
         let shards = (0..plan.threads).map(|_| Shard(Mutex::new(None))).collect();
+        let flying = plan.in_flight.as_ref().map(InFlight::join);
         Self {
             plan,
             shape,
@@ -88,6 +97,7 @@ impl Users {
             closed: AtomicBool::new(false),
             slots: Mutex::default(),
             shards,
+            flying: flying.map(|shown| Flying { count: Mutex::default(), shown }),
         }
     }
 
@@ -164,6 +174,15 @@ impl Users {
             }
         }
         sum
+    }
+
+    /// A request begins or has ended.
+    fn flies(&self, change: impl FnOnce(u64) -> u64) {
+        if let Some(flying) = &self.flying {
+            let mut count = lock(&flying.count);
+            *count = change(*count);
+            flying.shown.set(*count, self.plan.clock.now());
+        }
     }
 
     /// Records through the current worker's own recorder.
@@ -345,6 +364,7 @@ impl User {
         };
         slot.limit.store(now.plus(limit).as_nanos(), Ordering::Relaxed);
         slot.cut.store(0, Ordering::Relaxed);
+        users.flies(|n| n + 1);
         let work = async {
             let Some(sent) = session.open(plan).await else { return };
             users.record(sent, Recorder::sent);
@@ -353,6 +373,7 @@ impl User {
         if let Err(why) = slot.unless_cut(work).await {
             session.cut(why, plan.clock.now());
         }
+        users.flies(|n| n.saturating_sub(1));
         slot.limit.store(NEVER, Ordering::Relaxed);
         // A cut that came too late is none of the pause that follows; that of the run's end comes again.
         slot.cut.store(0, Ordering::Relaxed);

@@ -32,6 +32,14 @@ struct Facts {
     mean: String,
     snapshots: String,
     cpu_samples: String,
+    in_flight: Option<InFlight>,
+}
+
+/// Requests in flight at the snapshots and on average.
+#[derive(Serialize)]
+struct InFlight {
+    at_snapshots: String,
+    mean: String,
 }
 
 /// One state, in milliseconds per request.
@@ -80,6 +88,10 @@ fn facts(w: &WindowFacts) -> Facts {
         mean: quantity::duration(w.mean as f64),
         snapshots: quantity::count(w.snapshots),
         cpu_samples: quantity::count(w.cpu_samples),
+        in_flight: w.in_flight.map(|of| InFlight {
+            at_snapshots: quantity::plain(of.at_snapshots),
+            mean: quantity::plain(of.mean),
+        }),
     }
 }
 
