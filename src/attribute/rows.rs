@@ -121,7 +121,8 @@ pub(super) fn sample_nanos(service: &ServiceSide) -> f64 {
     service.cpu.as_ref().map_or(0.0, |c| c.totals.sum(|_| true) as f64 / c.samples.max(1) as f64)
 }
 
-fn is_assist(stack: &[&str]) -> bool {
+/// Whether a request helps the collector.
+pub(super) fn is_assist(stack: &[&str]) -> bool {
     stack.iter().any(|f| f.starts_with("runtime.gcAssistAlloc"))
 }
 

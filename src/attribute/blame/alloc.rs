@@ -6,9 +6,9 @@ use super::{CPU_PROFILE, Candidate, Case, HEAP_PROFILE, cpu, evidence, profiles}
 use crate::analysis::quantity;
 use crate::analysis::{CauseKind, State};
 use crate::attribute::measure::Measured;
-use crate::attribute::names;
-use crate::attribute::side::{Sampled, ServiceSide};
+use crate::attribute::side::{Sampled, ServiceSide, is_request_work};
 use crate::attribute::stacks::plain;
+use crate::attribute::{names, rows};
 
 /// Share of the added CPU that memory management must be for allocation to be the cause.
 pub(super) const DECISIVE: f64 = 0.5;
@@ -21,8 +21,17 @@ pub(super) struct Allocation {
     /// Whether the application allocates there itself; else a library that it calls does, and calling it is
     /// the better name for the cause.
     pub direct: bool,
+    pub garbage: Garbage,
+}
+
+/// What the garbage of a site costs beyond the CPU of who makes it.
+#[derive(Clone, Debug)]
+pub(super) struct Garbage {
+    pub at: String,
     /// Added CPU of the collector's own goroutines, nanoseconds per request.
     pub collector: f64,
+    /// What requests wait longer for the collector, or help it, for the site's part of the added bytes.
+    pub waits: Measured,
 }
 
 pub(super) fn candidate(case: &Case, queue: Measured) -> Option<Allocation> {
@@ -37,13 +46,16 @@ pub(super) fn candidate(case: &Case, queue: Measured) -> Option<Allocation> {
         return None;
     }
     let share = added / total;
-    let (at, site, bytes_before) = site(case)?;
+    let (at, site, bytes_before, part) = site(case)?;
     let bytes = site.bytes;
     let collecting =
         |s: &ServiceSide| s.cpu_rate(|stack| stack.last().is_some_and(|f| f.starts_with("runtime.")));
     let collector = collecting(service) / case.throughput()
         - case.entry_before().map_or(0.0, |s| collecting(s) / case.throughput_before().max(1e-9));
-    let waits = case.change_of(State::GarbageCollection).plus(queue.times(share.min(1.0)));
+    let collected = case.change_of(State::GarbageCollection);
+    // Requests that help the collector are on a CPU meanwhile: that is in both.
+    let helped = cpu::growth_of(case, |stack| rows::is_assist(stack) && is_request_work(stack));
+    let waits = collected.minus(Measured::new(helped, 0.0)).plus(queue.times(share.min(1.0)));
     let says = format!(
         "{at} allocates {} per request, {} in the reference",
         quantity::bytes(bytes),
@@ -53,7 +65,8 @@ pub(super) fn candidate(case: &Case, queue: Measured) -> Option<Allocation> {
         kind: CauseKind::Allocation,
         doing: String::new(),
         service: service.name.clone(),
-        explains: growth.plus(waits),
+        // The collector works beside the requests: it costs them the CPU they then wait for.
+        explains: growth.minus(Measured::new(collector, 0.0)).plus(waits),
         mechanism: format!(
             "{at} allocates {} per request; zeroing and collecting it takes {} of CPU per request (before: {})",
             quantity::bytes(bytes),
@@ -77,7 +90,9 @@ pub(super) fn candidate(case: &Case, queue: Measured) -> Option<Allocation> {
     if let Some(kept) = kept(case, service, &candidate.at, bytes) {
         leaks(&mut candidate, service, kept);
     }
-    Some(Allocation { candidate, share, direct: site.direct >= 0.5 * bytes, collector: collector.max(0.0) })
+    let waits = collected.times(part.min(1.0));
+    let garbage = Garbage { at: candidate.at.clone(), collector: collector.max(0.0), waits };
+    Some(Allocation { candidate, share, direct: site.direct >= 0.5 * bytes, garbage })
 }
 
 /// Part of what a site allocates that must still be in use at the end for it to be kept on purpose or by mistake.
@@ -121,13 +136,16 @@ struct Site {
 /// How many times as much a site must allocate: collecting may cost more for other reasons.
 const MORE_BYTES: f64 = 1.25;
 
-/// Site with the largest growth of allocated bytes per request: name, bytes now, bytes before if they are known.
-fn site(case: &Case) -> Option<(String, Site, Option<f64>)> {
+/// Site with the largest growth of allocated bytes per request: name, bytes now, bytes before if they are known, and its part
+/// of what all sites together grew by.
+fn site(case: &Case) -> Option<(String, Site, Option<f64>, f64)> {
     let now = by_site(case.entry()?.heap.as_ref()?, case.throughput());
     let before =
         case.entry_before().and_then(|s| s.heap.as_ref()).map(|h| by_site(h, case.throughput_before()));
     let was = |at: &str| before.as_ref().map(|b| b.get(at).map_or(0.0, |s| s.bytes));
     let grown = |site: &(String, Site, Option<f64>)| site.1.bytes - site.2.unwrap_or(0.0);
+    let bytes = |of: &BTreeMap<String, Site>| of.values().map(|s| s.bytes).sum::<f64>();
+    let all = bytes(&now) - before.as_ref().map_or(0.0, bytes);
     now.into_iter()
         .map(|(at, site)| {
             let was = was(&at);
@@ -135,6 +153,11 @@ fn site(case: &Case) -> Option<(String, Site, Option<f64>)> {
         })
         .max_by(|a, b| grown(a).total_cmp(&grown(b)))
         .filter(|(_, site, was)| site.bytes > MORE_BYTES * was.unwrap_or(0.0))
+        .map(|site| {
+            // Others may allocate less than before.
+            let part = grown(&site) / all.max(grown(&site)).max(1.0);
+            (site.0, site.1, site.2, part)
+        })
 }
 
 /// Allocated bytes per request by innermost function of the application.

@@ -5,14 +5,15 @@
 
 use std::collections::BTreeMap;
 
+use super::alloc::Garbage;
 use super::{CPU_PROFILE, Candidate, Case, evidence, profiles};
 use crate::analysis::quantity;
 use crate::analysis::{CauseKind, Evidence};
 use crate::attribute::measure::Measured;
-use crate::attribute::names;
-use crate::attribute::rows::sample_nanos;
+use crate::attribute::rows::{is_assist, sample_nanos};
 use crate::attribute::side::ServiceSide;
 use crate::attribute::stacks::plain;
+use crate::attribute::{names, stack};
 
 /// CPU of one function, nanoseconds per request.
 #[derive(Clone, Debug, Default)]
@@ -95,9 +96,8 @@ impl Sides {
 }
 
 /// The functions of the application that added most CPU per request: one, or two that only a dispatcher has in common.
-/// `queue` is what waits for a CPU grew by, `garbage` is the collector's added CPU and the function for which libraries
-/// allocate most.
-pub(super) fn candidates(case: &Case, queue: Measured, garbage: Option<(&str, f64)>) -> Vec<Candidate> {
+/// `queue` is what waits for a CPU grew by, `garbage` that of the function that allocates most.
+pub(super) fn candidates(case: &Case, queue: Measured, garbage: Option<&Garbage>) -> Vec<Candidate> {
     let Some(all) = Sides::of(case, is_work) else { return Vec::new() };
     let Some(first) = all.deepest(|_| true) else { return Vec::new() };
     let places = two_below(case, &all, &first).map_or_else(|| vec![first], Vec::from);
@@ -127,7 +127,7 @@ fn candidate(
     all: &Sides,
     at: String,
     queue: Measured,
-    garbage: Option<(&str, f64)>,
+    garbage: Option<&Garbage>,
 ) -> Option<Candidate> {
     let service = case.entry()?;
     let added = all.growth(&at);
@@ -140,9 +140,10 @@ fn candidate(
     if growth.low() <= 0.0 {
         return None;
     }
-    let collected = garbage.filter(|(site, _)| *site == at).map_or(0.0, |(_, nanos)| nanos);
+    let mine = garbage.filter(|g| g.at == at);
     // The collector works beside the requests: it costs them the CPU they then wait for.
-    let explains = growth.plus(run_queue_share(case, queue, added + collected));
+    let explains = growth.plus(run_queue_share(case, queue, added + mine.map_or(0.0, |g| g.collector)));
+    let explains = mine.map_or(explains, |g| explains.plus(beyond_work(case, g)));
     let doing = callee(case, &at).unwrap_or_default();
     Some(Candidate {
         kind: CauseKind::Cpu,
@@ -157,6 +158,28 @@ fn candidate(
         unsure: false,
         more_calls: false,
     })
+}
+
+/// What garbage costs requests beyond the CPU time below the function that makes it.
+fn beyond_work(case: &Case, garbage: &Garbage) -> Measured {
+    let below = |stack: &[&str]| stack.iter().any(|f| names::enclosing(f) == garbage.at);
+    let helped = growth_of(case, |stack| is_assist(stack) && below(stack));
+    let rest = garbage.waits.minus(Measured::new(helped, 0.0));
+    if rest.value > 0.0 { rest } else { Measured::default() }
+}
+
+/// Part of the growth of the waits for a CPU that opening connections is to blame for, on goroutines of its own.
+pub(super) fn opening(case: &Case, queue: Measured) -> Measured {
+    let alone =
+        |s: &[&str]| s.iter().any(|f| stack::is_dial(f)) && !s.iter().any(|f| names::is_application(f));
+    run_queue_share(case, queue, growth_of(case, alone).max(0.0))
+}
+
+/// Growth of the service's CPU per request on the stacks that `keep` accepts.
+pub(super) fn growth_of(case: &Case, keep: impl Fn(&[&str]) -> bool) -> f64 {
+    let per_request =
+        |s: Option<&ServiceSide>, x: f64| s.filter(|_| x > 0.0).map_or(0.0, |s| s.cpu_rate(&keep) / x);
+    per_request(case.entry(), case.throughput()) - per_request(case.entry_before(), case.throughput_before())
 }
 
 /// Requests and background alike burn the CPU; our own observation does not count.
@@ -190,9 +213,7 @@ fn run_queue_share(case: &Case, queue: Measured, added: f64) -> Measured {
 
 /// Growth of the service's CPU per request, requests and background together.
 pub(super) fn total_growth(case: &Case) -> f64 {
-    let per_request =
-        |s: Option<&ServiceSide>, x: f64| s.filter(|_| x > 0.0).map_or(0.0, |s| s.cpu_rate(is_work) / x);
-    per_request(case.entry(), case.throughput()) - per_request(case.entry_before(), case.throughput_before())
+    growth_of(case, is_work)
 }
 
 /// Growth of the cores in use, for each of the requests of now.

@@ -174,6 +174,11 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
         None => case.waits_for_cpu(),
     };
     all.extend(limit);
+    let opening = cpu::opening(case, queue);
+    let opened = all.iter_mut().filter(|c| c.kind == CauseKind::Connect);
+    if let Some(first) = opened.max_by(|a, b| a.explains.value.total_cmp(&b.explains.value)) {
+        first.explains = first.explains.plus(opening);
+    }
     all.extend(work(case, queue));
     all.extend(leak::candidate(case));
     all.extend(outside(
@@ -216,8 +221,7 @@ fn outside(case: &Case, starved: bool) -> Vec<Candidate> {
 /// the growth of the waits for a CPU that work is to blame for.
 fn work(case: &Case, queue: Measured) -> Vec<Candidate> {
     let alloc = alloc::candidate(case, queue);
-    let garbage = alloc.as_ref().filter(|a| !a.direct).map(|a| (a.candidate.at.clone(), a.collector));
-    let mut all = cpu::candidates(case, queue, garbage.as_ref().map(|(at, nanos)| (at.as_str(), *nanos)));
+    let mut all = cpu::candidates(case, queue, alloc.as_ref().map(|a| &a.garbage));
     let Some(alloc) = alloc.filter(|a| a.direct && a.share >= alloc::DECISIVE) else { return all };
     let separate = |cpu: &Candidate| {
         let rest = cpu.explains.minus(alloc.candidate.explains);
