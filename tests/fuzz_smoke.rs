@@ -166,6 +166,11 @@ proptest! {
     fn kernel_text(edits in edits(), file in prop::sample::select(KERNEL.to_vec())) {
         text_checks::kernel(&apply(data(&format!("kernel/{file}.txt")), &edits));
     }
+
+    #[test]
+    fn kernel_answer(edits in edits()) {
+        text_checks::kernel(&apply(data("kernel/sock-diag.bin"), &edits));
+    }
 }
 
 proptest! {

@@ -22,3 +22,5 @@ pub mod pprof;
 pub mod promql;
 #[path = "../../src/formats/redis/mod.rs"]
 pub mod redis;
+#[path = "../../src/formats/sock_diag.rs"]
+pub mod sock_diag;

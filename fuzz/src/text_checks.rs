@@ -1,6 +1,6 @@
 //! What must hold for any log line and any text of the kernel. Used as `checks.rs` is.
 
-use crate::formats::{kernel, logline};
+use crate::formats::{kernel, logline, sock_diag};
 
 /// A line says the same however it is written; a pattern has no values left, and other numbers give the same one.
 pub fn log_line(bytes: &[u8]) {
@@ -66,6 +66,7 @@ fn log_pattern(message: &str) {
 
 /// What is read of a text is read again from a line that holds nothing else; every number is one.
 pub fn kernel(bytes: &[u8]) {
+    assert!(sock_diag::messages(bytes).count() <= bytes.len() / 16, "a message has a heading");
     let text = String::from_utf8_lossy(bytes);
     for (name, value) in kernel::pairs(&text) {
         assert!(kernel::pairs(&format!("{name} {value}")).eq([(name, value)]), "{name:?}");

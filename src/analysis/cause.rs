@@ -34,7 +34,7 @@ pub struct WindowFacts {
     pub snapshots: u64,
     /// CPU profile samples used.
     pub cpu_samples: u64,
-    /// How many requests were in flight, if the rows were set right by it.
+    /// How many requests were in flight at the snapshots, if the rows that they give were set right by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<InFlight>,
 }

@@ -170,7 +170,7 @@ const CHANCE: f64 = 1.5;
 const APART: f64 = 3.0 * SECOND as f64;
 
 /// How much of the time each stands for, 1 on average.
-fn weights(times: &[RunTime]) -> Vec<f64> {
+pub(super) fn weights(times: &[RunTime]) -> Vec<f64> {
     let gaps: Vec<f64> = times.windows(2).map(|w| (w[1].since(w[0]) as f64).min(APART)).collect();
     if gaps.len() < 2 * AROUND {
         return vec![1.0; times.len()];

@@ -2,6 +2,7 @@
 
 use super::beside::Beside;
 use super::measure::{Measured, batch_mean};
+use super::snapshots::weights;
 use crate::run::in_flight::Look;
 use crate::run::layout;
 use crate::run::reader::Recording;
@@ -15,6 +16,8 @@ const SERVICE: &str = "loadprof_service_unread_sockets_total";
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unread {
     counts: Vec<f64>,
+    /// How much of the time each stands for.
+    weights: Vec<f64>,
     beside: Option<Beside>,
 }
 
@@ -23,7 +26,8 @@ impl Unread {
     pub(super) fn load(recording: &Recording, windows: &[Window], ended: f64) -> Self {
         let mut all = looks(recording);
         if all.is_empty() {
-            return Self { counts: by_period(recording, windows), beside: None };
+            let counts = by_period(recording, windows);
+            return Self { weights: vec![1.0; counts.len()], counts, beside: None };
         }
         all.retain(|look| windows.iter().any(|w| w.contains(look.t)));
         Self::of(&all, windows, ended)
@@ -32,15 +36,19 @@ impl Unread {
     fn of(all: &[UnreadLook], windows: &[Window], ended: f64) -> Self {
         let times: Vec<RunTime> = all.iter().map(|look| look.t).collect();
         let in_flight: Vec<Look> = all.iter().filter_map(|look| look.beside()).collect();
-        let beside = Beside::of(&in_flight, windows, ended, &times, &vec![1.0; times.len()]);
-        Self { counts: all.iter().map(|look| look.service as f64).collect(), beside }
+        let weights = weights(&times);
+        let beside = Beside::of(&in_flight, windows, ended, &times, &weights);
+        Self { counts: all.iter().map(|look| look.service as f64).collect(), weights, beside }
     }
 
     /// Their mean number.
     pub(super) fn mean(&self) -> Measured {
         match &self.beside {
-            Some(beside) => beside.mean(&self.counts, &vec![1.0; self.counts.len()]),
-            None => batch_mean(&self.counts),
+            Some(beside) => beside.mean(&self.counts, &self.weights),
+            None => {
+                let weighed: Vec<f64> = self.counts.iter().zip(&self.weights).map(|(n, w)| n * w).collect();
+                batch_mean(&weighed)
+            }
         }
     }
 

@@ -13,6 +13,8 @@ const NETLINK: (i32, i32) = (16, 4);
 const PIECE: usize = 32 << 10;
 /// Pieces of an answer: some 250,000 sockets.
 const PIECES: usize = 1 << 10;
+/// Questions in one piece: their answers must have room until they are read.
+const AT_ONCE: usize = 64;
 /// It answers at once, if at all.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -47,7 +49,7 @@ impl Sockets {
     }
 
     fn ask(&mut self, family: u8, states: u32, mut see: impl FnMut(sock_diag::Socket)) -> io::Result<()> {
-        self.link.write_all(&sock_diag::request(family, states))?;
+        self.link.write_all(&sock_diag::all(family, states))?;
         for _ in 0..PIECES {
             let n = self.link.read(&mut self.piece)?;
             for message in sock_diag::messages(&self.piece[..n]) {
@@ -59,5 +61,42 @@ impl Sockets {
             }
         }
         Err(ErrorKind::FileTooLarge.into())
+    }
+
+    /// Gives the sockets among these that are still there to `see`, as they are at one moment: within microseconds for each.
+    pub(super) fn again(
+        &mut self,
+        these: &[sock_diag::Socket],
+        mut see: impl FnMut(sock_diag::Socket),
+    ) -> io::Result<()> {
+        for some in these.chunks(AT_ONCE) {
+            let answered = self.ask_again(some, &mut see);
+            if answered.is_err() {
+                *self = Self::open()?;
+                return answered;
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_again(
+        &mut self,
+        some: &[sock_diag::Socket],
+        see: &mut impl FnMut(sock_diag::Socket),
+    ) -> io::Result<()> {
+        let questions: Vec<u8> = some.iter().flat_map(sock_diag::again).collect();
+        self.link.write_all(&questions)?;
+        let mut answers = 0;
+        while answers < some.len() {
+            let n = self.link.read(&mut self.piece)?;
+            for message in sock_diag::messages(&self.piece[..n]) {
+                answers += 1;
+                // It is gone if the kernel refuses.
+                if let Message::Socket(socket) = message {
+                    see(socket);
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -5,8 +5,8 @@
 //! short of CPU leaves requests in the socket. The mean number of such sockets divided by the throughput is
 //! the time a request waits there (Little's law), as with goroutine snapshots.
 
-use std::fs::File;
-use std::io::Read;
+mod eye;
+
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,26 +14,23 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
+use rustix::time::{ClockId, clock_gettime};
 use url::{Host, Url};
 
+use eye::Eye;
+
 use super::health::HealthSample;
-use super::sockets::Sockets;
-use crate::formats::sock_diag::{ESTABLISHED, FAMILIES};
 use crate::run::in_flight::InFlight;
 use crate::run::unread::UnreadLook;
 use crate::time::RunClock;
 
 /// Mean time between two looks; jittered like goroutine snapshots, and for the same reason.
 const INTERVAL_MICROS: u64 = 100_000;
-/// A look takes at most this part of the time: the kernel walks through all places for sockets, of which large machines have
+/// A look takes at most this part of a core's time: the kernel walks through all places for sockets, of which large machines have
 /// millions, and requests come in meanwhile that the service cannot read.
 const SHARE: u32 = 50;
-/// Looks after which all address families are looked through again.
-const RELEARN: u64 = 32;
-/// At most this much of a socket table is read: about 40,000 sockets.
-const TABLE_BYTES: u64 = 8 << 20;
-const ESTABLISHED_TEXT: &str = "01";
-
+/// Longest time between two looks.
+const SELDOM: Duration = Duration::from_secs(2);
 /// Counts until dropped.
 #[derive(Debug)]
 pub struct UnreadSockets {
@@ -101,6 +98,7 @@ impl Drop for UnreadSockets {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
             let _ = thread.join();
         }
     }
@@ -110,9 +108,9 @@ impl Shared {
     fn note(&self, look: UnreadLook) {
         self.service.fetch_add(look.service, Ordering::Relaxed);
         self.generator.fetch_add(look.generator, Ordering::Relaxed);
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).extend(look.line());
         // Last, so that a reader never sees a look without its sockets counted for long.
         self.looks.fetch_add(1, Ordering::Relaxed);
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).extend(look.line());
     }
 }
 
@@ -120,99 +118,25 @@ fn watch(shared: &Shared, port: u16, seed: u64) {
     let mut rng: rand_pcg::Pcg64Mcg = rand::SeedableRng::seed_from_u64(seed);
     let mut eye = Eye::new(port);
     while !shared.stop.load(Ordering::Relaxed) {
-        let begun = Instant::now();
+        let (begun, used) = (Instant::now(), cpu_time());
         let t = shared.clock.now();
         let (count, area) = shared.in_flight.look(t).map(|look| (look.count, look.area)).unzip();
         let (service, generator) = eye.look();
         shared.note(UnreadLook { t, service, generator, count, area });
+        eye.learn();
         let pause = Duration::from_micros(rng.random_range(INTERVAL_MICROS / 2..INTERVAL_MICROS * 3 / 2));
-        std::thread::sleep(pause.max(begun.elapsed() * SHARE));
+        let pause = pause.max((cpu_time() - used) * SHARE).min(SELDOM);
+        while !shared.stop.load(Ordering::Relaxed) {
+            let Some(left) = (begun + pause).checked_duration_since(Instant::now()) else { break };
+            std::thread::park_timeout(left);
+        }
     }
 }
 
-/// Counts established sockets with bytes to read: those of the service's port, and those connected to it.
-struct Eye {
-    port: u16,
-    /// None where the kernel is not to be asked: its text is read then.
-    sockets: Option<Sockets>,
-    /// Address families that such sockets were seen in.
-    families: Vec<u8>,
-    looks: u64,
-    text: String,
-}
-
-impl Eye {
-    fn new(port: u16) -> Self {
-        Self { port, sockets: Sockets::open().ok(), families: Vec::new(), looks: 0, text: String::new() }
-    }
-
-    fn look(&mut self) -> (u64, u64) {
-        if self.looks.is_multiple_of(RELEARN) || self.families.is_empty() {
-            self.families = FAMILIES.to_vec();
-        }
-        self.looks += 1;
-        self.asked().unwrap_or_else(|| {
-            self.sockets = None;
-            self.read()
-        })
-    }
-
-    fn asked(&mut self) -> Option<(u64, u64)> {
-        let (sockets, port) = (self.sockets.as_mut()?, self.port);
-        let (mut service, mut generator) = (0, 0);
-        let mut met = Vec::new();
-        for &family in &self.families {
-            let mut any = false;
-            let see = |s: crate::formats::sock_diag::Socket| {
-                any |= s.local == port || s.remote == port;
-                service += u64::from(s.unread > 0 && s.local == port);
-                generator += u64::from(s.unread > 0 && s.local != port && s.remote == port);
-            };
-            sockets.each(family, ESTABLISHED, see).ok()?;
-            if any {
-                met.push(family);
-            }
-        }
-        self.families = met;
-        Some((service, generator))
-    }
-
-    fn read(&mut self) -> (u64, u64) {
-        let (mut service, mut generator) = (0, 0);
-        for path in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
-            self.text.clear();
-            if File::open(path).and_then(|f| f.take(TABLE_BYTES).read_to_string(&mut self.text)).is_ok() {
-                let (s, g) = unread(&self.text, self.port);
-                service += s;
-                generator += g;
-            }
-        }
-        (service, generator)
-    }
-}
-
-/// Established sockets with bytes to read: those of the service's port, and those connected to it.
-fn unread(table: &str, port: u16) -> (u64, u64) {
-    let (mut service, mut generator) = (0, 0);
-    for line in table.lines().skip(1) {
-        let mut fields = line.split_ascii_whitespace().skip(1);
-        let (Some(local), Some(remote), Some(ESTABLISHED_TEXT), Some(queues)) =
-            (fields.next(), fields.next(), fields.next(), fields.next())
-        else {
-            continue;
-        };
-        let waits = queues.split_once(':').is_some_and(|(_, rx)| rx.bytes().any(|b| b != b'0'));
-        if waits && port_of(local) == Some(port) {
-            service += 1;
-        } else if waits && port_of(remote) == Some(port) {
-            generator += 1;
-        }
-    }
-    (service, generator)
-}
-
-fn port_of(address: &str) -> Option<u16> {
-    u16::from_str_radix(address.rsplit_once(':')?.1, 16).ok()
+/// CPU time of this thread: one that waits for a core on a busy machine is to look no less often.
+fn cpu_time() -> Duration {
+    let used = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(used.tv_sec).unwrap_or(0), u32::try_from(used.tv_nsec).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -223,39 +147,6 @@ mod tests {
 
     use super::*;
     use crate::time::RunTime;
-
-    /// The kernel's text says what its answer says, with sockets of both address families.
-    #[test]
-    fn both_ways_to_look_see_the_same() {
-        let listeners = ["127.0.0.1:0", "[::]:0"].map(|at| TcpListener::bind(at).expect("binds"));
-        for listener in &listeners {
-            let port = listener.local_addr().expect("an address").port();
-            let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connects");
-            let (mut answers, _) = listener.accept().expect("accepts");
-            stream.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("writes");
-            answers.write_all(b"HTTP/1.1 200 OK\r\n").expect("writes");
-            let mut eye = Eye::new(port);
-            let begin = Instant::now();
-            while eye.look() != (1, 1) {
-                assert!(begin.elapsed() < Duration::from_secs(5), "both have come");
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            assert_eq!((eye.asked(), eye.read()), (Some((1, 1)), (1, 1)), "{listener:?}");
-            assert!(!eye.families.is_empty(), "{listener:?}");
-        }
-    }
-
-    #[test]
-    fn only_sockets_with_bytes_to_read_count() {
-        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr\n\
-             0: 0100007F:1F90 00000000:0000 0A 00000000:00000005 00:0\n\
-             1: 0100007F:1F90 0100007F:C001 01 00000000:00000057 00:0\n\
-             2: 0100007F:1F90 0100007F:C002 01 00000000:00000000 00:0\n\
-             3: 0100007F:C002 0100007F:1F90 01 00000000:000000A0 00:0\n\
-             4: 0100007F:C003 0100007F:1F91 01 00000000:000000A0 00:0\n\
-             5: cut off";
-        assert_eq!(unread(table, 8080), (1, 1));
-    }
 
     #[test]
     fn a_request_nobody_reads_is_seen() {
@@ -271,14 +162,17 @@ mod tests {
         let watch = UnreadSockets::watch(&url, 1, clock, &in_flight).expect("a local target");
         let begin = Instant::now();
         let value = |i: usize| watch.sample()[i].value;
-        while value(0) < 3.0 && begin.elapsed() < Duration::from_secs(5) {
+        while value(0) < 3.0 && begin.elapsed() < Duration::from_secs(20) {
             std::thread::sleep(Duration::from_millis(20));
         }
         assert!(value(0) >= 3.0 && value(1) >= 2.0, "{:?}", watch.sample());
         let lines = String::from_utf8(watch.take_lines()).expect("text");
         let looks: Vec<UnreadLook> =
             lines.lines().map(|l| serde_json::from_str(l).expect("a look")).collect();
-        assert!(looks.len() >= 3 && looks[0].service == 1 && looks[0].count == Some(1), "{lines}");
+        assert!(
+            looks.len() >= 3 && looks.last().is_some_and(|l| (l.service, l.count) == (1, Some(1))),
+            "{lines}"
+        );
         let far = Url::parse("http://10.0.0.1/").expect("a URL");
         assert!(UnreadSockets::watch(&far, 1, clock, &in_flight).is_none());
     }

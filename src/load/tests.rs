@@ -156,7 +156,7 @@ fn requests_in_flight_are_counted_for_others_to_see() {
     let users =
         Executor::ConstantVus { vus: 10, duration: Duration::from_secs(1), think_time: Duration::ZERO };
     // 50/s of 200 ms each, by Little's law; ten users that do not think.
-    for (executor, offered) in [(constant(50.0, 1_000), 50..=50), (users, 40..=60)] {
+    for (executor, offered) in [(constant(50.0, 1_000), 50..=50), (users, 30..=60)] {
         let (in_flight, clock, name) = (InFlight::default(), RunClock::start(), executor.name());
         let plan = LoadPlan {
             scenario: &scenario(executor),
@@ -166,7 +166,8 @@ fn requests_in_flight_are_counted_for_others_to_see() {
             in_flight: Some(in_flight.clone()),
         };
         let handle = start(&plan, Arc::default(), |_| ()).expect("starts");
-        std::thread::sleep(Duration::from_millis(600));
+        // In the middle of the requests of users that begin together.
+        std::thread::sleep(Duration::from_millis(500));
         let during = in_flight.look(clock.now()).expect("threads count");
         let outcome = handle.join();
         let after = in_flight.look(clock.now()).expect("threads count");

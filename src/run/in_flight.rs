@@ -17,7 +17,8 @@ const MAX_BYTES: u64 = 64 << 20;
 #[derive(Clone, Debug, Default)]
 pub struct InFlight(Arc<Mutex<Vec<Arc<Count>>>>);
 
-/// Requests in flight of one load thread, which alone changes it. On cache lines of its own: others would slow it down.
+/// Requests in flight of one load thread, which alone changes it, or of several that take turns by a lock. On cache lines of
+/// its own: others would slow it down.
 ///
 /// A look may fall between two stores of a change: it is off by one request for the time since the last change then,
 /// microseconds.
@@ -56,7 +57,7 @@ impl InFlight {
 }
 
 impl Count {
-    /// From `t` on there are as many; of the thread that counts only.
+    /// From `t` on there are as many; never by two at a time.
     pub fn set(&self, count: u64, t: RunTime) {
         let (_, area) = self.at(t);
         self.area.store(area, Ordering::Relaxed);

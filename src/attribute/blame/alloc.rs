@@ -49,7 +49,7 @@ pub(super) fn candidate(case: &Case, queue: Measured) -> Option<Allocation> {
     let (at, site, bytes_before, part) = site(case)?;
     let bytes = site.bytes;
     let collecting =
-        |s: &ServiceSide| s.cpu_rate(|stack| stack.last().is_some_and(|f| f.starts_with("runtime.")));
+        |s: &ServiceSide| s.cpu_rate(|stack| stack.last().is_some_and(|f| names::is_memory_management(f)));
     let collector = collecting(service) / case.throughput()
         - case.entry_before().map_or(0.0, |s| collecting(s) / case.throughput_before().max(1e-9));
     let collected = case.change_of(State::GarbageCollection);

@@ -170,8 +170,10 @@ fn beyond_work(case: &Case, garbage: &Garbage) -> Measured {
 
 /// Part of the growth of the waits for a CPU that opening connections is to blame for, on goroutines of its own.
 pub(super) fn opening(case: &Case, queue: Measured) -> Measured {
-    let alone =
-        |s: &[&str]| s.iter().any(|f| stack::is_dial(f)) && !s.iter().any(|f| names::is_application(f));
+    // Connections that are accepted shake hands, too.
+    let accepts = |f: &&str| f.starts_with("net/http.(*conn).serve") || f.ends_with(".serverHandshake");
+    let other = |f: &&str| names::is_application(f) || accepts(f);
+    let alone = |s: &[&str]| s.iter().any(|f| stack::is_dial(f)) && !s.iter().any(other);
     run_queue_share(case, queue, growth_of(case, alone).max(0.0))
 }
 

@@ -69,11 +69,10 @@ fn snapshots(e: &Evidence) -> Snapshots {
 }
 
 fn side(e: &Evidence) -> Side {
+    let alone = |s: &str| ["gcBgMarkWorker", "dialConnFor", "mcall"].iter().any(|root| s.ends_with(root));
     let on_server = |stacks: &[(&str, f64)]| -> Vec<(String, f64)> {
-        stacks
-            .iter()
-            .map(|(s, v)| (if s.contains("gcBg") { (*s).to_owned() } else { format!("{s} {SERVER}") }, *v))
-            .collect()
+        let whole = |s: &str| if alone(s) { s.to_owned() } else { format!("{s} {SERVER}") };
+        stacks.iter().map(|(s, v)| (whole(s), *v)).collect()
     };
     let cpu = on_server(e.cpu);
     let cpu: Vec<(&str, f64)> = cpu.iter().map(|(s, v)| (s.as_str(), *v)).collect();
@@ -268,6 +267,40 @@ fn a_megabyte_per_request_is_blamed_on_the_site_not_on_the_collector() {
         (found[0].kind, found[0].at.as_str()),
         (CauseKind::Allocation, "shop/images.(*Renderer).Render")
     );
+}
+
+#[test]
+fn what_garbage_costs_goes_once_with_who_makes_it() {
+    const HELPS: &str = "runtime.gcDrainN runtime.gcAssistAlloc runtime.mallocgc";
+    const WAITS: &str = "runtime.gopark runtime.gcParkAssist runtime.gcAssistAlloc runtime.mallocgc";
+    let mark = "runtime.scanobject runtime.gcDrain runtime.gcBgMarkWorker";
+    let schedule = "runtime.findRunnable runtime.schedule runtime.mcall";
+    for (kind, made_by) in [
+        (CauseKind::Allocation, "runtime.makeslice shop/images.(*Renderer).Render"),
+        (CauseKind::Cpu, "regexp/syntax.Parse regexp.MustCompile shop/search.(*Index).Match"),
+    ] {
+        let own = made_by.split_once(' ').expect("a stack").1;
+        let (helps, waits, makes) = (
+            format!("{HELPS} {made_by}"),
+            format!("{WAITS} {made_by}"),
+            format!("runtime.mallocgc {made_by}"),
+        );
+        let before =
+            Evidence { mean_ms: 0.7, requests: &[(own, 0.6)], cpu: &[(own, 0.6)], ..Evidence::default() };
+        let work = if kind == CauseKind::Cpu { 1.1 } else { 0.6 };
+        let now = Evidence {
+            mean_ms: 1.2 + work - 0.6,
+            requests: &[(own, work), (&helps, 0.3), (&waits, 0.2)],
+            cpu: &[(own, work), (&helps, 0.3), (mark, 0.4), (schedule, 0.3)],
+            heap: &[(&makes, 1_000_000.0)],
+            ..Evidence::default()
+        };
+        let found = blamed(&before, &now);
+        assert_eq!(found[0].kind, kind, "{found:?}");
+        // Helping and waiting for the collector, whose own work is beside the requests; and the work.
+        let truth = 0.5 + work - 0.6;
+        assert!((found[0].explains.value / 1e6 - truth).abs() < 0.05, "{kind:?} {:?}", found[0].explains);
+    }
 }
 
 #[test]

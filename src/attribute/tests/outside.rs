@@ -148,6 +148,32 @@ fn requests_that_wait_for_a_transport_that_dials_nobody_wait_for_its_limit() {
     let now = |background| Evidence { mean_ms: 9.5, requests: &requests, background, ..Evidence::default() };
     assert_eq!(blamed(&before, &now(&[])).first().map(|c| c.kind), Some(CauseKind::Pool));
     assert_eq!(blamed(&before, &now(&[(dials, 8.0)])).first().map(|c| c.kind), Some(CauseKind::Connect));
+    // Handshakes on goroutines of their own make the requests wait for a core.
+    let shakes = "crypto/rsa.VerifyPKCS1v15 crypto/tls.(*Conn).clientHandshake net/http.(*Transport).dialConn \
+                  net/http.(*Transport).dialConnFor";
+    let calm = Evidence { requests: &[(CALL, 1.0), (PAGE, 0.5)], cpu: &[(PAGE, 0.5)], ..before };
+    let busy = Evidence {
+        mean_ms: 12.5,
+        requests: &[(CALL, 1.0), (waits, 8.0), (PAGE, 2.5)],
+        background: &[(dials, 8.0)],
+        cpu: &[(PAGE, 0.5), (shakes, 1.0)],
+        ..Evidence::default()
+    };
+    let found = blamed(&calm, &busy);
+    assert_eq!(found[0].kind, CauseKind::Connect);
+    assert!(
+        (found[0].explains.value / 1e6 - 10.0).abs() < 0.2,
+        "8 for it, 2 for a core: {:?}",
+        found[0].explains
+    );
+    let accepts =
+        "crypto/rsa.SignPKCS1v15 crypto/tls.(*Conn).serverHandshake crypto/tls.(*Conn).handshakeContext";
+    let found = blamed(&calm, &Evidence { cpu: &[(PAGE, 0.5), (accepts, 1.0)], ..busy });
+    let opened = found.iter().find(|c| c.kind == CauseKind::Connect).expect("connections are opened");
+    assert!(
+        (opened.explains.value / 1e6 - 8.0).abs() < 0.2,
+        "those that are accepted are others: {opened:?}"
+    );
 }
 
 /// A side of which only the generator's clock is known: time to the first byte.

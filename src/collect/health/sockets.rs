@@ -1,10 +1,12 @@
 //! TCP sockets, ephemeral ports and network counters of the generator's network namespace.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 
 use super::HealthSample;
+use crate::collect::sockets::Sockets;
 use crate::formats::kernel::net_counters;
+use crate::formats::sock_diag::{ALL, FAMILIES};
 
 /// At most this much of a socket table is read: about 400,000 sockets.
 const TABLE_BYTES: u64 = 64 << 20;
@@ -71,12 +73,9 @@ fn of_tables(all: &mut Vec<HealthSample>) {
     let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
     let Some(range) = range.as_deref().and_then(port_range) else { return };
     let mut table = Table::new(range);
-    for path in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
-        let mut text = Vec::new();
-        let read = File::open(path).and_then(|f| f.take(TABLE_BYTES).read_to_end(&mut text));
-        if read.is_ok() {
-            table.add(&text);
-        }
+    if table.ask().is_err() {
+        table = Table::new(range);
+        table.read();
     }
     for (name, count) in STATES.into_iter().zip(table.states).skip(1).filter(|(_, n)| *n > 0) {
         all.push(HealthSample::labelled("loadprof_tcp_sockets", "state", name, count as f64));
@@ -104,16 +103,40 @@ impl Table {
         Self { range, states: [0; STATES.len()], used: vec![0; 1024] }
     }
 
+    /// Adds what the kernel answers.
+    fn ask(&mut self) -> io::Result<()> {
+        let mut sockets = Sockets::open()?;
+        FAMILIES.into_iter().try_for_each(|family| {
+            sockets.each(family, ALL, |socket| self.note(socket.local, usize::from(socket.state)))
+        })
+    }
+
+    /// Adds the kernel's text, which takes it five times as long.
+    fn read(&mut self) {
+        for path in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
+            let mut text = Vec::new();
+            let read = File::open(path).and_then(|f| f.take(TABLE_BYTES).read_to_end(&mut text));
+            if read.is_ok() {
+                self.add(&text);
+            }
+        }
+    }
+
     /// Adds a table: a heading, then a line per socket whose second field is the local address with the
     /// port and whose fourth is the state, all hexadecimal.
     fn add(&mut self, text: &[u8]) {
         for line in text.split(|&b| b == b'\n').skip(1) {
             if let Some((port, state)) = socket(line) {
-                self.states[state] += 1;
-                if state != LISTEN && (self.range.0..=self.range.1).contains(&port) {
-                    self.used[usize::from(port) / 64] |= 1 << (port % 64);
-                }
+                self.note(port, state);
             }
+        }
+    }
+
+    fn note(&mut self, port: u16, state: usize) {
+        let Some(count) = self.states.get_mut(state) else { return };
+        *count += 1;
+        if state != LISTEN && (self.range.0..=self.range.1).contains(&port) {
+            self.used[usize::from(port) / 64] |= 1 << (port % 64);
         }
     }
 
@@ -156,6 +179,23 @@ mod tests {
         table.add(text);
         assert_eq!((table.states[1], table.states[6], table.states[LISTEN]), (2, 1, 2));
         assert_eq!(table.used_ports(), 2, "a listening port and a shared one do not add");
+    }
+
+    #[test]
+    fn both_ways_to_ask_see_our_own_sockets() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
+        let client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connects");
+        let port = client.local_addr().expect("bound").port();
+        let seen = |fill: &dyn Fn(&mut Table)| {
+            let mut table = Table::new((1, u16::MAX));
+            fill(&mut table);
+            let used = table.used[usize::from(port) / 64] & (1 << (port % 64)) != 0;
+            used && table.states[1] >= 2 && table.states[LISTEN] >= 1
+        };
+        assert!(seen(&Table::read));
+        if Sockets::open().is_ok() {
+            assert!(seen(&|table| table.ask().expect("the kernel answers")));
+        }
     }
 
     #[test]
