@@ -24,8 +24,9 @@ use crate::run::in_flight::InFlight;
 use crate::run::unread::UnreadLook;
 use crate::time::RunClock;
 
-/// Mean time between two looks; jittered like goroutine snapshots, and for the same reason.
+/// Mean time between two looks, and while the sockets are known; jittered like goroutine snapshots, and for the same reason.
 const INTERVAL_MICROS: u64 = 100_000;
+const KNOWN_MICROS: u64 = 25_000;
 /// A look takes at most this part of a core's time: the kernel walks through all places for sockets, of which large machines have
 /// millions, and requests come in meanwhile that the service cannot read.
 const SHARE: u32 = 50;
@@ -124,7 +125,8 @@ fn watch(shared: &Shared, port: u16, seed: u64) {
         let (service, generator) = eye.look();
         shared.note(UnreadLook { t, service, generator, count, area });
         eye.learn();
-        let pause = Duration::from_micros(rng.random_range(INTERVAL_MICROS / 2..INTERVAL_MICROS * 3 / 2));
+        let micros = if eye.knows() { KNOWN_MICROS } else { INTERVAL_MICROS };
+        let pause = Duration::from_micros(rng.random_range(micros / 2..micros * 3 / 2));
         let pause = pause.max((cpu_time() - used) * SHARE).min(SELDOM);
         while !shared.stop.load(Ordering::Relaxed) {
             let Some(left) = (begun + pause).checked_duration_since(Instant::now()) else { break };

@@ -8,7 +8,7 @@ use crate::collect::sockets::Sockets;
 use crate::formats::sock_diag::{ESTABLISHED, FAMILIES, Socket};
 
 /// Looks after which the kernel walks through all its places again, for sockets that are new.
-const RELEARN: u64 = 8;
+const RELEARN: u64 = 32;
 /// Such walks after which all address families are looked through.
 const ALL_FAMILIES: u64 = 4;
 /// Sockets up to which it is cheaper to find each by its place.
@@ -66,6 +66,11 @@ impl Eye {
             self.sockets = None;
             self.read()
         })
+    }
+
+    /// Whether looks are cheap.
+    pub(super) const fn knows(&self) -> bool {
+        self.steady
     }
 
     /// To be called after a look, which a walk before it would spoil.
