@@ -16,8 +16,8 @@ use crate::time::{RunTime, Window};
 /// Snapshots from which on the slope is known well enough.
 const LEAST: usize = 40;
 /// Standard errors that the mean at the snapshots may be off: more is no chance. On a machine that generator, service and
-/// collector share, the collector's turn comes at moments of its own.
-const ALIKE: f64 = 2.0;
+/// collector share, the collector's turn comes at moments of its own, and what it never meets is not to be told from a slope.
+const ALIKE: f64 = 3.0;
 
 /// Requests in flight at each snapshot.
 #[derive(Clone, Debug, PartialEq)]

@@ -109,8 +109,12 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
     let mut reference =
         inquiry.reference.map(|r| Side::load(r.recording, r.periods, inquiry.services, r.windows));
     reference.iter_mut().for_each(|before| judged.alike(before));
-    let rows_now = rows::rows(&judged);
-    let rows_before = reference.as_ref().map(rows::rows);
+    let mut rows_now = rows::rows(&judged);
+    let mut rows_before = reference.as_ref().map(rows::rows);
+    if let (Some(rows), Some(before)) = (&mut rows_before, &reference) {
+        rows::add_unmet(rows, before, &rows_now);
+        rows::add_unmet(&mut rows_now, &judged, rows);
+    }
     let lines = books::lines(rows_before.as_ref(), &rows_now);
     let rest = books::unattributed(&lines, reference.as_ref(), &judged);
     let change =

@@ -29,6 +29,25 @@ pub(super) fn rows(side: &Side) -> Rows {
     rows
 }
 
+/// Adds the waits of `other` that no snapshot of this side met: they may have been there for less than a snapshot's share, and
+/// their absence is no more certain than that.
+pub(super) fn add_unmet(rows: &mut Rows, side: &Side, other: &Rows) {
+    let Some(service) = side.entry().filter(|s| s.snapshots.len() > 0) else { return };
+    let once = 1e9 / (service.snapshots.len() as f64 * side.client.throughput().max(1e-9));
+    for key in other.keys().filter(|(state, _)| is_wait(*state)) {
+        rows.entry(key.clone()).or_insert(Measured::new(0.0, once));
+    }
+}
+
+/// What only snapshots tell.
+const fn is_wait(state: State) -> bool {
+    use State::{ClientConnect, ClientQueue, ClientTransfer, Cpu, GarbageCollection, RunQueue, Unread};
+    !matches!(
+        state,
+        ClientConnect | ClientQueue | ClientTransfer | Cpu | GarbageCollection | RunQueue | Unread
+    )
+}
+
 fn client_rows(side: &Side) -> Rows {
     let sum =
         |phases: &[Phase]| phases.iter().fold(Measured::default(), |sum, &p| sum.plus(side.client.phase(p)));

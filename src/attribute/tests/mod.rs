@@ -7,10 +7,10 @@ use super::blame::{Candidate, Case, candidates};
 use super::books::lines;
 use super::client::Client;
 use super::measure::Measured;
-use super::rows::rows;
+use super::rows::{add_unmet, rows};
 use super::side::{Sampled, ServiceSide, Side};
 use super::snapshots::Snapshots;
-use crate::analysis::{CauseKind, Reading, SpanFacts};
+use crate::analysis::{CauseKind, Reading, SpanFacts, State};
 use crate::formats::pprof::{Frame, Profile, ProfileBuilder};
 use crate::run::period::Phase;
 use crate::time::{MILLISECOND, RunTime, Window};
@@ -341,6 +341,21 @@ fn nothing_is_blamed_when_nothing_grew() {
 const QUERY: &str = "runtime.gopark runtime.netpollblock internal/poll.runtime_pollWait net.(*conn).Read \
                      github.com/lib/pq.(*conn).recv database/sql.(*DB).QueryContext shop/orders.(*Book).Read";
 const CONNECTION: &str = "runtime.gopark runtime.selectgo database/sql.(*DB).conn database/sql.(*DB).QueryContext shop/orders.(*Book).Read";
+
+#[test]
+fn a_wait_that_no_snapshot_met_before_may_have_been_there() {
+    let before = side(&Evidence { mean_ms: 0.6, requests: &[(PAGE, 0.5)], ..Evidence::default() });
+    let requests = [(PAGE, 0.5), (QUERY, 2.0)];
+    let cpu = [(PAGE, 0.5)];
+    let now = side(&Evidence { mean_ms: 2.6, requests: &requests, cpu: &cpu, ..Evidence::default() });
+    let (mut unmet, met) = (rows(&before), rows(&now));
+    let known = unmet.len();
+    add_unmet(&mut unmet, &before, &met);
+    let key = (State::Database, "shop/orders.(*Book).Read".to_owned());
+    // 100 snapshots at 1,000/s: meeting one request once would be 10 us.
+    assert_eq!(unmet[&key], Measured::new(0.0, 10_000.0));
+    assert_eq!(unmet.len(), known + 1, "time on a CPU is not told by snapshots: {unmet:?}");
+}
 
 #[test]
 fn waits_for_a_connection_are_the_fault_of_what_holds_it() {

@@ -193,7 +193,7 @@ fn a_service_that_nobody_looks_into_is_told_by_spans_then_counters_then_the_cloc
     let counter = |rate_ms: f64| Counter {
         service: "shop".into(),
         name: "go_sync_mutex_wait_total_seconds_total",
-        state: crate::analysis::State::Lock,
+        state: State::Lock,
         what: "waiting for locks",
         rate: rate_ms * 1e6 * RATE,
     };
