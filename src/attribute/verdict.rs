@@ -40,7 +40,7 @@ pub(super) struct Question<'a> {
     pub saturated: bool,
     /// Part of the change that requests spend in the generator's queue.
     pub queued: f64,
-    /// Growth of the waits for a CPU that nobody is to blame for.
+    /// Growth of the waits for a CPU that no work of the service is to blame for.
     pub unowned: f64,
     /// Change of the offered rate as a share.
     pub load_change: f64,
@@ -61,8 +61,7 @@ pub(super) fn judge(q: &Question) -> (Verdict, Vec<usize>) {
     if q.load_change > 0.1 && !q.candidates.iter().any(|c| known(c) && explains_enough(q, c)) {
         return (Verdict::Load, Vec::new());
     }
-    // Most of it is the machine's, and what is seen from one side only is slower on such a machine, too.
-    let leads = |c: &&Candidate| q.saturated || !c.unsure || c.explains.value >= q.unowned;
+    let leads = |c: &&Candidate| q.saturated || !slower_too(q, c);
     let Some(first) = q.candidates.first().filter(|c| explains_enough(q, c)).filter(leads) else {
         return (Verdict::NotFound, Vec::new());
     };
@@ -78,8 +77,15 @@ pub(super) fn judge(q: &Question) -> (Verdict, Vec<usize>) {
         return (Verdict::Strong, [0].into_iter().chain(besides(q, first)).take(SEVERAL).collect());
     }
     let named = |c: &&Candidate| c.owned && (explains_enough(q, c) || adds(q, c));
-    let several = q.candidates.iter().take(SEVERAL).take_while(named).count();
-    (Verdict::Likely, (0..several.max(1)).collect())
+    let several = q.candidates.iter().take(SEVERAL).take_while(named).count().max(1);
+    let places = (0..several).filter(|&i| i == 0 || !slower_too(q, &q.candidates[i]));
+    (Verdict::Likely, places.collect())
+}
+
+/// Most of it is the machine's, and what is seen from one side only is slower on such a machine, too.
+fn slower_too(q: &Question, c: &Candidate) -> bool {
+    let machine = matches!(c.kind, CauseKind::Neighbour | CauseKind::CpuLimit);
+    c.unsure && !machine && c.explains.value < q.unowned
 }
 
 /// Places of the smaller causes beside one that stands out. Beyond the whole there is only what follows from it.
@@ -245,6 +251,12 @@ mod tests {
         };
         let with = |unowned| judge(&Question { unowned, ..question(&own, &rest) }).0;
         assert_eq!((with(2e6), with(6e6)), (Verdict::Likely, Verdict::NotFound));
+        // The same beside whoever makes the machine slower.
+        let neighbour = Candidate { kind: CauseKind::Neighbour, ..candidate("others", 5.0, &["host"]) };
+        let both = [neighbour, own[0].clone()];
+        let named = |unowned| judge(&Question { unowned, ..question(&both, &rest) });
+        assert_eq!(named(5e6), (Verdict::Likely, vec![0]));
+        assert_eq!(named(2e6), (Verdict::Likely, vec![0, 1]), "more than such waits");
     }
 
     #[test]

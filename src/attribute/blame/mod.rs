@@ -194,12 +194,10 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
     all
 }
 
-/// Growth of the waits for a CPU that nobody is to blame for: no work, no limit and no neighbour is.
+/// Growth of the waits for a CPU that no work of the service is to blame for.
 pub(super) fn unowned(case: &Case, candidates: &[Candidate]) -> f64 {
-    use CauseKind::{Allocation, BlockedWorker, Cpu, CpuLimit, MemoryLeak, Neighbour};
-    let takes = |c: &Candidate| {
-        matches!(c.kind, Allocation | BlockedWorker | Cpu | CpuLimit | MemoryLeak | Neighbour)
-    };
+    use CauseKind::{Allocation, BlockedWorker, Cpu, MemoryLeak};
+    let takes = |c: &Candidate| matches!(c.kind, Allocation | BlockedWorker | Cpu | MemoryLeak);
     let grown = case.waits_for_cpu();
     if grown.low() <= 0.0 || candidates.iter().any(takes) { 0.0 } else { grown.value }
 }
@@ -222,7 +220,13 @@ fn outside(case: &Case, starved: bool) -> Vec<Candidate> {
 fn work(case: &Case, queue: Measured) -> Vec<Candidate> {
     let alloc = alloc::candidate(case, queue);
     let mut all = cpu::candidates(case, queue, alloc.as_ref().map(|a| &a.garbage));
-    let Some(alloc) = alloc.filter(|a| a.direct && a.share >= alloc::DECISIVE) else { return all };
+    let Some(mut alloc) = alloc.filter(|a| a.direct && a.share >= alloc::DECISIVE) else { return all };
+    // What the function itself does longer, with memory that is new each time, is the same cause.
+    if let Some(same) = all.iter().find(|c| c.at == alloc.candidate.at)
+        && same.explains.value > alloc.candidate.explains.value
+    {
+        alloc.candidate.explains = same.explains;
+    }
     let separate = |cpu: &Candidate| {
         let rest = cpu.explains.minus(alloc.candidate.explains);
         cpu.at != alloc.candidate.at && rest.value > alloc.candidate.explains.value
