@@ -4,6 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::layout;
 use super::writer::RunError;
 use crate::time::Window;
@@ -64,6 +67,22 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, RunError> {
 pub(super) fn read_text(path: &Path, limit: u64) -> Result<String, RunError> {
     String::from_utf8(read(path, limit)?)
         .map_err(|_| RunError::Broken { path: path.to_owned(), problem: "not UTF-8".to_owned() })
+}
+
+/// Bytes of a file of looks that are read: some 700,000 lines.
+const LOOKS: u64 = 64 << 20;
+
+/// What one look saw, as a line of its file.
+pub(super) fn look_line(look: &impl Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(look).expect("numbers");
+    line.push(b'\n');
+    line
+}
+
+/// The looks of a file in the order they were written; a line that is none is left out.
+pub(super) fn looks<T: DeserializeOwned>(dir: &Path, rel: &str) -> Vec<T> {
+    let bytes = inside(dir, rel).and_then(|path| read(&path, LOOKS).ok()).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// A path that a file of the folder names, if it stays inside the folder.

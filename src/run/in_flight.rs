@@ -10,9 +10,6 @@ use super::reader::Recording;
 use super::{files, layout};
 use crate::time::RunTime;
 
-/// Bytes of the file that are read: a million looks.
-const MAX_BYTES: u64 = 64 << 20;
-
 /// The counts of all load threads; clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct InFlight(Arc<Mutex<Vec<Arc<Count>>>>);
@@ -88,18 +85,14 @@ impl Look {
     /// As a line of the file.
     #[must_use]
     pub fn line(self) -> Vec<u8> {
-        let mut line = serde_json::to_vec(&self).expect("numbers");
-        line.push(b'\n');
-        line
+        files::look_line(&self)
     }
 }
 
 /// The looks at a service in the order they were written; a line that is none is left out.
 #[must_use]
 pub fn looks(recording: &Recording, service: &str) -> Vec<Look> {
-    let path = files::inside(&recording.dir, &layout::in_flight(service));
-    let bytes = path.and_then(|path| files::read(&path, MAX_BYTES).ok()).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    files::looks(&recording.dir, &layout::in_flight(service))
 }
 
 #[cfg(test)]

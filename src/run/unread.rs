@@ -7,9 +7,6 @@ use super::reader::Recording;
 use super::{files, layout};
 use crate::time::RunTime;
 
-/// Bytes of the file that are read: some 700,000 looks.
-const MAX_BYTES: u64 = 64 << 20;
-
 /// A look at the sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnreadLook {
@@ -31,9 +28,7 @@ impl UnreadLook {
     /// As a line of the file.
     #[must_use]
     pub fn line(self) -> Vec<u8> {
-        let mut line = serde_json::to_vec(&self).expect("numbers");
-        line.push(b'\n');
-        line
+        files::look_line(&self)
     }
 
     /// The requests in flight, if they were counted.
@@ -46,7 +41,5 @@ impl UnreadLook {
 /// The looks of a run in the order they were written; a line that is none is left out.
 #[must_use]
 pub fn looks(recording: &Recording) -> Vec<UnreadLook> {
-    let path = files::inside(&recording.dir, layout::UNREAD);
-    let bytes = path.and_then(|path| files::read(&path, MAX_BYTES).ok()).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    files::looks(&recording.dir, layout::UNREAD)
 }

@@ -48,10 +48,8 @@ pub(super) fn candidate(case: &Case, queue: Measured) -> Option<Allocation> {
     let share = added / total;
     let (at, site, bytes_before, part) = site(case)?;
     let bytes = site.bytes;
-    let collecting =
-        |s: &ServiceSide| s.cpu_rate(|stack| stack.last().is_some_and(|f| names::is_memory_management(f)));
-    let collector = collecting(service) / case.throughput()
-        - case.entry_before().map_or(0.0, |s| collecting(s) / case.throughput_before().max(1e-9));
+    let collector =
+        cpu::growth_of(case, |stack| stack.last().is_some_and(|f| names::is_memory_management(f)));
     let collected = case.change_of(State::GarbageCollection);
     // Requests that help the collector are on a CPU meanwhile: that is in both.
     let helped = cpu::growth_of(case, |stack| rows::is_assist(stack) && is_request_work(stack));
@@ -90,7 +88,7 @@ pub(super) fn candidate(case: &Case, queue: Measured) -> Option<Allocation> {
     if let Some(kept) = kept(case, service, &candidate.at, bytes) {
         leaks(&mut candidate, service, kept);
     }
-    let waits = collected.times(part.min(1.0));
+    let waits = collected.times(part);
     let garbage = Garbage { at: candidate.at.clone(), collector: collector.max(0.0), waits };
     Some(Allocation { candidate, share, direct: site.direct >= 0.5 * bytes, garbage })
 }

@@ -89,8 +89,7 @@ impl Eye {
             }
         };
         let asked = self.sockets.as_mut()?.again(&self.known, see);
-        self.steady =
-            asked.is_ok() && (self.known.len() - there.min(self.known.len())) * NEW <= self.known.len();
+        self.steady = asked.is_ok() && self.known.len().saturating_sub(there) * NEW <= self.known.len();
         asked.ok().map(|()| counts)
     }
 
