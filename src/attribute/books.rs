@@ -128,6 +128,7 @@ fn facts(side: &Side) -> WindowFacts {
         mean: side.client.response.value.round() as i64,
         snapshots: entry.map_or(0, |s| s.snapshots.len() as u64),
         cpu_samples: entry.and_then(|s| s.cpu.as_ref()).map_or(0, |c| c.samples),
+        cpu_seen: entry.and_then(|s| s.cpu.as_ref()).and_then(|c| c.seen),
         in_flight: entry.and_then(|s| s.snapshots.in_flight()),
     }
 }

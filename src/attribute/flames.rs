@@ -30,7 +30,7 @@ fn fold(side: &Side) -> Vec<(String, u64)> {
     for (stack, nanos) in cpu.totals.iter().filter(|(_, v)| *v > 0) {
         let names: Vec<String> =
             plain(stack).iter().rev().map(|f| names::enclosing(f).replace([';', ' ', '\n'], "_")).collect();
-        *folded.entry(names.join(";")).or_default() += nanos as f64 / (cpu.secs * throughput);
+        *folded.entry(names.join(";")).or_default() += nanos as f64 / (cpu.stands_for() * throughput);
     }
     folded.into_iter().map(|(s, v)| (s, v.round() as u64)).filter(|(_, v)| *v > 0).collect()
 }

@@ -9,6 +9,7 @@ mod blame;
 mod books;
 mod client;
 mod counters;
+mod cpu_time;
 mod databases;
 mod flames;
 mod functions;

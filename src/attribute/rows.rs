@@ -69,6 +69,14 @@ pub(super) fn service_rows(service: &ServiceSide, throughput: f64) -> Rows {
     }
     let mut rows = waiting_rows(service, throughput);
     let cpu = cpu_rows(service, throughput, is_request_work);
+    // A snapshot cannot tell what a system call computes from what it waits for.
+    let inside = |stack: &[&str]| is_request_work(stack) && stack::read(stack).state == State::Syscall;
+    for ((_, owner), ran) in cpu_rows(service, throughput, inside) {
+        if let Some(row) = rows.get_mut(&(State::Syscall, owner)) {
+            let waited = row.minus(ran);
+            *row = Measured::new(waited.value.max(0.0), waited.error);
+        }
+    }
     if service.snapshots.len() == 0 {
         rows.extend(contention_rows(service, throughput));
     } else if !cpu.is_empty() {
@@ -127,7 +135,7 @@ pub(super) fn cpu_rows(service: &ServiceSide, throughput: f64, keep: impl Fn(&[&
             *nanos.entry((state, stack::read(&names).owner.to_owned())).or_default() += value as f64;
         }
     }
-    let per_request = 1.0 / (cpu.secs * throughput);
+    let per_request = 1.0 / (cpu.stands_for() * throughput);
     let tick = sample_nanos(service);
     nanos
         .into_iter()

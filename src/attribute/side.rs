@@ -4,6 +4,7 @@ use std::panic::resume_unwind;
 
 use super::client::Client;
 use super::counters::{Busy, Counter, PoolUse, busy_workers, counters, pool_uses};
+use super::cpu_time;
 use super::snapshots::Snapshots;
 use super::stack::{self, Role};
 use super::stacks::{StackTotals, plain};
@@ -50,6 +51,15 @@ pub(super) struct Sampled {
     pub secs: f64,
     /// Observations behind it, for the error of a share.
     pub samples: u64,
+    /// The part of the CPU time that the kernel counted meanwhile, if it did.
+    pub seen: Option<f64>,
+}
+
+impl Sampled {
+    /// Seconds of the run that the values stand for: those covered, as far as they were seen.
+    pub(super) fn stands_for(&self) -> f64 {
+        self.secs * self.seen.unwrap_or(1.0)
+    }
 }
 
 impl Side {
@@ -75,8 +85,8 @@ impl Side {
         }
     }
 
-    /// Snapshots of both sides stand beside the requests in flight, or those of neither: an error that both have is none of the
-    /// change.
+    /// Snapshots of both sides stand beside the requests in flight, or those of neither, and CPU profiles beside what the kernel
+    /// counted: an error that both have is none of the change.
     pub(super) fn alike(&mut self, other: &mut Self) {
         self.client.unread.alike(&mut other.client.unread);
         for mine in &mut self.services {
@@ -84,6 +94,10 @@ impl Side {
             if mine.snapshots.in_flight().is_none() || theirs.snapshots.in_flight().is_none() {
                 mine.snapshots.stand_alone();
                 theirs.snapshots.stand_alone();
+            }
+            let (Some(cpu), Some(other)) = (&mut mine.cpu, &mut theirs.cpu) else { continue };
+            if cpu.seen.is_none() || other.seen.is_none() {
+                (cpu.seen, other.seen) = (None, None);
             }
         }
     }
@@ -114,7 +128,7 @@ impl ServiceSide {
 
     /// CPU nanoseconds per second of the stacks that `keep` accepts.
     pub(super) fn cpu_rate(&self, keep: impl Fn(&[&str]) -> bool) -> f64 {
-        self.cpu.as_ref().map_or(0.0, |c| c.totals.sum(|s| keep(&plain(s))) as f64 / c.secs)
+        self.cpu.as_ref().map_or(0.0, |c| c.totals.sum(|s| keep(&plain(s))) as f64 / c.stands_for())
     }
 }
 
@@ -172,7 +186,11 @@ fn cpu(recording: &Recording, service: &str, windows: &[Window]) -> Option<Sampl
     let files = recording.profiles(service, "cpu");
     INSIDE.iter().find_map(|&enough| {
         let chosen: Vec<_> = files.iter().filter(|f| share_inside(f.window, windows) >= enough).collect();
-        merge(recording, &chosen)
+        let mut merged = merge(recording, &chosen)?;
+        let windows: Vec<Window> = chosen.iter().map(|f| f.window).collect();
+        let nanos = merged.totals.sum(|_| true);
+        merged.seen = cpu_time::seen(recording, service, &windows, nanos, merged.samples);
+        Some(merged)
     })
 }
 

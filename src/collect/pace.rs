@@ -11,6 +11,8 @@ use crate::time::{RunTime, nanos};
 const COSTLY: f64 = 0.20;
 /// Below this share, the pace is let go faster again; far enough from [`COSTLY`] not to swing.
 const CHEAP: f64 = 0.08;
+/// Below this share there may be more fetches than were asked for, where they are of use.
+const SPARE: f64 = 0.05;
 /// Step of a change of pace.
 const STEP: f64 = 1.5;
 /// Weight of the newest fetch in the moving average of costs.
@@ -53,7 +55,13 @@ impl Pace {
 
     /// Time from the start of a fetch to the start of the next.
     pub(super) fn gap(&mut self) -> Duration {
-        self.interval.mul_f64(self.rng.random_range(0.5..1.5))
+        self.gap_of(1.0)
+    }
+
+    /// The same where so many fetches for one would be of use, as far as they cost next to nothing.
+    pub(super) fn gap_of(&mut self, more: f64) -> Duration {
+        let least = Duration::from_secs_f64(self.cost / SPARE).min(self.interval);
+        self.interval.div_f64(more.max(1.0)).max(least).mul_f64(self.rng.random_range(0.5..1.5))
     }
 
     /// Takes note of what a fetch cost, and changes the pace if it must.
@@ -172,6 +180,22 @@ mod tests {
         let back: Vec<Change> = (0..300).filter_map(|_| pace.observe(2 * MS)).collect();
         assert_eq!(back.last().map(|c| c.interval), Some(100 * MS), "{back:?}");
         assert!((0..300).all(|_| pace.observe(15 * MS).is_none()), "15 % is neither costly nor cheap");
+    }
+
+    #[test]
+    fn more_fetches_than_asked_for_only_where_they_are_cheap() {
+        let mut pace = Pace::new(100 * MS, 2000 * MS, 1);
+        let mut mean = |cost: Duration, more: f64| {
+            (0..100).for_each(|_| drop(pace.observe(cost)));
+            (0..1000).map(|_| pace.gap_of(more)).sum::<Duration>() / 1000
+        };
+        let near = |gap: Duration, ms: u32| {
+            assert!(gap > ms * MS * 9 / 10 && gap < ms * MS * 11 / 10, "{gap:?} {ms}")
+        };
+        near(mean(MS / 10, 4.0), 25);
+        near(mean(2 * MS, 4.0), 40);
+        near(mean(6 * MS, 4.0), 100);
+        near(mean(MS / 10, 0.1), 100);
     }
 
     #[test]

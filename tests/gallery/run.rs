@@ -11,8 +11,29 @@ use crate::common::{analysis, finish, loadprof, printed, scenario};
 use crate::stage::{Part, Stage, Switch};
 
 /// Length of a run, and when the fault is switched on.
-pub const RUN: Duration = Duration::from_secs(28);
-pub const SWITCH: Duration = Duration::from_secs(13);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    pub switch: Duration,
+    pub end: Duration,
+}
+
+const USUAL: Times = Times { switch: Duration::from_secs(13), end: Duration::from_secs(28) };
+/// Half a minute of so few requests a second has but some thousand of them: whoever has no more runs longer.
+const FEW: f64 = 250.0;
+const FOR_FEW: Times = Times { switch: Duration::from_secs(27), end: Duration::from_secs(62) };
+
+impl Times {
+    fn of(rate: f64) -> Self {
+        if rate <= FEW { FOR_FEW } else { USUAL }
+    }
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        USUAL
+    }
+}
+
 /// Runs that may say of themselves that they are no measurement: generator and services share the machine.
 const INVALID: usize = 1;
 /// What the rate is multiplied by then, as the report advises.
@@ -42,6 +63,7 @@ pub struct Outcome {
     pub analysis: Value,
     pub folder: PathBuf,
     pub rate: f64,
+    pub times: Times,
     /// The shop's own clocks, again and again: `(unix nanoseconds, clocks)`.
     pub readings: Vec<(u64, Value)>,
     _dir: Option<tempfile::TempDir>,
@@ -51,6 +73,8 @@ pub struct Outcome {
 #[derive(Serialize, Deserialize)]
 struct Aside {
     rate: f64,
+    #[serde(default)]
+    times: Times,
     readings: Vec<(u64, Value)>,
     /// Mean in ms of a run without the fault.
     healthy: Option<f64>,
@@ -64,8 +88,9 @@ impl Outcome {
     /// Makes a kept recording good for [`again`].
     pub fn keep(&self, healthy: Option<f64>) {
         if self._dir.is_none() {
-            let aside_text = Aside { rate: self.rate, readings: self.readings.clone(), healthy };
-            let text = serde_json::to_string(&aside_text).expect("plain values");
+            let Self { rate, times, readings, .. } = self;
+            let held = Aside { rate: *rate, times: *times, readings: readings.clone(), healthy };
+            let text = serde_json::to_string(&held).expect("plain values");
             std::fs::write(aside(&self.folder), text).expect("written");
         }
     }
@@ -74,9 +99,9 @@ impl Outcome {
 /// A kept recording as it is judged now, with the mean in ms of a run without the fault; none if there is none.
 pub fn again(folder: &Path) -> Option<(Outcome, Option<f64>)> {
     let text = std::fs::read_to_string(aside(folder)).ok()?;
-    let Aside { rate, readings, healthy } = serde_json::from_str(&text).expect("written by keep");
+    let Aside { rate, times, readings, healthy } = serde_json::from_str(&text).expect("written by keep");
     let analysis = judged(folder, None)?;
-    Some((Outcome { analysis, folder: folder.to_owned(), rate, readings, _dir: None }, healthy))
+    Some((Outcome { analysis, folder: folder.to_owned(), rate, times, readings, _dir: None }, healthy))
 }
 
 /// What is said now of a recording, against a baseline if there is one; none if it was not kept.
@@ -134,9 +159,9 @@ impl Setup {
             Some(then) => format!(
                 "[load.ramping-arrival-rate]\nstages = [{{ for = \"{}ms\", rate = \"{:.0}/s\" }}, \
                  {{ for = \"{}ms\", rate = \"{then}\" }}]\n",
-                SWITCH.as_millis(),
+                Times::of(self.rate).switch.as_millis(),
                 self.rate,
-                length.saturating_sub(SWITCH).as_millis()
+                length.saturating_sub(Times::of(self.rate).switch).as_millis()
             ),
         };
         format!(
@@ -181,8 +206,9 @@ pub fn valid_run(setup: &Setup, keep: Option<&Path>, fault: impl Fn(&mut Stage))
 
 fn run(setup: &Setup, keep: Option<&Path>, fault: &impl Fn(&mut Stage)) -> Outcome {
     let mut stage = setup.stage();
+    let times = Times::of(setup.rate);
     let dir = tempfile::tempdir().expect("a folder");
-    let text = setup.load(&stage.shop.url, RUN) + &stage.evidence();
+    let text = setup.load(&stage.shop.url, times.end) + &stage.evidence();
     let folder = keep.map_or_else(|| dir.path().join("run"), Path::to_owned);
     let _ = std::fs::remove_dir_all(&folder);
     let _ = std::fs::remove_file(aside(&folder));
@@ -194,14 +220,14 @@ fn run(setup: &Setup, keep: Option<&Path>, fault: &impl Fn(&mut Stage)) -> Outco
     let (done, ended) = mpsc::channel();
     let began = Instant::now();
     let load = std::thread::spawn(move || {
-        let output = finish(&mut command, RUN + Duration::from_secs(60));
+        let output = finish(&mut command, times.end + Duration::from_secs(60));
         let _ = done.send(());
         output
     });
     let mut readings = Vec::new();
     let mut switched = false;
     while ended.recv_timeout(Duration::from_millis(250)) == Err(mpsc::RecvTimeoutError::Timeout) {
-        if !switched && began.elapsed() >= SWITCH {
+        if !switched && began.elapsed() >= times.switch {
             fault(&mut stage);
             switched = true;
         }
@@ -210,7 +236,7 @@ fn run(setup: &Setup, keep: Option<&Path>, fault: &impl Fn(&mut Stage)) -> Outco
     let output = load.join().expect("it ran");
     assert!(folder.join("report.md").exists(), "no report: {}", printed(&output));
     let analysis = analysis(&folder);
-    Outcome { analysis, folder, rate: setup.rate, readings, _dir: keep.is_none().then_some(dir) }
+    Outcome { analysis, folder, rate: setup.rate, times, readings, _dir: keep.is_none().then_some(dir) }
 }
 
 /// loadprof, on the first core if the services have the others.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cases::Case;
-use crate::run::{Outcome, RUN, SWITCH};
+use crate::run::{Outcome, Times};
 
 /// What one run of a case scored.
 #[derive(Clone, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ impl Score {
         let a = &outcome.analysis;
         let causes: Vec<&Value> = a["causes"].as_array().map(|c| c.iter().collect()).unwrap_or_default();
         let rank = causes.iter().position(|c| wrong(case, c).is_none()).map(|i| i + 1);
-        let (slower, errors) = slower(a);
+        let (slower, errors) = slower(a, outcome.times);
         let leak = case.kinds.contains(&"goroutine-leak");
         Self {
             number: case.number,
@@ -121,7 +121,7 @@ pub fn wrong(case: &Case, cause: &Value) -> Option<String> {
 
 /// Median p95 of the periods after the switch over that of those before it, and the same of the error rate as a
 /// difference: by the clock, whatever was found. The first seconds after the switch are left out.
-fn slower(a: &Value) -> (f64, f64) {
+fn slower(a: &Value, times: Times) -> (f64, f64) {
     const SETTLED: f64 = 3.0;
     let points = a["timeline"].as_array().map(Vec::as_slice).unwrap_or_default();
     let median_of = |key: &str, keep: &dyn Fn(f64) -> bool| {
@@ -129,7 +129,7 @@ fn slower(a: &Value) -> (f64, f64) {
         let inside = points.iter().filter(|p| p["warm_up"] == false && keep(at(p)));
         median(inside.filter_map(|p| p[key].as_f64()).collect()).unwrap_or(0.0)
     };
-    let (switch, end) = (SWITCH.as_secs_f64(), RUN.as_secs_f64());
+    let (switch, end) = (times.switch.as_secs_f64(), times.end.as_secs_f64());
     let before = |at: f64| at <= switch;
     let after = |at: f64| at > switch + SETTLED && at <= end;
     let p95 = (median_of("p95", &before), median_of("p95", &after));

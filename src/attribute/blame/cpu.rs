@@ -11,7 +11,7 @@ use crate::analysis::quantity;
 use crate::analysis::{CauseKind, Evidence};
 use crate::attribute::measure::Measured;
 use crate::attribute::rows::{is_assist, sample_nanos};
-use crate::attribute::side::ServiceSide;
+use crate::attribute::side::{Sampled, ServiceSide};
 use crate::attribute::stacks::plain;
 use crate::attribute::{names, stack};
 
@@ -32,7 +32,7 @@ pub(in crate::attribute) fn functions(
 ) -> BTreeMap<String, Function> {
     let mut all: BTreeMap<String, Function> = BTreeMap::new();
     let Some(cpu) = service.cpu.as_ref().filter(|_| throughput > 0.0) else { return all };
-    let per_request = 1.0 / (cpu.secs * throughput);
+    let per_request = 1.0 / (cpu.stands_for() * throughput);
     for (stack, nanos) in cpu.totals.iter() {
         let names = plain(stack);
         if !keep(&names) {
@@ -198,7 +198,7 @@ pub(super) fn error_of_growth(case: &Case, now: f64, before: f64) -> Option<f64>
 
 /// Standard error of a cost that was counted in samples.
 fn sampling_error(service: &ServiceSide, throughput: f64, cost: f64) -> f64 {
-    let secs = service.cpu.as_ref().map_or(1.0, |c| c.secs);
+    let secs = service.cpu.as_ref().map_or(1.0, Sampled::stands_for);
     (cost.max(0.0) * sample_nanos(service) / (secs * throughput.max(1e-9))).sqrt()
 }
 
@@ -233,7 +233,7 @@ pub(super) fn callee(case: &Case, at: &str) -> Option<String> {
     for (service, throughput, sign) in sides {
         let Some(cpu) = service.and_then(|s| s.cpu.as_ref()).filter(|_| throughput > 0.0) else { continue };
         for (stack, nanos) in cpu.totals.iter() {
-            let cost = sign * nanos as f64 / (cpu.secs * throughput);
+            let cost = sign * nanos as f64 / (cpu.stands_for() * throughput);
             let Some(place) = stack.iter().position(|f| names::enclosing(f) == at) else { continue };
             total += cost;
             if place > 0 {

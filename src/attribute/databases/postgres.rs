@@ -109,9 +109,12 @@ fn blocking(lines: &[Activity], window: Window) -> Vec<BlockedStatement> {
 }
 
 /// What stands out in the newest plan of each statement that is told, in their order: first that it is another plan
-/// than before the judged part.
-fn plans(lines: &[Plan], statements: &[StatementFacts], judged: Window) -> Vec<PlanFacts> {
-    let newest = |of: u64| lines.iter().rfind(|p| fingerprint(&p.query) == of && !p.plan.is_null());
+/// than before the judged part. A plan that was made in that part comes before one made when it was over.
+pub(super) fn plans(lines: &[Plan], statements: &[StatementFacts], judged: Window) -> Vec<PlanFacts> {
+    let newest = |of: u64| {
+        let all = || lines.iter().filter(|p| fingerprint(&p.query) == of && !p.plan.is_null());
+        all().rfind(|p| judged.contains(p.t)).or_else(|| all().next_back())
+    };
     let before = |of: u64| {
         let healthy = |p: &&Plan| p.why == "healthy" && p.t < judged.from && !p.plan.is_null();
         lines.iter().filter(healthy).rfind(|p| fingerprint(&p.query) == of)

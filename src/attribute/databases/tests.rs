@@ -1,5 +1,5 @@
 use super::*;
-use crate::formats::postgres::lines::{Activity, Backend, StatementRow, Statements};
+use crate::formats::postgres::lines::{Activity, Backend, Plan, StatementRow, Statements};
 use crate::formats::redis::lines::{Info, sections};
 use crate::run::databases::{Postgres, Redis};
 use crate::run::period::{RequestPeriod, new_latency};
@@ -172,4 +172,28 @@ fn a_reference_without_counters_gives_no_number_of_executions() {
     let found = compare("orders-db", DatabaseSystem::Postgresql, &judged, Some(&reference));
     assert!(!found.counted && found.reference.is_some(), "{found:?}");
     assert!(found.statements.iter().all(|s| s.reference_calls.is_none()), "{found:?}");
+}
+
+#[test]
+fn the_plan_of_the_bad_part_counts_though_it_is_over() {
+    let scan = |kind: &str| serde_json::json!([{"Plan": {"Node Type": kind, "Relation Name": "orders", "Plan Rows": 1}}]);
+    let line = |second, why: &str, kind: &str| Plan {
+        t: at(second),
+        query: "SELECT count(*) FROM orders WHERE customer = $1".into(),
+        why: why.into(),
+        plan: scan(kind),
+        ..Plan::default()
+    };
+    let judged = postgres::uses(&recorded(), &periods(20), &[window(12, 18)]);
+    let found = compare("orders-db", DatabaseSystem::Postgresql, &judged, None);
+    let changed = |lines: &[Plan]| {
+        let told = postgres::plans(lines, &found.statements, window(10, 19));
+        told.iter().any(|p| p.says.contains("its plan changed"))
+    };
+    let [healthy, bad, end] =
+        [(5, "healthy", "Index Scan"), (12, "anomaly", "Seq Scan"), (20, "end", "Index Scan")]
+            .map(|(second, why, kind)| line(second, why, kind));
+    assert!(changed(&[healthy.clone(), bad.clone(), end.clone()]), "over at 19");
+    assert!(!changed(&[healthy.clone(), end]));
+    assert!(changed(&[healthy, Plan { t: at(20), ..bad }]), "made when it was over, and none before");
 }

@@ -163,3 +163,41 @@ fn what_has_a_limit_is_told_the_fullest_first() {
     ];
     assert_eq!(told, expected);
 }
+
+#[test]
+fn cpu_profiles_are_divided_by_the_part_that_both_saw() {
+    const PRICE: &str = "shop.price shop.page";
+    let of = || side(&Evidence { mean_ms: 5.0, cpu: &[(PRICE, 2.0)], ..Evidence::default() });
+    let with = |seen: Option<f64>| {
+        let mut side = of();
+        side.services[0].cpu.as_mut().expect("a profile").seen = seen;
+        side
+    };
+    let cost = |side: &Side| {
+        let all: f64 = rows(side).iter().filter(|((s, _), _)| *s == State::Cpu).map(|(_, m)| m.value).sum();
+        (all / 1e4).round() / 100.0
+    };
+    let (mut before, mut now) = (with(Some(0.8)), with(Some(0.5)));
+    now.alike(&mut before);
+    assert_eq!((cost(&before), cost(&now)), (2.5, 4.0));
+    let (mut before, mut now) = (with(Some(0.8)), with(None));
+    now.alike(&mut before);
+    assert_eq!((cost(&before), cost(&now)), (2.0, 2.0), "what both miss is none of the change");
+}
+
+#[test]
+fn what_a_system_call_computes_is_no_wait() {
+    const FLUSH: &str = "internal/runtime/syscall.Syscall6 syscall.Fsync internal/poll.(*FD).Fsync os.(*File).Sync shop/note.(*Book).Line";
+    let all = rows(&side(&Evidence {
+        mean_ms: 2.0,
+        requests: &[(FLUSH, 1.0)],
+        cpu: &[(FLUSH, 0.3)],
+        ..Evidence::default()
+    }));
+    let told: Vec<(State, i32)> = all
+        .iter()
+        .filter(|((_, at), _)| at.contains("Book"))
+        .map(|((s, _), m)| (*s, (m.value / 1e4).round() as i32))
+        .collect();
+    assert_eq!(told, [(State::Cpu, 30), (State::Syscall, 70)]);
+}

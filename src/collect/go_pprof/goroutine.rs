@@ -2,7 +2,8 @@
 //!
 //! `debug=0` (protobuf) pauses the process far shorter than the text forms do. On a saturated two-core
 //! service 20 snapshots a second still took 2 to 6 % of its throughput, hence the adapting pace; and they are fewer while
-//! nothing is wrong.
+//! nothing is wrong. Where less than half a request is in flight most snapshots meet none, so they are more: whoever has so little
+//! to do has the time for them.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -27,6 +28,12 @@ const SLOWEST: Duration = Duration::from_secs(2);
 const FIRST: Duration = Duration::from_secs(10);
 /// ... and after an anomaly was seen, for as long as CPU windows are short; else one in so many is taken.
 const CALM: u32 = 3;
+/// Mean number of requests in flight above which snapshots are not more than asked for: a core may be half used ...
+const SPARSE: f64 = 0.5;
+/// ... and how many there are for one while hardly a request is in flight, at most.
+const MOST: f64 = 8.0;
+/// How long the mean number of requests in flight is remembered, in nanoseconds.
+const MEMORY: f64 = 5e9;
 
 /// Records goroutine snapshots.
 #[derive(Debug)]
@@ -46,6 +53,7 @@ impl Goroutines {
 
     async fn record(mut self: Box<Self>, mut context: Context) {
         let mut alert = Alert { until: Instant::now() + FIRST };
+        let mut busy = Busy::default();
         let mut recorder = Recorder::new(context.out, context.stop, self.endpoint.clone(), self.name());
         while !recorder.over() {
             // What comes after the fetch has waited for it: only what was there before is a random moment's.
@@ -58,6 +66,7 @@ impl Goroutines {
             let path = layout::snapshot(self.service(), "goroutine", recorder.at(began));
             recorder.keep(path, snapshot.body).await;
             if let Some(look) = look {
+                busy.look(look);
                 let look = Look { t: recorder.at(began), ..look };
                 recorder.append(layout::in_flight(self.service()), look.line().into()).await;
             }
@@ -65,7 +74,7 @@ impl Goroutines {
                 recorder.tell_pace(change);
             }
             alert.look(&mut context.triggers, Instant::now());
-            let gap = self.pace.gap() * if alert.lasts(Instant::now()) { 1 } else { CALM };
+            let gap = self.pace.gap_of(busy.more()) * if alert.lasts(Instant::now()) { 1 } else { CALM };
             recorder.sleep_until(began + gap.max(recorder.pause())).await;
         }
         recorder.finish();
@@ -96,6 +105,31 @@ impl Alert {
     }
 }
 
+/// How many requests are in flight.
+#[derive(Debug, Default)]
+struct Busy {
+    last: Option<Look>,
+    mean: Option<f64>,
+}
+
+impl Busy {
+    fn look(&mut self, look: Look) {
+        if let Some(last) = self.last.replace(look) {
+            let passed = look.t.since(last.t).max(1) as f64;
+            let now = look.area.saturating_sub(last.area) as f64 / passed;
+            let keep = (-passed / MEMORY).exp();
+            self.mean = Some(self.mean.map_or(now, |mean| keep * mean + (1.0 - keep) * now));
+        }
+    }
+
+    /// Snapshots for one: as many as make it meet about a request. A power of two: means weigh snapshots by the time that each
+    /// stands for, and tell paces apart that differ by half.
+    fn more(&self) -> f64 {
+        let sparse = self.mean.filter(|mean| *mean <= SPARSE);
+        sparse.map_or(1.0, |mean| (1.0 / mean.max(1.0 / MOST)).log2().round().exp2())
+    }
+}
+
 impl Collector for Goroutines {
     fn name(&self) -> String {
         "go-pprof/goroutine".into()
@@ -117,6 +151,26 @@ impl Collector for Goroutines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_requests_in_flight_ask_for_more() {
+        let mut busy = Busy::default();
+        assert_eq!(busy.more(), 1.0, "nobody counts");
+        let mut now = Look { t: crate::time::RunTime::from_nanos(0), count: 0, area: 0 };
+        let mut pass = |busy: &mut Busy, seconds: u64, tenths: u64| {
+            for _ in 0..10 * seconds {
+                now.t = crate::time::RunTime::from_nanos(now.t.as_nanos() + 100_000_000);
+                now.area += 10_000_000 * tenths;
+                busy.look(now);
+            }
+            busy.more()
+        };
+        assert_eq!(pass(&mut busy, 1, 3), 4.0, "0.3 in flight");
+        assert_eq!(pass(&mut busy, 60, 6), 1.0, "0.6: a core may be half used");
+        assert_eq!(pass(&mut busy, 60, 0), 8.0, "none");
+        assert_eq!(pass(&mut busy, 1, 20), 2.0, "two, since a second: a fifth of the memory");
+        assert_eq!(pass(&mut busy, 60, 20), 1.0);
+    }
 
     #[test]
     fn an_anomaly_asks_for_more_for_a_minute() {

@@ -32,6 +32,7 @@ struct Facts {
     mean: String,
     snapshots: String,
     cpu_samples: String,
+    cpu_seen: Option<String>,
     in_flight: Option<InFlight>,
 }
 
@@ -88,6 +89,7 @@ fn facts(w: &WindowFacts) -> Facts {
         mean: quantity::duration(w.mean as f64),
         snapshots: quantity::count(w.snapshots),
         cpu_samples: quantity::count(w.cpu_samples),
+        cpu_seen: w.cpu_seen.map(quantity::share),
         in_flight: w.in_flight.map(|of| InFlight {
             at_snapshots: quantity::plain(of.at_snapshots),
             mean: quantity::plain(of.mean),
