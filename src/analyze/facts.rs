@@ -55,7 +55,7 @@ pub(super) fn timeline(run: &Loaded, detection: &Detection) -> Vec<TimelinePoint
     let whole = |x: Option<f64>| x.map(|x| x.max(0.0).round() as u64);
     let mut points = gate::timeline(&run.periods, run.warm_up_end());
     for (point, period) in points.iter_mut().zip(&run.periods) {
-        let lines = band.and_then(|b| b.points.iter().find(|p| p.window == period.window));
+        let lines = band.and_then(|b| b.points.iter().find(|p| p.window.contains(period.window.from)));
         point.ewma = whole(lines.and_then(|l| l.ewma));
         point.threshold = whole(lines.and_then(|l| l.threshold));
         point.anomalous = lasting.iter().any(|w| w.overlap(period.window) > 0);

@@ -3,6 +3,7 @@
 use super::live::Reading;
 use super::series::{Percentile, Point, Series};
 use crate::run::period::{LoadPeriod, RequestPeriod, new_latency};
+use crate::stats::median;
 use crate::time::Window;
 
 /// Latency quantiles and error rate of the whole run and of each request (`slugs`, in the scenario's order),
@@ -17,7 +18,35 @@ pub fn load_series(periods: &[LoadPeriod], slugs: &[String], open: bool) -> Vec<
             series.points.push(Point { window: period.window, value: reading.value, count: reading.count });
         }
     }
+    let each = if slugs.len() > 1 { slugs.len() } else { 0 };
+    let scopes = std::iter::once(None).chain((0..each).map(Some));
+    for (scope, figures) in scopes.zip(series.chunks_mut(Percentile::ALL.len() + 1)) {
+        for (percentile, series) in Percentile::ALL.into_iter().zip(figures) {
+            take_together(series, periods, scope, percentile);
+        }
+    }
     series
+}
+
+/// Most periods that are taken together: beyond that the moment at which something changed is lost.
+const TOGETHER: usize = 5;
+/// How many times the fewest hits must be there on average, for most periods to have those.
+const ENOUGH: f64 = 1.25;
+
+/// A quantile of so few hits that most periods could not be judged is that of several periods in a row.
+fn take_together(series: &mut Series, periods: &[LoadPeriod], scope: Option<usize>, percentile: Percentile) {
+    let counts: Vec<f64> = series.points.iter().map(|p| p.count as f64).collect();
+    let usual = median(&counts).unwrap_or(0.0);
+    let needed = (ENOUGH * series.min_count as f64 / usual.max(f64::MIN_POSITIVE)).ceil();
+    if needed <= 1.0 || needed > TOGETHER as f64 {
+        return;
+    }
+    let point = |some: &[LoadPeriod]| {
+        let reading = quantile(&total(some, scope), percentile);
+        let window = Window::new(some[0].window.from, some[some.len() - 1].window.to);
+        Point { window, value: reading.value, count: reading.count }
+    };
+    series.points = periods.chunks(needed as usize).map(point).collect();
 }
 
 /// The series of [`load_series`] without points, for a [`super::LiveDetector`].
@@ -40,7 +69,7 @@ pub fn load_templates(slugs: &[String], open: bool) -> Vec<Series> {
 /// One period's values in the order of [`load_templates`].
 #[must_use]
 pub fn load_readings(period: &LoadPeriod, requests: usize, open: bool) -> Vec<Reading> {
-    let total = total(period);
+    let total = total(std::slice::from_ref(period), None);
     let each = if requests > 1 { &period.requests[..requests.min(period.requests.len())] } else { &[] };
     let mut readings: Vec<Reading> = std::iter::once(&total).chain(each).flat_map(figures).collect();
     if open {
@@ -70,10 +99,14 @@ pub fn load_concurrency(periods: &[LoadPeriod]) -> Vec<(Window, f64)> {
     periods.iter().map(|p| (p.window, p.in_flight.max(p.connections) as f64)).collect()
 }
 
-/// All requests of a period as one, as far as detection looks.
-fn total(period: &LoadPeriod) -> RequestPeriod {
+/// One request of some periods, or all of them as one, as far as detection looks.
+fn total(periods: &[LoadPeriod], scope: Option<usize>) -> RequestPeriod {
     let mut all = RequestPeriod { response: new_latency(), ..RequestPeriod::new() };
-    for request in &period.requests {
+    let of = |period: &'_ LoadPeriod| match scope {
+        None => 0..period.requests.len(),
+        Some(i) => i.min(period.requests.len())..(i + 1).min(period.requests.len()),
+    };
+    for request in periods.iter().flat_map(|p| &p.requests[of(p)]) {
         // Both sides have 3 digits and grow as needed, so adding cannot fail.
         let _ = all.response.add(&request.response);
         all.passed += request.passed;
@@ -84,15 +117,16 @@ fn total(period: &LoadPeriod) -> RequestPeriod {
     all
 }
 
-fn figures(request: &RequestPeriod) -> [Reading; 4] {
+fn quantile(request: &RequestPeriod, percentile: Percentile) -> Reading {
     let count = request.response.len();
-    let at = |p: Percentile| Reading {
-        value: (count > 0).then(|| request.response.value_at_quantile(p.share()) as f64),
-        count,
-    };
+    let value = (count > 0).then(|| request.response.value_at_quantile(percentile.share()) as f64);
+    Reading { value, count }
+}
+
+fn figures(request: &RequestPeriod) -> [Reading; 4] {
     let done = request.done();
     let errors = (done > 0).then(|| request.failed_total() as f64 / done as f64);
-    let [p50, p95, p99] = Percentile::ALL.map(at);
+    let [p50, p95, p99] = Percentile::ALL.map(|p| quantile(request, p));
     [p50, p95, p99, Reading { value: errors, count: done }]
 }
 
@@ -125,13 +159,39 @@ mod tests {
         }
     }
 
+    #[test]
+    fn quantiles_of_few_hits_are_those_of_several_periods() {
+        // One hit in ten of the first request is slow, ten hits a period of either request.
+        let hits = |i: u64| if i.is_multiple_of(2) { (9, 1) } else { (10, 0) };
+        let periods: Vec<LoadPeriod> = (0..8)
+            .map(|i| {
+                let mut period = period(2 * i, &[(hits(i).0, 1_000_000), (10, 2_000_000)]);
+                period.requests[0].response.record_n(9_000_000, hits(i).1).expect("in range");
+                period
+            })
+            .collect();
+        let series = load_series(&periods, &slugs(&["list", "buy"]), true);
+        let shape = |i: usize| {
+            let last = series[i].points.last().expect("points");
+            (series[i].name.as_str(), series[i].points.len(), last.count, last.window.secs())
+        };
+        assert_eq!(shape(0), ("p50", 8, 20, 2.0));
+        assert_eq!(shape(1), ("p95", 3, 40, 4.0), "three periods of 20 are enough, and two are left");
+        assert_eq!(shape(2), ("p99", 8, 20, 2.0), "seven would be too many");
+        assert_eq!(shape(3), ("error-rate", 8, 20, 2.0));
+        assert_eq!((shape(4).1, series[4].points[0].count), (4, 20), "p50 of ten hits");
+        assert_eq!((shape(5).1, shape(6).1, shape(12).1), (2, 8, 8), "p95 of five periods, p99 of none");
+        assert_eq!(series[1].points[0].count, 60);
+        assert!(series[4].points.iter().all(|p| p.value.is_some_and(|v| (v / 1e6 - 1.0).abs() < 1e-2)));
+    }
+
     fn slugs(names: &[&str]) -> Vec<String> {
         names.iter().map(|n| (*n).to_owned()).collect()
     }
 
     #[test]
     fn series_cover_the_run_and_each_request() {
-        let periods = [period(0, &[(100, 2_000_000), (100, 9_000_000)]), period(2, &[(0, 1), (0, 1)])];
+        let periods = [period(0, &[(1000, 2_000_000), (1000, 9_000_000)]), period(2, &[(0, 1), (0, 1)])];
         let series = load_series(&periods, &slugs(&["list", "buy"]), true);
         let names: Vec<_> = series.iter().map(|s| (s.name.as_str(), s.of.as_deref())).collect();
         assert_eq!(names.len(), 13);
@@ -141,9 +201,9 @@ mod tests {
         );
         assert_eq!(names[12], ("achieved", None));
         let first = |i: usize| series[i].points[0];
-        assert_eq!((first(0).count, first(4).count), (200, 100));
+        assert_eq!((first(0).count, first(4).count), (2000, 1000));
         assert!(first(8).value.is_some_and(|v| (v / 9e6 - 1.0).abs() < 1e-3));
-        assert_eq!((first(3).value, first(12).value), (Some(0.1), Some(0.5)));
+        assert_eq!((first(3).value, first(12).value), (Some(0.1), Some(2000.0 / 400.0)));
         assert!(series[..12].iter().all(|s| s.points[1].value.is_none()), "no hit, no value");
         assert_eq!(load_series(&periods, &slugs(&["list"]), false).len(), 4, "one request is the run");
     }

@@ -148,7 +148,7 @@ pub fn detect(input: &Input<'_>) -> Detection {
         }
         let judged = judge(input, series, i);
         judged_points += judged.judged;
-        out.notes.extend(doubts(&judged, period));
+        out.notes.extend(doubts(&judged, length(series, period)));
         match series.class {
             Class::Symptom => symptoms.extend(judged.anomalies.iter().cloned()),
             _ => out.changes.extend(judged.anomalies.iter().cloned()),
@@ -205,7 +205,7 @@ fn shifts(input: &Input<'_>, out: &mut Detection) -> Vec<Anomaly> {
     for (series, band) in banded.filter(|(s, _)| s.class == Class::Symptom) {
         let rates: Vec<_> = series.points.iter().map(|p| levels.at(p.window)).collect();
         let Some(span) = shift::shift(series, &rates, demands) else { continue };
-        out.notes.extend(short(span.reference.periods, out.period));
+        out.notes.extend(short(span.reference.periods, length(series, out.period)));
         band.points[span.onset..span.end].iter_mut().for_each(|p| p.anomalous = true);
         band.anomalies = vec![Anomaly { hindsight: true, ..span::anomaly(series, &span) }];
         all.extend(band.anomalies.iter().cloned());
@@ -227,6 +227,11 @@ fn healthy(baseline: &Baseline<'_>, series: &Series) -> Healthy {
 fn doubts(judged: &Judged, period: u64) -> Vec<Caveat> {
     let own = judged.references.iter().filter(|(_, baseline)| !baseline);
     own.filter_map(|(n, _)| short(*n, period)).collect()
+}
+
+/// Length of a point: a period, or several that are taken together.
+fn length(series: &Series, period: u64) -> u64 {
+    series.points.first().map_or(period, |p| p.window.nanos().max(period))
 }
 
 fn short(periods: usize, period: u64) -> Option<Caveat> {

@@ -42,7 +42,7 @@ pub(super) fn candidate(case: &Case, queue: Measured) -> Option<Allocation> {
     let growth = Measured::new(now - before, cpu::error_of_growth(case, now, before)?);
     let added = growth.value;
     let total = cpu::total_growth(case);
-    if added <= case.floor || growth.low() <= 0.0 || total <= 0.0 {
+    if !cpu::is_more_work(case, added) || growth.low() <= 0.0 || total <= 0.0 {
         return None;
     }
     let share = added / total;
@@ -87,6 +87,9 @@ pub(super) fn candidate(case: &Case, queue: Measured) -> Option<Allocation> {
     };
     if let Some(kept) = kept(case, service, &candidate.at, bytes) {
         leaks(&mut candidate, service, kept);
+    }
+    if candidate.explains.value <= case.floor {
+        return None;
     }
     let waits = collected.times(part);
     let garbage = Garbage { at: candidate.at.clone(), collector: collector.max(0.0), waits };

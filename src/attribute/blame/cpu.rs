@@ -131,7 +131,7 @@ fn candidate(
 ) -> Option<Candidate> {
     let service = case.entry()?;
     let added = all.growth(&at);
-    if added <= case.floor {
+    if !is_more_work(case, added) {
         return None;
     }
     let (now, before) = (&all.now, &all.before);
@@ -144,6 +144,9 @@ fn candidate(
     // The collector works beside the requests: it costs them the CPU they then wait for.
     let explains = growth.plus(run_queue_share(case, queue, added + mine.map_or(0.0, |g| g.collector)));
     let explains = mine.map_or(explains, |g| explains.plus(beyond_work(case, g)));
+    if explains.value <= case.floor {
+        return None;
+    }
     let doing = callee(case, &at).unwrap_or_default();
     Some(Candidate {
         kind: CauseKind::Cpu,
@@ -158,6 +161,17 @@ fn candidate(
         unsure: false,
         more_calls: false,
     })
+}
+
+/// Growth of the CPU per request, as a part of all of it, below which healthy differs from healthy. What little more work does to the
+/// wait for a core is no matter of its size: on a full core it is many times as long.
+const MORE_WORK: f64 = 0.05;
+
+/// Whether added CPU is more than healthy seconds differ by.
+pub(super) fn is_more_work(case: &Case, added: f64) -> bool {
+    let before =
+        case.entry_before().map_or(0.0, |s| s.cpu_rate(is_work) / case.throughput_before().max(1e-9));
+    added > MORE_WORK * before
 }
 
 /// What garbage costs requests beyond the CPU time below the function that makes it.
