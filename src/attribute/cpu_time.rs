@@ -10,7 +10,7 @@ use crate::run::reader::Recording;
 use crate::time::{RunTime, Window};
 
 /// Parts beyond which the two are not of the same process: a profile sees no more than there is but for chance.
-const PLAUSIBLE: std::ops::Range<f64> = 0.25..1.25;
+const PLAUSIBLE: std::ops::Range<f64> = 0.4..1.25;
 /// Samples below which the part is chance.
 const LEAST: u64 = 20;
 /// What this machine's kernel, or the service's own page of metrics, counts of a process.
@@ -39,7 +39,10 @@ fn of_host(recording: &Recording, service: &str, windows: &[Window]) -> Option<f
 }
 
 fn of_service(recording: &Recording, service: &str, windows: &[Window]) -> Option<f64> {
-    seconds(&recording.series(service, |_, s| s.name == OF_SERVICE).ok()?, OF_SERVICE, windows)
+    // Only its own page: what a server of metrics says is of any number of instances, and late.
+    let history = recording.scraped_series(service, |_, s| s.name == OF_SERVICE).ok()?;
+    let alone = history.named(OF_SERVICE).count() == 1;
+    alone.then(|| seconds(&history, OF_SERVICE, windows)).flatten()
 }
 
 /// Growth of all series of that name.
@@ -55,10 +58,11 @@ fn growth(points: &[(RunTime, f64)], window: Window) -> Option<f64> {
     let (mut grown, mut covered) = (0.0, 0);
     for pair in inside {
         let step = pair[1].1 - pair[0].1;
-        if !(step >= 0.0 && step.is_finite()) {
+        let between = Window::new(pair[0].0, pair[1].0);
+        // Of readings that lie far apart most is of what was before or after.
+        if !(step >= 0.0 && step.is_finite()) || 2 * between.nanos() > window.nanos() {
             return None;
         }
-        let between = Window::new(pair[0].0, pair[1].0);
         let overlap = between.overlap(window);
         grown += step * overlap as f64 / between.nanos().max(1) as f64;
         covered += overlap;
@@ -81,12 +85,13 @@ mod tests {
         let points = [(at(0), 0.0), (at(10), 1.0), (at(20), 3.0), (at(30), 3.0)];
         let grown = |from, to| growth(&points, Window::new(at(from), at(to)));
         assert_eq!(grown(0, 30), Some(3.0));
-        assert_eq!(grown(5, 15), Some(1.5));
-        assert_eq!(grown(20, 30), Some(0.0));
+        assert_eq!(grown(5, 25), Some(2.5));
+        assert_eq!(grown(10, 30), Some(2.0));
+        assert_eq!(grown(5, 15), None, "readings that lie as far apart");
         assert_eq!(grown(10, 40), Some(3.0), "a third was not read");
         assert_eq!(grown(20, 60), None, "most was not");
-        assert_eq!(growth(&[(at(0), 5.0), (at(10), 1.0)], Window::new(at(0), at(10))), None, "begun anew");
-        assert_eq!(growth(&[(at(0), 5.0), (at(10), f64::NAN)], Window::new(at(0), at(10))), None);
+        assert_eq!(growth(&[(at(0), 5.0), (at(10), 1.0)], Window::new(at(0), at(20))), None, "begun anew");
+        assert_eq!(growth(&[(at(0), 5.0), (at(10), f64::NAN)], Window::new(at(0), at(20))), None);
         assert_eq!(growth(&[], Window::new(at(0), at(10))), None);
     }
 }

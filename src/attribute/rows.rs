@@ -71,8 +71,10 @@ pub(super) fn service_rows(service: &ServiceSide, throughput: f64) -> Rows {
     let cpu = cpu_rows(service, throughput, is_request_work);
     // A snapshot cannot tell what a system call computes from what it waits for.
     let inside = |stack: &[&str]| is_request_work(stack) && stack::read(stack).state == State::Syscall;
+    let mut in_calls = Measured::default();
     for ((_, owner), ran) in cpu_rows(service, throughput, inside) {
         if let Some(row) = rows.get_mut(&(State::Syscall, owner)) {
+            in_calls = in_calls.plus(Measured::new(ran.value.min(row.value), ran.error));
             let waited = row.minus(ran);
             *row = Measured::new(waited.value.max(0.0), waited.error);
         }
@@ -83,7 +85,7 @@ pub(super) fn service_rows(service: &ServiceSide, throughput: f64) -> Rows {
         // Seen running or runnable, less what truly ran.
         let seen: Measured = take_cpu(&mut rows);
         let ran = cpu.values().fold(Measured::default(), |sum, m| sum.plus(*m));
-        let waited = seen.minus(ran);
+        let waited = seen.minus(ran.minus(in_calls));
         if waited.value > 0.0 {
             rows.insert((State::RunQueue, String::new()), waited);
         }

@@ -186,27 +186,28 @@ fn cpu(recording: &Recording, service: &str, windows: &[Window]) -> Option<Sampl
     let files = recording.profiles(service, "cpu");
     INSIDE.iter().find_map(|&enough| {
         let chosen: Vec<_> = files.iter().filter(|f| share_inside(f.window, windows) >= enough).collect();
-        let mut merged = merge(recording, &chosen)?;
-        let windows: Vec<Window> = chosen.iter().map(|f| f.window).collect();
+        let (mut merged, windows) = merge(recording, &chosen)?;
         let nanos = merged.totals.sum(|_| true);
         merged.seen = cpu_time::seen(recording, service, &windows, nanos, merged.samples);
         Some(merged)
     })
 }
 
-fn merge(recording: &Recording, files: &[&ProfileFile]) -> Option<Sampled> {
-    let mut merged = Sampled::default();
+/// All that can be read, and when it was recorded.
+fn merge(recording: &Recording, files: &[&ProfileFile]) -> Option<(Sampled, Vec<Window>)> {
+    let (mut merged, mut windows) = (Sampled::default(), Vec::new());
     for file in files {
         let Ok(profile) = recording.read_profile(file) else { continue };
         let index = profile.value_index("cpu").unwrap_or(profile.default_index());
         merged.totals.add(&profile, index, 1);
+        windows.push(file.window);
         merged.samples += samples(&profile, index);
         merged.secs += match profile.duration_nanos {
             d if d > 0 => d as f64 / SECOND as f64,
             _ => file.window.secs(),
         };
     }
-    (merged.secs > 0.0).then_some(merged)
+    (merged.secs > 0.0).then_some((merged, windows))
 }
 
 /// Observations behind a profile: its own count, else what its period makes of the values.

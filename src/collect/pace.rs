@@ -60,8 +60,11 @@ impl Pace {
 
     /// The same where so many fetches for one would be of use, as far as they cost next to nothing.
     pub(super) fn gap_of(&mut self, more: f64) -> Duration {
-        let least = Duration::from_secs_f64(self.cost / SPARE).min(self.interval);
-        self.interval.div_f64(more.max(1.0)).max(least).mul_f64(self.rng.random_range(0.5..1.5))
+        // Halved, so that paces that differ do so by more than chance: who weighs fetches by their time can tell.
+        let affordable = |more: &f64| self.cost / SPARE <= self.interval.as_secs_f64() / more;
+        let halves = std::iter::successors(Some(more), |more| (*more > 1.0).then_some(more / 2.0));
+        let more = halves.take_while(|more| *more > 1.0).find(affordable).unwrap_or(1.0);
+        self.interval.div_f64(more).mul_f64(self.rng.random_range(0.5..1.5))
     }
 
     /// Takes note of what a fetch cost, and changes the pace if it must.
@@ -193,7 +196,7 @@ mod tests {
             assert!(gap > ms * MS * 9 / 10 && gap < ms * MS * 11 / 10, "{gap:?} {ms}")
         };
         near(mean(MS / 10, 4.0), 25);
-        near(mean(2 * MS, 4.0), 40);
+        near(mean(2 * MS, 4.0), 50);
         near(mean(6 * MS, 4.0), 100);
         near(mean(MS / 10, 0.1), 100);
     }

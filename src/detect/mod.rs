@@ -98,6 +98,8 @@ pub struct Detection {
     pub offered: Vec<(Window, f64)>,
     /// Length of a period in nanoseconds.
     pub period: u64,
+    /// Length of a point of the symptoms: more where periods are taken together.
+    pub longest: u64,
     /// End of the warm-up.
     pub warm_up: RunTime,
 }
@@ -109,6 +111,12 @@ impl Detection {
         let mut all: Vec<Anomaly> = self.moments.iter().chain(&self.leaks).cloned().collect();
         all.sort_by_key(|a| a.window.from);
         all
+    }
+
+    /// Nanoseconds around an onset that may be of either side.
+    #[must_use]
+    pub fn guard(&self) -> u64 {
+        (GUARD * self.period).max(self.longest + self.period)
     }
 
     /// The judged series of this name.
@@ -168,7 +176,9 @@ pub fn detect(input: &Input<'_>) -> Detection {
         symptoms = shifts(input, &mut out);
     }
     out.notes = distinct(out.notes);
-    out.moments = moments::moments(&symptoms, GUARD * period);
+    let bad = out.bands.iter().filter(|b| b.class == Class::Symptom && !b.anomalies.is_empty());
+    out.longest = bad.filter_map(|b| Some(b.points.first()?.window.nanos())).max().unwrap_or(0);
+    out.moments = moments::moments(&symptoms, out.guard());
     out
 }
 

@@ -38,21 +38,21 @@ pub fn windows(detection: &Detection, total: Window) -> Option<Windows> {
     let strongest =
         |list: &[Anomaly]| list.iter().max_by(|a, b| strength(a).total_cmp(&strength(b))).cloned();
     let anomaly = strongest(&detection.moments).or_else(|| strongest(&detection.leaks))?;
-    let judged = judged(anomaly.window, total, detection.period);
+    let judged = judged(anomaly.window, total, detection.guard(), detection.period);
     Some(Windows { reference: reference(detection, &anomaly, judged, total), judged, anomaly })
 }
 
 /// The anomaly less its guard band. One too short for it gives up the first period only, and one of a single
 /// period nothing.
-fn judged(anomaly: Window, total: Window, period: u64) -> Window {
+fn judged(anomaly: Window, total: Window, guard: u64, period: u64) -> Window {
     let to = anomaly.to.min(total.to);
     let length = to.since(anomaly.from);
-    let guard = [GUARD * period, period, 0].into_iter().find(|&g| length >= 2 * g.max(1)).unwrap_or(0);
+    let guard = [guard, GUARD * period, period, 0].into_iter().find(|&g| length >= 2 * g.max(1)).unwrap_or(0);
     Window::new(anomaly.from.plus(guard), to)
 }
 
 fn reference(detection: &Detection, anomaly: &Anomaly, judged: Window, total: Window) -> Vec<Window> {
-    let guard = GUARD * detection.period;
+    let guard = detection.guard();
     let end = anomaly.window.from.minus(guard);
     let start = detection.warm_up.max(total.from);
     let disturbed: Vec<Window> = (detection.moments.iter())
@@ -153,8 +153,10 @@ mod tests {
     #[test]
     fn short_anomalies_keep_something_to_judge() {
         let whole = window(0, 60);
-        assert_eq!(judged(window(20, 24), whole, SECOND), window(21, 24));
-        assert_eq!(judged(window(20, 21), whole, SECOND), window(20, 21));
-        assert_eq!(judged(window(20, 90), whole, SECOND), window(23, 60));
+        let judged = |w, guard| judged(w, whole, guard * SECOND, SECOND);
+        assert_eq!(judged(window(20, 24), 3), window(21, 24));
+        assert_eq!(judged(window(20, 21), 3), window(20, 21));
+        assert_eq!(judged(window(20, 90), 3), window(23, 60));
+        assert_eq!((judged(window(20, 90), 6), judged(window(20, 30), 6)), (window(26, 60), window(23, 30)));
     }
 }

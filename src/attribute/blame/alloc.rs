@@ -82,7 +82,7 @@ pub(super) fn candidate(case: &Case, queue: Measured) -> Option<Allocation> {
         ],
         at,
         owned: true,
-        unsure: false,
+        unsure: cpu::is_unsure(case, added),
         more_calls: false,
     };
     if let Some(kept) = kept(case, service, &candidate.at, bytes) {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::alloc::Garbage;
 use super::{CPU_PROFILE, Candidate, Case, evidence, profiles};
 use crate::analysis::quantity;
-use crate::analysis::{CauseKind, Evidence};
+use crate::analysis::{CauseKind, Evidence, ReadingKind};
 use crate::attribute::measure::Measured;
 use crate::attribute::rows::{is_assist, sample_nanos};
 use crate::attribute::side::{Sampled, ServiceSide};
@@ -158,7 +158,7 @@ fn candidate(
         doing,
         explains,
         owned: true,
-        unsure: false,
+        unsure: is_unsure(case, added),
         more_calls: false,
     })
 }
@@ -167,11 +167,23 @@ fn candidate(
 /// wait for a core is no matter of its size: on a full core it is many times as long.
 const MORE_WORK: f64 = 0.05;
 
+/// Part of the cores beyond which a little more work makes a wait of any length.
+const NEARLY_FULL: f64 = 0.7;
+
 /// Whether added CPU is more than healthy seconds differ by.
 pub(super) fn is_more_work(case: &Case, added: f64) -> bool {
     let before =
         case.entry_before().map_or(0.0, |s| s.cpu_rate(is_work) / case.throughput_before().max(1e-9));
-    added > MORE_WORK * before
+    added > case.floor || added > MORE_WORK * before
+}
+
+/// Whether work that is little by itself is to blame only if the cores were nearly full, and nobody says that they were.
+pub(super) fn is_unsure(case: &Case, added: f64) -> bool {
+    let of = |what| case.readings.iter().find(|r| r.service == case.service_name() && r.what == what);
+    let part = |used, all| Some(of(used)?.judged / of(all)?.judged.max(f64::MIN_POSITIVE));
+    let full =
+        [(ReadingKind::CoresBusy, ReadingKind::Cores), (ReadingKind::CoresUsed, ReadingKind::CpuQuota)];
+    added <= case.floor && !full.iter().any(|(used, all)| part(*used, *all).is_some_and(|p| p >= NEARLY_FULL))
 }
 
 /// What garbage costs requests beyond the CPU time below the function that makes it.
@@ -199,7 +211,7 @@ pub(super) fn growth_of(case: &Case, keep: impl Fn(&[&str]) -> bool) -> f64 {
 }
 
 /// Requests and background alike burn the CPU; our own observation does not count.
-fn is_work(stack: &[&str]) -> bool {
+pub(super) fn is_work(stack: &[&str]) -> bool {
     !stack.iter().any(|f| f.starts_with("net/http/pprof.") || f.starts_with("runtime/pprof."))
 }
 

@@ -14,6 +14,8 @@ const MORE: f64 = 1.5;
 /// Growth of the cores in use, and of CPU per request, beyond which the service's own work may be what fills them: near
 /// saturation little more work makes a wait of any length.
 const OWN_WORK: f64 = 1.1;
+/// Cores that looking at a service may take.
+const OWN_CORES: f64 = 0.02;
 /// Nanoseconds per request below which a growth of the CPU is sampling.
 const OWN_NANOS: f64 = 50_000.0;
 /// The same of the offered rate.
@@ -32,7 +34,7 @@ pub(super) fn candidate(case: &Case) -> Option<Candidate> {
     let seen = waited.low() > 0.0;
     let waited = if seen { waited } else { counted(case, waited, of(ReadingKind::Stopped)?)? };
     let cores = of(ReadingKind::CoresUsed)?;
-    let busier = cores.reference.is_some_and(|before| cores.judged > OWN_WORK * before);
+    let busier = cores.reference.is_some_and(|before| cores.judged > OWN_WORK * before + OWN_CORES);
     if busier || case.load_change > MORE_LOAD || dearer(case) {
         return None;
     }
@@ -117,7 +119,7 @@ fn neighbours(waiting: &Reading) -> Option<Told> {
 /// Whether a request costs more CPU than it did.
 pub(super) fn dearer(case: &Case) -> bool {
     let each = |s: Option<&ServiceSide>, throughput: f64| {
-        s.filter(|s| s.cpu.is_some() && throughput > 0.0).map(|s| s.cpu_rate(|_| true) / throughput)
+        s.filter(|s| s.cpu.is_some() && throughput > 0.0).map(|s| s.cpu_rate(cpu::is_work) / throughput)
     };
     let now = each(case.entry(), case.throughput());
     let before = each(case.entry_before(), case.throughput_before());

@@ -74,7 +74,9 @@ impl Goroutines {
                 recorder.tell_pace(change);
             }
             alert.look(&mut context.triggers, Instant::now());
-            let gap = self.pace.gap_of(busy.more()) * if alert.lasts(Instant::now()) { 1 } else { CALM };
+            // Where there are more, it is the same pace healthy or not: our own work must be no change of the service's.
+            let (more, alert) = (busy.more(), alert.lasts(Instant::now()));
+            let gap = self.pace.gap_of(more) * if alert || more > 1.0 { 1 } else { CALM };
             recorder.sleep_until(began + gap.max(recorder.pause())).await;
         }
         recorder.finish();
