@@ -69,21 +69,12 @@ pub(super) fn service_rows(service: &ServiceSide, throughput: f64) -> Rows {
     }
     let mut rows = waiting_rows(service, throughput);
     let cpu = cpu_rows(service, throughput, is_request_work);
-    // A snapshot cannot tell what a system call computes from what it waits for.
-    let inside = |stack: &[&str]| is_request_work(stack) && stack::read(stack).state == State::Syscall;
-    let mut in_calls = Measured::default();
-    for ((_, owner), ran) in cpu_rows(service, throughput, inside) {
-        if let Some(row) = rows.get_mut(&(State::Syscall, owner)) {
-            in_calls = in_calls.plus(Measured::new(ran.value.min(row.value), ran.error));
-            let waited = row.minus(ran);
-            *row = Measured::new(waited.value.max(0.0), waited.error);
-        }
-    }
     if service.snapshots.len() == 0 {
         rows.extend(contention_rows(service, throughput));
     } else if !cpu.is_empty() {
         // Seen running or runnable, less what truly ran.
         let seen: Measured = take_cpu(&mut rows);
+        let in_calls = take_computing(&mut rows, service, throughput);
         let ran = cpu.values().fold(Measured::default(), |sum, m| sum.plus(*m));
         let waited = seen.minus(ran.minus(in_calls));
         if waited.value > 0.0 {
@@ -122,6 +113,20 @@ fn take_cpu(rows: &mut Rows) -> Measured {
         }
         !on_cpu
     });
+    sum
+}
+
+/// Takes what system calls compute from the rows of those that wait in them: a snapshot cannot tell one from the other.
+fn take_computing(rows: &mut Rows, service: &ServiceSide, throughput: f64) -> Measured {
+    let inside = |stack: &[&str]| is_request_work(stack) && stack::read(stack).state == State::Syscall;
+    let mut sum = Measured::default();
+    for ((_, owner), ran) in cpu_rows(service, throughput, inside) {
+        if let Some(row) = rows.get_mut(&(State::Syscall, owner)) {
+            sum = sum.plus(Measured::new(ran.value.min(row.value), ran.error));
+            let waited = row.minus(ran);
+            *row = Measured::new(waited.value.max(0.0), waited.error);
+        }
+    }
     sum
 }
 

@@ -23,7 +23,7 @@ pub(super) fn utilization(case: &Case) -> Vec<Utilization> {
 }
 
 fn of_reading(case: &Case, reading: &Reading) -> Option<Utilization> {
-    let other = |what| case.readings.iter().find(|r| r.service == reading.service && r.what == what);
+    let other = |what| case.reading(&reading.service, what);
     let part_of = |resource: String, limit: &Reading| {
         (limit.judged > 0.0).then(|| Utilization {
             service: reading.service.clone(),

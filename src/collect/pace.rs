@@ -61,10 +61,11 @@ impl Pace {
     /// The same where so many fetches for one would be of use, as far as they cost next to nothing.
     pub(super) fn gap_of(&mut self, more: f64) -> Duration {
         // Halved, so that paces that differ do so by more than chance: who weighs fetches by their time can tell.
-        let affordable = |more: &f64| self.cost / SPARE <= self.interval.as_secs_f64() / more;
-        let halves = std::iter::successors(Some(more), |more| (*more > 1.0).then_some(more / 2.0));
-        let more = halves.take_while(|more| *more > 1.0).find(affordable).unwrap_or(1.0);
-        self.interval.div_f64(more).mul_f64(self.rng.random_range(0.5..1.5))
+        let mut more = more;
+        while more > 1.0 && self.interval.as_secs_f64() / more < self.cost / SPARE {
+            more /= 2.0;
+        }
+        self.interval.div_f64(more.max(1.0)).mul_f64(self.rng.random_range(0.5..1.5))
     }
 
     /// Takes note of what a fetch cost, and changes the pace if it must.

@@ -102,11 +102,8 @@ pub fn load_concurrency(periods: &[LoadPeriod]) -> Vec<(Window, f64)> {
 /// One request of some periods, or all of them as one, as far as detection looks.
 fn total(periods: &[LoadPeriod], scope: Option<usize>) -> RequestPeriod {
     let mut all = RequestPeriod { response: new_latency(), ..RequestPeriod::new() };
-    let of = |period: &'_ LoadPeriod| match scope {
-        None => 0..period.requests.len(),
-        Some(i) => i.min(period.requests.len())..(i + 1).min(period.requests.len()),
-    };
-    for request in periods.iter().flat_map(|p| &p.requests[of(p)]) {
+    let inside = |(i, _): &(usize, &RequestPeriod)| scope.is_none_or(|of| of == *i);
+    for (_, request) in periods.iter().flat_map(|p| p.requests.iter().enumerate().filter(inside)) {
         // Both sides have 3 digits and grow as needed, so adding cannot fail.
         let _ = all.response.add(&request.response);
         all.passed += request.passed;

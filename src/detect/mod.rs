@@ -98,8 +98,6 @@ pub struct Detection {
     pub offered: Vec<(Window, f64)>,
     /// Length of a period in nanoseconds.
     pub period: u64,
-    /// Length of a point of the symptoms: more where periods are taken together.
-    pub longest: u64,
     /// End of the warm-up.
     pub warm_up: RunTime,
 }
@@ -113,10 +111,12 @@ impl Detection {
         all
     }
 
-    /// Nanoseconds around an onset that may be of either side.
+    /// Nanoseconds around an onset that may be of either side: more where a symptom's periods are taken together.
     #[must_use]
     pub fn guard(&self) -> u64 {
-        (GUARD * self.period).max(self.longest + self.period)
+        let bad = self.bands.iter().filter(|b| b.class == Class::Symptom && !b.anomalies.is_empty());
+        let longest = bad.filter_map(|b| Some(b.points.first()?.window.nanos())).max().unwrap_or(0);
+        (GUARD * self.period).max(longest + self.period)
     }
 
     /// The judged series of this name.
@@ -176,8 +176,6 @@ pub fn detect(input: &Input<'_>) -> Detection {
         symptoms = shifts(input, &mut out);
     }
     out.notes = distinct(out.notes);
-    let bad = out.bands.iter().filter(|b| b.class == Class::Symptom && !b.anomalies.is_empty());
-    out.longest = bad.filter_map(|b| Some(b.points.first()?.window.nanos())).max().unwrap_or(0);
     out.moments = moments::moments(&symptoms, out.guard());
     out
 }

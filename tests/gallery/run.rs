@@ -150,6 +150,7 @@ impl Setup {
 
     /// The scenario without its evidence.
     pub fn load(&self, url: &str, length: Duration) -> String {
+        let switch = Times::of(self.rate).switch;
         let executor = match &self.change {
             None => format!(
                 "[load.constant-arrival-rate]\nrate = \"{:.0}/s\"\nfor = \"{}ms\"\n",
@@ -159,9 +160,9 @@ impl Setup {
             Some(then) => format!(
                 "[load.ramping-arrival-rate]\nstages = [{{ for = \"{}ms\", rate = \"{:.0}/s\" }}, \
                  {{ for = \"{}ms\", rate = \"{then}\" }}]\n",
-                Times::of(self.rate).switch.as_millis(),
+                switch.as_millis(),
                 self.rate,
-                length.saturating_sub(Times::of(self.rate).switch).as_millis()
+                length.saturating_sub(switch).as_millis()
             ),
         };
         format!(

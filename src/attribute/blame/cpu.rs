@@ -163,23 +163,22 @@ fn candidate(
     })
 }
 
-/// Growth of the CPU per request, as a part of all of it, below which healthy differs from healthy. What little more work does to the
-/// wait for a core is no matter of its size: on a full core it is many times as long.
+/// Growth of the CPU per request, as a part of all of it, below which healthy differs from healthy. On a full core even so
+/// little may be to blame for a wait many times as long.
 const MORE_WORK: f64 = 0.05;
-
 /// Part of the cores beyond which a little more work makes a wait of any length.
 const NEARLY_FULL: f64 = 0.7;
 
 /// Whether added CPU is more than healthy seconds differ by.
 pub(super) fn is_more_work(case: &Case, added: f64) -> bool {
-    let before =
-        case.entry_before().map_or(0.0, |s| s.cpu_rate(is_work) / case.throughput_before().max(1e-9));
+    let before = per_request(case.entry_before(), case.throughput_before(), is_work);
     added > case.floor || added > MORE_WORK * before
 }
 
 /// Whether work that is little by itself is to blame only if the cores were nearly full, and nobody says that they were.
 pub(super) fn is_unsure(case: &Case, added: f64) -> bool {
-    let of = |what| case.readings.iter().find(|r| r.service == case.service_name() && r.what == what);
+    let service = case.service_name();
+    let of = |what| case.reading(&service, what);
     let part = |used, all| Some(of(used)?.judged / of(all)?.judged.max(f64::MIN_POSITIVE));
     let full =
         [(ReadingKind::CoresBusy, ReadingKind::Cores), (ReadingKind::CoresUsed, ReadingKind::CpuQuota)];
@@ -205,9 +204,13 @@ pub(super) fn opening(case: &Case, queue: Measured) -> Measured {
 
 /// Growth of the service's CPU per request on the stacks that `keep` accepts.
 pub(super) fn growth_of(case: &Case, keep: impl Fn(&[&str]) -> bool) -> f64 {
-    let per_request =
-        |s: Option<&ServiceSide>, x: f64| s.filter(|_| x > 0.0).map_or(0.0, |s| s.cpu_rate(&keep) / x);
-    per_request(case.entry(), case.throughput()) - per_request(case.entry_before(), case.throughput_before())
+    per_request(case.entry(), case.throughput(), &keep)
+        - per_request(case.entry_before(), case.throughput_before(), &keep)
+}
+
+/// A service's CPU per request on the stacks that `keep` accepts.
+fn per_request(service: Option<&ServiceSide>, throughput: f64, keep: impl Fn(&[&str]) -> bool) -> f64 {
+    service.filter(|_| throughput > 0.0).map_or(0.0, |s| s.cpu_rate(keep) / throughput)
 }
 
 /// Requests and background alike burn the CPU; our own observation does not count.

@@ -30,7 +30,7 @@ pub(super) fn candidate(case: &Case) -> Option<Candidate> {
         return None;
     }
     let service = case.service_name();
-    let of = |what| case.readings.iter().find(|r| r.service == service && r.what == what);
+    let of = |what| case.reading(&service, what);
     let seen = waited.low() > 0.0;
     let waited = if seen { waited } else { counted(case, waited, of(ReadingKind::Stopped)?)? };
     let cores = of(ReadingKind::CoresUsed)?;

@@ -22,7 +22,7 @@ use super::books::Line;
 use super::measure::Measured;
 use super::side::{ServiceSide, Side};
 use crate::analysis::quantity;
-use crate::analysis::{CauseKind, DatabaseFacts, Evidence, Reading, SpanFacts, SpanRow, State};
+use crate::analysis::{CauseKind, DatabaseFacts, Evidence, Reading, ReadingKind, SpanFacts, SpanRow, State};
 
 pub(super) use cpu::{Function, functions};
 pub(super) use pool::pools;
@@ -127,6 +127,11 @@ impl Case<'_> {
             .iter()
             .filter(|l| states.contains(&l.state) && l.change().low() > 0.0 && l.change().value > self.floor)
             .collect()
+    }
+
+    /// What the machine of a service says.
+    pub(in crate::attribute) fn reading(&self, service: &str, what: ReadingKind) -> Option<&Reading> {
+        self.readings.iter().find(|r| r.service == service && r.what == what)
     }
 
     /// Change of all lines of a state together.

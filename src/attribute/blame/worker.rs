@@ -77,7 +77,7 @@ fn with_waits(case: &Case, change: f64, added: f64) -> f64 {
 /// None if it is not known of both sides.
 fn blocked<'a>(case: &Case, busy: &'a Busy) -> Option<Blocked<'a>> {
     let idle = |side: &Side, busy: &Busy, of: fn(&Reading) -> Option<f64>| {
-        let reading = |what| case.readings.iter().find(|r| r.service == busy.service && r.what == what);
+        let reading = |what| case.reading(&busy.service, what);
         let counted = side.counters.iter().find(|c| c.service == busy.service && c.state == State::Cpu);
         let cores = reading(ReadingKind::CoresUsed).and_then(of).or(counted.map(|c| c.rate / 1e9))?;
         // A worker that is ready and gets no CPU is not blocked.
