@@ -131,6 +131,39 @@ fn lines(a: &Value) {
     assert!(logs.iter().all(|l| l["pattern"] != "request for /catalogue"), "{logs:?}");
 }
 
+#[test]
+fn metrics_alone_tell_the_time_in_handlers_and_whose() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let pair = Pair::start(&[]);
+    let path = scenario(
+        dir.path(),
+        &format!(
+            "name = \"metrics\"\n[target]\nurl = \"{}\"\n[load]\nwarm-up = \"2s\"\n\
+             [load.constant-arrival-rate]\nrate = \"300/s\"\nfor = \"24s\"\n[[request]]\nget = \"/catalogue?page=2\"\n\
+             [[request]]\nget = \"/recommend\"\n[[evidence.prometheus]]\nservice = \"shop\"\nurl = \"/metrics\"\n",
+            pair.shop.url
+        ),
+    );
+    let called = pair.downstream.url.clone();
+    let switched = after(Duration::from_secs(12), move || common::set(&called, "delay=8ms"));
+    let out = dir.path().join("run");
+    let output = finish(
+        loadprof().arg("run").arg(&path).arg("--out").arg(&out).arg("--quiet"),
+        Duration::from_secs(90),
+    );
+    switched.join().expect("switched");
+    let (a, report) = (analysis(&out), fs::read_to_string(out.join("report.md")).expect("a report"));
+    assert_eq!(a["verdict"], "mechanism", "{}\n{report}", printed(&output));
+    let cause = &a["causes"][0];
+    assert_eq!((&cause["kind"], &cause["at"]), (&"wait".into(), &"handlers of /recommend".into()), "{cause}");
+    // Every second request waits 8 ms longer.
+    let explains = cause["explains"]["value"].as_f64().expect("nanoseconds") / 1e6;
+    assert!((3.6..4.6).contains(&explains), "{cause}");
+    let rows = a["breakdown"]["rows"].as_array().expect("rows");
+    assert!(rows.iter().any(|r| r["state"] == "handler" && r["service"] == "shop"), "{rows:?}");
+    assert!(report.contains("in handlers"), "{report}");
+}
+
 /// What a source does once preflight and the first questions are over.
 #[derive(Clone, Copy)]
 enum Turn {

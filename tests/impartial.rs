@@ -12,7 +12,8 @@ const RULES: [&str; 6] =
 /// Where the services are that faults are switched on in.
 const SERVICES: [&str; 2] = ["tests/targets/shop", "tests/targets/desk"];
 /// Names of theirs that are packages of Go's own library, types of client libraries, or the field's words, too.
-const COMMON: [&str; 9] = ["client", "debug", "image", "item", "main", "metrics", "name", "pool", "server"];
+const COMMON: [&str; 10] =
+    ["client", "debug", "image", "item", "main", "metrics", "name", "pool", "route", "server"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

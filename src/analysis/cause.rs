@@ -112,6 +112,8 @@ pub enum State {
     Sleep,
     /// Helping or waiting for the garbage collector.
     GarbageCollection,
+    /// In the service's handlers by its own count, beyond what is known of it.
+    Handler,
     /// Waiting, for what is not known.
     OtherWait,
     /// Not seen by any source.

@@ -57,7 +57,7 @@ pub(super) fn unattributed(lines: &[Line], reference: Option<&Side>, judged: &Si
 
 /// The breakdown as it is shown.
 pub(super) fn breakdown(lines: &[Line], rest: &Line, reference: Option<&Side>, judged: &Side) -> Breakdown {
-    let service = judged.entry().map_or("", |s| s.name.as_str());
+    let service = judged.serving().map_or("", |s| s.name.as_str());
     let limit = (judged.client.response.value * SMALL_SHARE).max(SMALL_NANOS);
     let (large, small): (Vec<&Line>, Vec<&Line>) = lines.iter().partition(|l| is_large(l, limit));
     let mut shown: Vec<Line> = large.into_iter().cloned().collect();

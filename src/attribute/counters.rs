@@ -12,8 +12,10 @@ const COUNTERS: [(&str, State, &str); 4] = [
     ("go_sync_mutex_wait_total_seconds_total", State::Lock, "waiting for locks"),
     ("go_sql_wait_duration_seconds_total", State::ConnectionPool, "waiting for a connection to the database"),
     ("go_cpu_classes_gc_total_cpu_seconds_total", State::GarbageCollection, "collecting garbage"),
-    ("process_cpu_seconds_total", State::Cpu, "CPU time"),
+    (PROCESS_CPU, State::Cpu, "CPU time"),
 ];
+/// What a service says of its process's CPU time.
+pub(super) const PROCESS_CPU: &str = "process_cpu_seconds_total";
 
 /// Gauges of pools in client libraries and servers: in use, the most that may be, and what they are for people.
 const POOLS: [(&str, &str, &str); 4] = [

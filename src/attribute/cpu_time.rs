@@ -5,6 +5,7 @@
 //! is seen at 70 to 85 % of its CPU time. The kernel's own count of the process is exact, so what a profile says is divided by the part
 //! that it saw (a ratio estimator).
 
+use super::counters::PROCESS_CPU;
 use crate::run::history::{MetricHistory, MetricSeries};
 use crate::run::reader::Recording;
 use crate::time::{RunTime, Window};
@@ -13,9 +14,8 @@ use crate::time::{RunTime, Window};
 const PLAUSIBLE: std::ops::Range<f64> = 0.4..1.25;
 /// Samples below which the part is chance.
 const LEAST: u64 = 20;
-/// What this machine's kernel, or the service's own page of metrics, counts of a process.
+/// What this machine's kernel counts of a process.
 const OF_HOST: &str = "process_mode_cpu_seconds_total";
-const OF_SERVICE: &str = "process_cpu_seconds_total";
 
 /// The part of its process's CPU time in these windows that a profile with `nanos` in `samples` saw; none if nobody counted.
 pub(super) fn seen(
@@ -40,9 +40,9 @@ fn of_host(recording: &Recording, service: &str, windows: &[Window]) -> Option<f
 
 fn of_service(recording: &Recording, service: &str, windows: &[Window]) -> Option<f64> {
     // Only its own page: what a server of metrics says is of any number of instances, and late.
-    let history = recording.scraped_series(service, |_, s| s.name == OF_SERVICE).ok()?;
-    let alone = history.named(OF_SERVICE).count() == 1;
-    alone.then(|| seconds(&history, OF_SERVICE, windows)).flatten()
+    let history = recording.scraped_series(service, |_, s| s.name == PROCESS_CPU).ok()?;
+    let alone = history.named(PROCESS_CPU).count() == 1;
+    alone.then(|| seconds(&history, PROCESS_CPU, windows)).flatten()
 }
 
 /// Growth of all series of that name.

@@ -17,6 +17,7 @@ mod measure;
 mod names;
 mod noise;
 mod rows;
+mod served;
 mod side;
 mod snapshots;
 mod stack;
@@ -110,8 +111,8 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
     let mut reference =
         inquiry.reference.map(|r| Side::load(r.recording, r.periods, inquiry.services, r.windows));
     reference.iter_mut().for_each(|before| judged.alike(before));
-    let mut rows_now = rows::rows(&judged);
-    let mut rows_before = reference.as_ref().map(rows::rows);
+    let mut rows_now = rows::rows(&judged, &judged);
+    let mut rows_before = reference.as_ref().map(|before| rows::rows(before, &judged));
     if let (Some(rows), Some(before)) = (&mut rows_before, &reference) {
         rows::add_unmet(rows, before, &rows_now);
         rows::add_unmet(&mut rows_now, &judged, rows);
@@ -263,8 +264,13 @@ fn missing(inquiry: &Inquiry, judged: &Side) -> Vec<Missing> {
         }
     }
     if judged.entry().is_none() {
+        let what = if judged.serving().is_some() {
+            "any evidence of what handlers do"
+        } else {
+            "any evidence of what the service does"
+        };
         all.push(Missing {
-            what: "any evidence of what the service does".to_owned(),
+            what: what.to_owned(),
             remedy: "name an evidence source in the scenario, e.g. [[evidence.go-pprof]]; \
                      `loadprof check` says what is reachable"
                 .to_owned(),
@@ -282,7 +288,7 @@ fn caveats(judged: &Side, reference: Option<&Side>, rest: &Line) -> Vec<Caveat> 
         all.push(Caveat::NoReference);
     }
     let measured = judged.client.response.value;
-    if judged.entry().is_some() && rest.judged.value.abs() > 0.1 * measured {
+    if judged.serving().is_some() && rest.judged.value.abs() > 0.1 * measured {
         let explained = (measured - rest.judged.value).round() as i64;
         all.push(Caveat::BooksOpen { explained, measured: measured.round() as i64 });
     }

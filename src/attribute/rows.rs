@@ -20,10 +20,11 @@ pub(super) type RowKey = (State, String);
 /// Rows of one side, nanoseconds per request.
 pub(super) type Rows = BTreeMap<RowKey, Measured>;
 
-/// All rows of a side: the client's phases and the states seen in the service.
-pub(super) fn rows(side: &Side) -> Rows {
+/// All rows of a side: the client's phases and the states seen in the service that serves the requests of `judged`.
+pub(super) fn rows(side: &Side, judged: &Side) -> Rows {
     let mut rows = client_rows(side);
-    if let Some(service) = side.entry() {
+    let name = judged.serving().map(|s| s.name.as_str());
+    if let Some(service) = side.services.iter().find(|s| Some(s.name.as_str()) == name) {
         rows.extend(service_rows(service, side.client.throughput()));
     }
     rows
@@ -41,10 +42,12 @@ pub(super) fn add_unmet(rows: &mut Rows, side: &Side, other: &Rows) {
 
 /// What only snapshots tell.
 const fn is_wait(state: State) -> bool {
-    use State::{ClientConnect, ClientQueue, ClientTransfer, Cpu, GarbageCollection, RunQueue, Unread};
+    use State::{
+        ClientConnect, ClientQueue, ClientTransfer, Cpu, GarbageCollection, Handler, RunQueue, Unread,
+    };
     !matches!(
         state,
-        ClientConnect | ClientQueue | ClientTransfer | Cpu | GarbageCollection | RunQueue | Unread
+        ClientConnect | ClientQueue | ClientTransfer | Cpu | GarbageCollection | Handler | RunQueue | Unread
     )
 }
 
@@ -71,6 +74,7 @@ pub(super) fn service_rows(service: &ServiceSide, throughput: f64) -> Rows {
     let cpu = cpu_rows(service, throughput, is_request_work);
     if service.snapshots.len() == 0 {
         rows.extend(contention_rows(service, throughput));
+        rows.extend(in_handlers(service, &rows, &cpu));
     } else if !cpu.is_empty() {
         // Seen running or runnable, less what truly ran.
         let seen: Measured = take_cpu(&mut rows);
@@ -158,6 +162,14 @@ pub(super) fn sample_nanos(service: &ServiceSide) -> f64 {
 /// Whether a request helps the collector.
 pub(super) fn is_assist(stack: &[&str]) -> bool {
     stack.iter().any(|f| f.starts_with("runtime.gcAssistAlloc"))
+}
+
+/// What the service counts of its requests beyond their waits for locks and its CPU time, though some of that was in no handler.
+fn in_handlers(service: &ServiceSide, locks: &Rows, cpu: &Rows) -> Option<(RowKey, Measured)> {
+    let served = service.served.as_ref()?;
+    let known = locks.values().chain(cpu.values()).fold(Measured::default(), |sum, m| sum.plus(*m));
+    let rest = served.each.minus(known);
+    Some(((State::Handler, served.name.clone()), Measured::new(rest.value.max(0.0), rest.error)))
 }
 
 /// Lock waits from the contention profile, for services without snapshots. They are charged to the holder,

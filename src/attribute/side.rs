@@ -5,6 +5,7 @@ use std::panic::resume_unwind;
 use super::client::Client;
 use super::counters::{Busy, Counter, PoolUse, busy_workers, counters, pool_uses};
 use super::cpu_time;
+use super::served::{Served, served};
 use super::snapshots::Snapshots;
 use super::stack::{self, Role};
 use super::stacks::{StackTotals, plain};
@@ -40,6 +41,8 @@ pub(super) struct ServiceSide {
     pub heap: Option<Sampled>,
     /// Growth of the bytes in use.
     pub kept: Option<Sampled>,
+    /// Its own count of the requests; not looked for where snapshots show them.
+    pub served: Option<Served>,
 }
 
 /// Stacks with the seconds of the run they cover.
@@ -74,10 +77,7 @@ impl Side {
         client.unread = Unread::load(recording, windows, client.in_flight_of_ended());
         Self {
             windows: windows.to_vec(),
-            services: services
-                .iter()
-                .map(|s| ServiceSide::load(recording, s, windows, client.in_flight_of_ended()))
-                .collect(),
+            services: services.iter().map(|s| ServiceSide::load(recording, s, windows, &client)).collect(),
             client,
             counters: counters(recording, services, windows),
             workers: busy_workers(recording, services, windows),
@@ -86,7 +86,7 @@ impl Side {
     }
 
     /// Snapshots of both sides stand beside the requests in flight, or those of neither, and CPU profiles beside what the kernel
-    /// counted: an error that both have is none of the change.
+    /// counted: an error that both have is none of the change. What services count of their requests is the same metric.
     pub(super) fn alike(&mut self, other: &mut Self) {
         self.client.unread.alike(&mut other.client.unread);
         for mine in &mut self.services {
@@ -94,6 +94,10 @@ impl Side {
             if mine.snapshots.in_flight().is_none() || theirs.snapshots.in_flight().is_none() {
                 mine.snapshots.stand_alone();
                 theirs.snapshots.stand_alone();
+            }
+            let metric = |side: &ServiceSide| side.served.as_ref().map(|s| s.name.clone());
+            if metric(mine) != metric(theirs) {
+                (mine.served, theirs.served) = (None, None);
             }
             let (Some(cpu), Some(other)) = (&mut mine.cpu, &mut theirs.cpu) else { continue };
             if cpu.seen.is_none() || other.seen.is_none() {
@@ -106,12 +110,19 @@ impl Side {
     pub(super) fn entry(&self) -> Option<&ServiceSide> {
         self.services.iter().find(|s| s.has_evidence())
     }
+
+    /// The same where nobody looks into one, but one counts them.
+    pub(super) fn serving(&self) -> Option<&ServiceSide> {
+        self.entry().or_else(|| self.services.iter().find(|s| s.served.is_some()))
+    }
 }
 
 impl ServiceSide {
-    fn load(recording: &Recording, service: &str, windows: &[Window], ended: f64) -> Self {
+    fn load(recording: &Recording, service: &str, windows: &[Window], client: &Client) -> Self {
         let mut snapshots = snapshots(recording, service, windows);
-        snapshots.stand_beside(&in_flight::looks(recording, service), windows, ended);
+        snapshots.stand_beside(&in_flight::looks(recording, service), windows, client.in_flight_of_ended());
+        let blind = snapshots.len() == 0;
+        let served = blind.then(|| served(recording, service, windows, client)).flatten();
         Self {
             name: service.to_owned(),
             snapshots,
@@ -119,6 +130,7 @@ impl ServiceSide {
             mutex: cumulative(recording, service, "mutex", "delay", windows),
             heap: cumulative(recording, service, "heap", "alloc_space", windows),
             kept: cumulative(recording, service, "heap", "inuse_space", windows),
+            served,
         }
     }
 

@@ -86,7 +86,9 @@ fn cause(a: &Analysis) -> String {
         (Verdict::Failing, _) => failing::cause(a, escape::text, escape::code),
         (Verdict::NotFound, _) => not_found(a),
         (Verdict::Mechanism, [first, ..]) => {
-            format!("not known; the mechanism is: {}", escape::text(&first.mechanism))
+            // Whoever waits for nobody in particular may wait for what is full.
+            let full = if first.kind == CauseKind::Wait { full(a) } else { String::new() };
+            format!("not known; the mechanism is: {}{full}", escape::text(&first.mechanism))
         }
         (Verdict::Mechanism, []) => {
             format!("not known; requests mostly spend their time here: {}", largest_row(a))

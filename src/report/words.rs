@@ -29,6 +29,7 @@ pub(crate) const fn state(state: State) -> &'static str {
         State::Syscall => "system call",
         State::Sleep => "sleep",
         State::GarbageCollection => "garbage collection",
+        State::Handler => "in handlers",
         State::OtherWait => "other wait",
         State::Unattributed => "unattributed",
     }
@@ -85,6 +86,9 @@ pub(crate) const fn state_means(state: State) -> &'static str {
         State::Syscall => "inside a system call, for example reading a file",
         State::Sleep => "sleeping on purpose",
         State::GarbageCollection => "helping the garbage collector, or stopped by it",
+        State::Handler => {
+            "in the service's handlers by its own count of request durations, beyond what other rows have of it"
+        }
         State::OtherWait => "waiting, for what is not known",
         State::Unattributed => {
             "measured time that no row explains; negative if the rows explain more than was measured"
@@ -116,6 +120,7 @@ pub(crate) const fn state_colour(state: State) -> &'static str {
         State::Syscall => "#bcbd22",
         State::Sleep => "#59a4a9",
         State::GarbageCollection => "#edc948",
+        State::Handler => "#6b8e9f",
         State::OtherWait => "#4e4e6a",
         State::Unattributed => "#ffffff",
     }

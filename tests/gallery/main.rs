@@ -188,7 +188,7 @@ fn fault(gallery: &mut Gallery, case: &'static Case, load: f64, dose: Dose, seed
                 let place = (case.number, (100.0 * load) as u64);
                 let doses = doses.entry(place).or_insert_with(|| Doses::of(&setup));
                 planned.healthy = Some(doses.healthy.mean);
-                run(doses.search(&setup, case, &dose.wanted()))
+                sized((case, &setup), doses, dose, &run, &|outcome| Score::of(case, &planned, outcome))
             } else {
                 usual(case, &run, &|outcome| Score::of(case, &planned, outcome), journal)
             };
@@ -204,6 +204,25 @@ fn fault(gallery: &mut Gallery, case: &'static Case, load: f64, dose: Dose, seed
         clocks: clocks::check(case, &outcome),
         score,
     })));
+}
+
+/// Runs with the dose that probes found, and with another if that hurt nobody: a whole run says more of a dose than a probe.
+fn sized(
+    (case, setup): (&Case, &Setup),
+    doses: &mut Doses,
+    dose: Dose,
+    run: &impl Fn(f64) -> run::Outcome,
+    score: &impl Fn(&run::Outcome) -> Score,
+) -> run::Outcome {
+    let amount = doses.search(setup, case, &dose.wanted());
+    let outcome = run(amount);
+    let found = score(&outcome);
+    if found.hurt || case.dose.is_none() {
+        return outcome;
+    }
+    eprintln!("{} with a dose of {amount:.0}; once more", found.line());
+    doses.correct(case, amount, found.slower);
+    run(doses.search(setup, case, &dose.wanted()))
 }
 
 fn setup(case: &Case, load: f64, seed: u64, options: &Options, capacities: &mut Capacities) -> Setup {

@@ -141,6 +141,13 @@ impl Doses {
         self.tried.iter().min_by(|a, b| far(a.1).total_cmp(&far(b.1))).map_or(start, |t| t.0)
     }
 
+    /// Takes what a whole run said of a dose instead of what probes said of it and of weaker ones.
+    pub fn correct(&mut self, case: &Case, dose: f64, factor: f64) {
+        let stronger = |other: f64| if case.switch.is_a_limit() { other < dose } else { other > dose };
+        self.tried.retain(|(other, _)| stronger(*other));
+        self.tried.push((dose, factor));
+    }
+
     /// Between the two nearest doses that were tried, on logarithmic scales; beyond all of them by a factor.
     fn next(&self, start: f64, aim: f64, case: &Case) -> f64 {
         const STEP: f64 = 2.0;

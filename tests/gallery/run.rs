@@ -21,10 +21,17 @@ const USUAL: Times = Times { switch: Duration::from_secs(13), end: Duration::fro
 /// Half a minute of so few requests a second has but some thousand of them: whoever has no more runs longer.
 const FEW: f64 = 250.0;
 const FOR_FEW: Times = Times { switch: Duration::from_secs(27), end: Duration::from_secs(62) };
+/// Of 45 a second a minute has so little in flight that what its snapshots meet by chance leaves a fifth of the books open.
+const FEWEST: f64 = 45.0;
+const FOR_FEWEST: Times = Times { switch: Duration::from_secs(82), end: Duration::from_secs(182) };
 
 impl Times {
     fn of(rate: f64) -> Self {
-        if rate <= FEW { FOR_FEW } else { USUAL }
+        match rate {
+            _ if rate <= FEWEST => FOR_FEWEST,
+            _ if rate <= FEW => FOR_FEW,
+            _ => USUAL,
+        }
     }
 }
 

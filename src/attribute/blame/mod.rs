@@ -7,6 +7,7 @@ mod alloc;
 mod callee;
 mod cpu;
 mod database;
+mod handlers;
 mod leak;
 mod limit;
 mod lock;
@@ -22,7 +23,9 @@ use super::books::Line;
 use super::measure::Measured;
 use super::side::{ServiceSide, Side};
 use crate::analysis::quantity;
-use crate::analysis::{CauseKind, DatabaseFacts, Evidence, Reading, ReadingKind, SpanFacts, SpanRow, State};
+use crate::analysis::{
+    CauseKind, DatabaseFacts, Evidence, LEADING_SHARE, Reading, ReadingKind, SpanFacts, SpanRow, State,
+};
 
 pub(super) use cpu::{Function, functions};
 pub(super) use pool::pools;
@@ -190,6 +193,9 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
         case,
         all.iter().any(|c| matches!(c.kind, CauseKind::CpuLimit | CauseKind::Neighbour)),
     ));
+    if !all.iter().any(|c| is_enough(case, c)) {
+        all.extend(outside::last_resort(case));
+    }
     let blind = case.uncompared();
     for candidate in &mut all {
         candidate.unsure |= candidate.evidence.iter().any(|e| blind.contains(&e.tier.as_str()));
@@ -197,6 +203,13 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
     merge_same_owner(&mut all);
     all.sort_by(|a, b| b.explains.value.total_cmp(&a.explains.value).then_with(|| a.at.cmp(&b.at)));
     all
+}
+
+/// Whether it may be named, as [`super::verdict`] has it: a good part of the change without the generator's queue.
+fn is_enough(case: &Case, c: &Candidate) -> bool {
+    let queued = case.change_of(State::ClientQueue).value.max(0.0);
+    let whole = (case.response_growth().value - queued).max(case.floor);
+    c.explains.low() > case.floor && c.explains.value >= LEADING_SHARE * whole
 }
 
 /// Growth of the waits for a CPU that no work of the service is to blame for.
@@ -307,6 +320,7 @@ fn profiles(service: &str, kind: &str) -> Option<String> {
 
 const SNAPSHOTS: &str = "goroutine snapshots";
 const SPANS: &str = "spans";
+const DURATIONS: &str = "durations that the service counts";
 const CPU_PROFILE: &str = "CPU profile";
 const MUTEX_PROFILE: &str = "mutex profile";
 const HEAP_PROFILE: &str = "heap profile";

@@ -1,6 +1,7 @@
 //! Without evidence of what requests do inside the service: what its spans, its databases, its own counters and the
 //! generator's clock say. Each of them knows where the time went, and less of why.
 
+use super::handlers::{self, InHandlers};
 use super::{Candidate, Case, SPANS, database, evidence, grown_span};
 use crate::analysis::quantity::duration;
 use crate::analysis::{CauseKind, State};
@@ -20,17 +21,32 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
     if change.low() <= 0.0 || change.value <= case.floor {
         return Vec::new();
     }
+    if let Some(known) = server_or_span(case, change) {
+        return vec![known];
+    }
+    let inside = || handlers::candidate(case).unwrap_or_else(|| unseen(case, change));
+    vec![counted(case, change).unwrap_or_else(inside)]
+}
+
+/// Where a profile shows no cause, and nothing shows what requests wait for: what is known without looking inside.
+pub(super) fn last_resort(case: &Case) -> Option<Candidate> {
+    case.entry().filter(|service| service.snapshots.len() == 0)?;
+    let change = first_byte(case);
+    let grew = change.low() > 0.0 && change.value > case.floor;
+    grew.then(|| server_or_span(case, change).or_else(|| handlers::candidate(case))).flatten()
+}
+
+/// The database that added a good part, at the span that did.
+fn server_or_span(case: &Case, change: Measured) -> Option<Candidate> {
     let span = span(case, change);
-    let server = server(case, change);
-    match (server, span) {
+    match (server(case, change), span) {
         (Some(mut server), Some(span)) => {
             server.at = span.at;
             server.service = span.service;
             server.evidence.extend(span.evidence);
-            vec![server]
+            Some(server)
         }
-        (Some(one), None) | (None, Some(one)) => vec![one],
-        (None, None) => vec![counted(case, change).unwrap_or_else(|| unseen(change))],
+        (one, other) => one.or(other),
     }
 }
 
@@ -147,25 +163,29 @@ fn counted(case: &Case, change: Measured) -> Option<Candidate> {
     })
 }
 
-/// Only the generator's clock is left.
-fn unseen(change: Measured) -> Candidate {
+/// Only the generator's clock is left, and what the service counted if that is less than half.
+fn unseen(case: &Case, change: Measured) -> Candidate {
     let says = format!(
         "the first byte of an answer comes {} later after the request was sent",
         duration(change.value)
     );
+    let mut proof = vec![evidence("generator's clock", says.clone(), Some("load/latency.hlog".into()))];
+    let inside = InHandlers::of(case);
+    proof.extend(inside.as_ref().map(|inside| inside.evidence(change)));
+    let place = inside.map_or("in the service, behind it, or on the way".to_owned(), |inside| {
+        format!("{}, the rest is before them or on the way", inside.says())
+    });
     Candidate {
         kind: CauseKind::Wait,
         at: "between request and first byte".into(),
         doing: String::new(),
         service: String::new(),
         explains: change,
-        mechanism: format!(
-            "{says}: in the service, behind it, or on the way; connecting and the body did not change as much"
-        ),
+        mechanism: format!("{says}: {place}; connecting and the body did not change as much"),
         remedy:
             "name an evidence source of the service in the scenario; `loadprof check` says what is reachable"
                 .into(),
-        evidence: vec![evidence("generator's clock", says, Some("load/latency.hlog".into()))],
+        evidence: proof,
         owned: false,
         unsure: true,
         more_calls: false,

@@ -1,7 +1,7 @@
 //! A call that blocks on a worker of an asynchronous runtime: the worker is busy and burns no CPU, and every other task
 //! that it would poll waits. The victims become slow with the culprit, and no CPU profile shows either.
 
-use super::{Candidate, Case, evidence};
+use super::{Candidate, Case, DURATIONS, evidence};
 use crate::analysis::quantity::{self, duration};
 use crate::analysis::{CauseKind, Evidence, Reading, ReadingKind, State};
 use crate::attribute::counters::Busy;
@@ -12,6 +12,8 @@ use crate::attribute::side::Side;
 const LEAST: f64 = 0.25;
 /// ... or part of the workers' time: where they are all blocked, a queue grows that is any number of times as long.
 const OF_WORKERS: f64 = 0.1;
+/// Parts of the blocked time by which the handlers of a route may have grown to be where all of it is.
+const COVERS: std::ops::Range<f64> = 0.75..1.5;
 /// How much more than that of the next a request's mean must have grown for its handler to be suspected.
 const STANDS_OUT: f64 = 1.2;
 
@@ -48,7 +50,9 @@ pub(super) fn candidate(case: &Case) -> Option<Candidate> {
     );
     let path = Some(format!("metrics/{service}"));
     let mut proof = vec![evidence("metrics of the asynchronous runtime", says.clone(), path)];
-    let slowed = slowed(case);
+    let handler = handler(case, &most);
+    let owned = handler.is_some();
+    let slowed = handler.or_else(|| slowed(case));
     proof.extend(slowed.iter().map(|(_, evidence)| evidence.clone()));
     Some(Candidate {
         kind: CauseKind::BlockedWorker,
@@ -60,8 +64,8 @@ pub(super) fn candidate(case: &Case) -> Option<Candidate> {
                  handlers of the requests that grew most, and move it to spawn_blocking"
             .into(),
         evidence: proof,
+        owned,
         // The place of the call is in no evidence.
-        owned: false,
         unsure: true,
         more_calls: false,
         service,
@@ -70,7 +74,8 @@ pub(super) fn candidate(case: &Case) -> Option<Candidate> {
 
 /// What waits for a worker is in no row, or nobody has read it yet.
 fn with_waits(case: &Case, change: f64, added: f64) -> f64 {
-    let seen = case.lines.iter().filter(|l| l.state != State::Unread).map(|l| l.change().value.max(0.0));
+    let other = case.lines.iter().filter(|l| !matches!(l.state, State::Handler | State::Unread));
+    let seen = other.map(|l| l.change().value.max(0.0));
     (change - seen.sum::<f64>()).max(added)
 }
 
@@ -99,6 +104,32 @@ fn blocked<'a>(case: &Case, busy: &'a Busy) -> Option<Blocked<'a>> {
         before: before.map(|b| each(b, case.throughput_before())),
         part: (now - before.unwrap_or(0.0)) / (1e9 * busy.workers),
     })
+}
+
+/// The route that blocks, by the durations that the service counts: a task that blocks has the whole of it in its own time,
+/// one that waits for a worker a part. So its own requests took clearly longer than those of every other, and all of them together as
+/// much longer as workers were blocked.
+fn handler(case: &Case, blocked: &Blocked) -> Option<(String, Evidence)> {
+    let of = |side: &'_ Side| {
+        let service = side.services.iter().find(|s| s.name == blocked.busy.service)?;
+        service.served.clone()
+    };
+    let (now, before) = (of(case.judged)?, of(case.reference?)?);
+    let grown = now.grown(&before);
+    let [most, next, ..] = grown[..] else { return None };
+    let fits = COVERS.contains(&(most.nanos / blocked.added()));
+    if !fits || most.own < STANDS_OUT * next.own.max(0.0) {
+        return None;
+    }
+    let says = format!(
+        "handlers of {} took {} longer, those of the next {} longer ({})",
+        most.route,
+        duration(most.own),
+        duration(next.own.max(0.0)),
+        now.name
+    );
+    let path = Some(format!("metrics/{}", blocked.busy.service));
+    Some((format!("handlers of {}", most.route), evidence(DURATIONS, says, path)))
 }
 
 /// The request whose mean grew clearly more than that of every other: the handler that blocks waits for itself, the others

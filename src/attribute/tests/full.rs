@@ -57,7 +57,7 @@ fn ask<T>(
     databases: &[DatabaseFacts],
     question: impl Fn(&Case) -> T,
 ) -> T {
-    let lines = lines(Some(&rows(before)), &rows(now));
+    let lines = lines(Some(&rows(before, now)), &rows(now, now));
     question(&Case {
         reference: Some(before),
         judged: now,
@@ -174,7 +174,8 @@ fn cpu_profiles_are_divided_by_the_part_that_both_saw() {
         side
     };
     let cost = |side: &Side| {
-        let all: f64 = rows(side).iter().filter(|((s, _), _)| *s == State::Cpu).map(|(_, m)| m.value).sum();
+        let all: f64 =
+            rows(side, side).iter().filter(|((s, _), _)| *s == State::Cpu).map(|(_, m)| m.value).sum();
         (all / 1e4).round() / 100.0
     };
     let (mut before, mut now) = (with(Some(0.8)), with(Some(0.5)));
@@ -188,12 +189,13 @@ fn cpu_profiles_are_divided_by_the_part_that_both_saw() {
 #[test]
 fn what_a_system_call_computes_is_no_wait() {
     const FLUSH: &str = "internal/runtime/syscall.Syscall6 syscall.Fsync internal/poll.(*FD).Fsync os.(*File).Sync shop/note.(*Book).Line";
-    let all = rows(&side(&Evidence {
+    let flushed = side(&Evidence {
         mean_ms: 2.0,
         requests: &[(FLUSH, 1.0), (PAGE, 1.0)],
         cpu: &[(FLUSH, 0.3), (PAGE, 0.5)],
         ..Evidence::default()
-    }));
+    });
+    let all = rows(&flushed, &flushed);
     let told = |state| -> i32 {
         let of = all.iter().filter(|((s, _), _)| *s == state);
         of.map(|(_, m)| (m.value / 1e4).round() as i32).sum()

@@ -2,6 +2,7 @@
 
 mod full;
 mod outside;
+mod pages;
 
 use super::blame::{Candidate, Case, candidates};
 use super::books::lines;
@@ -83,6 +84,7 @@ fn side(e: &Evidence) -> Side {
         mutex: sampled(e.mutex, 1e6),
         heap: sampled(e.heap, 1.0),
         kept: sampled(e.kept, 1.0),
+        served: None,
     };
     let client = Client {
         secs: SECS,
@@ -107,7 +109,7 @@ fn blamed(before: &Evidence, now: &Evidence) -> Vec<Candidate> {
 }
 
 fn told(before: &Side, now: &Side, readings: &[Reading], spans: Option<&SpanFacts>) -> Vec<Candidate> {
-    let lines = lines(Some(&rows(before)), &rows(now));
+    let lines = lines(Some(&rows(before, now)), &rows(now, now));
     candidates(&Case {
         reference: Some(before),
         judged: now,
@@ -349,7 +351,7 @@ fn a_wait_that_no_snapshot_met_before_may_have_been_there() {
     let requests = [(PAGE, 0.5), (QUERY, 2.0)];
     let cpu = [(PAGE, 0.5)];
     let now = side(&Evidence { mean_ms: 2.6, requests: &requests, cpu: &cpu, ..Evidence::default() });
-    let (mut unmet, met) = (rows(&before), rows(&now));
+    let (mut unmet, met) = (rows(&before, &now), rows(&now, &now));
     let known = unmet.len();
     add_unmet(&mut unmet, &before, &met);
     let key = (State::Database, "shop/orders.(*Book).Read".to_owned());

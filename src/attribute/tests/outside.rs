@@ -3,6 +3,7 @@
 use super::*;
 use crate::analysis::{ReadingKind, SpanRow, Unit};
 use crate::attribute::counters::Counter;
+use crate::attribute::served::{Route, Served};
 
 fn reading(what: ReadingKind, before: f64, now: f64) -> Reading {
     Reading { service: "shop".into(), what, unit: Unit::Count, reference: Some(before), judged: now }
@@ -207,6 +208,50 @@ fn a_service_that_nobody_looks_into_is_told_by_spans_then_counters_then_the_cloc
     assert!(found[0].unsure && found[0].owned);
 }
 
+/// A shop that only counts its requests, half of them of each route: milliseconds of one of each.
+fn counting(each_ms: [f64; 2], cpu: &[(&str, f64)]) -> ServiceSide {
+    let mut shop = side(&Evidence { cpu, ..Evidence::default() }).services.remove(0);
+    shop.snapshots = Snapshots::default();
+    let route = |name: &str, ms: f64| (name.to_owned(), Route { nanos: ms * 1e6 / 2.0, part: 0.5 });
+    shop.served = Some(Served {
+        name: "http_request_duration_seconds".into(),
+        each: Measured::new(each_ms.iter().sum::<f64>() * 1e6 / 2.0, 1e4),
+        routes: [route("/list", each_ms[0]), route("/find", each_ms[1])].into(),
+    });
+    shop
+}
+
+#[test]
+fn the_time_in_handlers_is_told_from_the_time_before_them() {
+    let shop = |first_byte_ms: f64, each_ms, cpu| {
+        let mut side = unseen(first_byte_ms);
+        side.services = vec![counting(each_ms, cpu)];
+        side
+    };
+    for cpu in [&[][..], &[(PAGE, 0.5)]] {
+        let before = shop(2.0, [1.0, 2.6], cpu);
+        let told = |now: &Side| told(&before, now, &[], None);
+        let found = told(&shop(12.0, [1.2, 22.0], cpu));
+        assert_eq!((found.len(), found[0].at.as_str()), (1, "handlers of /find"), "{found:#?}");
+        assert!((found[0].explains.value / 1e6 - 9.8).abs() < 0.1 && !found[0].owned, "{found:#?}");
+        let both = told(&shop(12.0, [10.5, 12.1], cpu));
+        assert_eq!(both[0].at, "handlers of shop", "no route has most of it: {both:#?}");
+        // 3 of 10 ms in them: by the clock alone, or nobody where a profile shows nothing.
+        let other = told(&shop(12.0, [4.0, 5.6], cpu));
+        match other.first() {
+            Some(unseen) if cpu.is_empty() => {
+                assert_eq!(unseen.at, "between request and first byte");
+                assert!(unseen.mechanism.contains("3.00 ms of it in handlers of shop"), "{unseen:#?}");
+                assert!(unseen.mechanism.contains("the rest is before them"), "{unseen:#?}");
+            }
+            found => assert!(found.is_none(), "{other:#?}"),
+        }
+    }
+    // The same time in handlers, and a profile that is no longer there.
+    let found = told(&shop(2.0, [3.0, 3.0], &[(PAGE, 2.0)]), &shop(12.0, [3.0, 3.0], &[]), &[], None);
+    assert!(found.iter().all(|c| !c.at.starts_with("handlers")), "{found:#?}");
+}
+
 #[test]
 fn workers_that_are_busy_without_a_cpu_are_blocked() {
     let (mut before, mut now) = (unseen(1.0), unseen(9.0));
@@ -227,6 +272,23 @@ fn workers_that_are_busy_without_a_cpu_are_blocked() {
     assert_eq!((first.kind, first.owned, found.len()), (CauseKind::BlockedWorker, false, 1), "{found:#?}");
     assert_eq!(first.doing, "requests of stamp");
     assert!((first.explains.value / 1e6 - 8.0).abs() < 0.1, "with those who wait for them: {first:#?}");
+
+    // Half of the requests are of each route, and 5 ms of blocking a request are 10 ms of one of its own.
+    let mut told_by = |was: [f64; 2], is: [f64; 2]| {
+        (before.services, now.services) = (vec![counting(was, &[])], vec![counting(is, &[])]);
+        let found = told(&before, &now, &[cores(0.2, 0.3)], None).remove(0);
+        assert!((found.explains.value / 1e6 - 8.0).abs() < 0.1, "as before: {found:#?}");
+        (found.doing, found.owned)
+    };
+    assert_eq!(told_by([0.2, 1.0], [10.4, 4.0]), ("handlers of /list".into(), true));
+    for (is, why) in [
+        ([10.4, 9.9], "one like the other"),
+        ([5.0, 1.1], "not half of what was blocked"),
+        ([30.0, 4.0], "waits for something else"),
+    ] {
+        assert_eq!(told_by([0.2, 1.0], is), ("requests of stamp".into(), false), "{why}");
+    }
+    (before.services, now.services) = (Vec::new(), Vec::new());
 
     // Victims and culprit cannot be told apart, or workers that compute.
     now.client.response_by_request = vec![9e6, 9.1e6];
