@@ -13,6 +13,16 @@ const SMALL_SHARE: f64 = 0.01;
 /// ... and this many nanoseconds are shown together.
 const SMALL_NANOS: f64 = 50_000.0;
 
+/// Time that no row explains, and that of which only the place is known: what a service counts in its handlers.
+pub(super) fn unexplained(rest: &Line, lines: &[Line]) -> Line {
+    let handlers = lines.iter().filter(|l| l.state == State::Handler);
+    handlers.fold(rest.clone(), |sum, line| Line {
+        judged: sum.judged.plus(line.judged),
+        reference: sum.reference.map(|r| r.plus(line.reference.unwrap_or_default())),
+        ..sum
+    })
+}
+
 /// One row of both sides.
 #[derive(Clone, Debug)]
 pub(super) struct Line {

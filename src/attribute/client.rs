@@ -18,6 +18,8 @@ pub(super) struct Client {
     pub offered: u64,
     /// Mean response time, nanoseconds.
     pub response: Measured,
+    /// The longest.
+    pub longest: f64,
     /// Sum of the response times in nanoseconds, and hits that ended, of each period.
     pub by_period: Vec<(f64, u64)>,
     /// Mean response time by request of the scenario.
@@ -42,6 +44,11 @@ impl Client {
             by_request,
             offered: inside.iter().map(|p| p.offered).sum(),
             response: per_hit(&inside, response),
+            longest: inside
+                .iter()
+                .flat_map(|p| &p.requests)
+                .map(|r| r.response.max() as f64)
+                .fold(0.0, f64::max),
             by_period: inside.iter().map(|p| (response(p), done(p))).collect(),
             response_by_request: (0..requests).map(|i| mean_response(&inside, i)).collect(),
             phases: Phase::ALL

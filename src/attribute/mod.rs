@@ -133,18 +133,18 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
         spans: inquiry.spans,
         requests: inquiry.requests,
         load_change: reference.as_ref().map_or(0.0, |r| load_change(r, &judged)),
+        saturated: is_growing(&judged.client.in_flight),
         floor,
     };
     let candidates = ordered(blame::candidates(&case), inquiry.growth);
-    let saturated = is_growing(&judged.client.in_flight);
     let (verdict, named) = verdict::judge(&verdict::Question {
         candidates: &candidates,
         change,
-        rest: &rest,
+        rest: &books::unexplained(&rest, &lines),
         means: (reference.as_ref().map_or(0.0, |r| r.client.response.value), judged.client.response.value),
         floor,
         growth: inquiry.growth,
-        saturated,
+        saturated: case.saturated,
         queued: queued(&lines),
         unowned: blame::unowned(&case, &candidates),
         load_change: case.load_change,
@@ -152,7 +152,7 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
     });
     let causes: Vec<Cause> = named.into_iter().map(|i| cause(candidates[i].clone(), change)).collect();
     let mut caveats = caveats(&judged, reference.as_ref(), &rest);
-    if saturated {
+    if case.saturated {
         let what = causes.first().map_or("the service", |c| c.at.as_str()).to_owned();
         caveats.push(Caveat::Saturated { what });
     }

@@ -32,6 +32,8 @@ pub(super) struct Served {
     pub name: String,
     /// Mean time of a request in a handler, nanoseconds; no more of it than passed before the first byte of the answer.
     pub each: Measured,
+    /// All of it.
+    pub whole: f64,
     /// Routes, as far as labels tell them.
     pub routes: BTreeMap<String, Route>,
 }
@@ -70,23 +72,28 @@ impl Served {
     }
 }
 
-/// What the service says of the requests in the windows on its own page; none if it does not, or of others. Of several metrics
-/// the outermost: the one with the longest mean.
+/// What the service says of the requests in the windows on its own page, by each metric that is of these.
 pub(super) fn served(
     recording: &Recording,
     service: &str,
     windows: &[Window],
     client: &Client,
-) -> Option<Served> {
+) -> Vec<Served> {
     let counts = |kind| matches!(kind, Kind::Histogram | Kind::Summary | Kind::Unknown);
     let base = |name: &str| name.strip_suffix("_sum").or(name.strip_suffix("_count")).map(str::to_owned);
     let wanted = |name: &str| base(name).is_some_and(|base| unit(&base).is_some());
-    let history = recording.scraped_series(service, |f, s| counts(f.kind) && wanted(&s.name)).ok()?;
+    let read = recording.scraped_series(service, |f, s| counts(f.kind) && wanted(&s.name));
+    let Ok(history) = read else { return Vec::new() };
     let mut names: Vec<&str> = history.series.iter().filter_map(|s| s.name.strip_suffix("_sum")).collect();
     names.sort_unstable();
     names.dedup();
-    let all = names.into_iter().filter_map(|name| of_metric(&history, name, windows, client));
-    all.max_by(|a, b| a.each.value.total_cmp(&b.each.value))
+    names.into_iter().filter_map(|name| of_metric(&history, name, windows, client)).collect()
+}
+
+/// The outermost of them: the one with the longest mean, of two that are as long the one that knows more routes.
+pub(super) fn outermost<'a>(all: impl Iterator<Item = &'a Served> + Clone) -> Option<&'a Served> {
+    let longest = all.clone().map(|s| s.whole).fold(0.0, f64::max);
+    all.filter(|s| s.whole * LONGER >= longest).max_by_key(|s| s.routes.len())
 }
 
 /// Nanoseconds in a unit of durations of served requests; none if the name is of something else.
@@ -121,16 +128,21 @@ fn of_metric(history: &MetricHistory, name: &str, windows: &[Window], client: &C
     let (mut steps, mut routes) = (BTreeMap::<_, Sum>::new(), BTreeMap::<String, Sum>::new());
     for sums in history.named(&format!("{name}_sum")) {
         let Some(counts) = counts.get(&sums.labels) else { continue };
+        let route = route(sums);
+        if route.as_deref().is_some_and(is_observed) {
+            continue;
+        }
         let both = growth(history, sums, windows).zip(growth(history, counts, windows));
         for (((from, to), time), ((same, _), count)) in both {
-            // Half of a page, or a counter that began anew.
-            if from != same || !grew(time) || !grew(count) {
+            let sum = Sum { time: time * unit, count };
+            // Half of a page, a counter that began anew, or answers that somebody else waits for.
+            let others = sum.time > LONGER * client.longest * count;
+            if from != same || !grew(time) || !grew(count) || others {
                 continue;
             }
-            let sum = Sum { time: time * unit, count };
             *steps.entry((from, to)).or_default() += sum;
-            if let Some(route) = route(sums) {
-                *routes.entry(route).or_default() += sum;
+            if let Some(route) = &route {
+                *routes.entry(route.clone()).or_default() += sum;
             }
         }
     }
@@ -156,8 +168,14 @@ fn of_metric(history: &MetricHistory, name: &str, windows: &[Window], client: &C
     Some(Served {
         name: name.to_owned(),
         each: Measured::new(each.value.min(until), each.error),
+        whole: each.value,
         routes: routes.collect(),
     })
+}
+
+/// Whether only those ask there who look at the service: this program does.
+fn is_observed(route: &str) -> bool {
+    route.starts_with("/debug/pprof") || route == "/metrics"
 }
 
 fn grew(step: f64) -> bool {

@@ -5,7 +5,7 @@ use std::panic::resume_unwind;
 use super::client::Client;
 use super::counters::{Busy, Counter, PoolUse, busy_workers, counters, pool_uses};
 use super::cpu_time;
-use super::served::{Served, served};
+use super::served::{Served, outermost, served};
 use super::snapshots::Snapshots;
 use super::stack::{self, Role};
 use super::stacks::{StackTotals, plain};
@@ -41,8 +41,9 @@ pub(super) struct ServiceSide {
     pub heap: Option<Sampled>,
     /// Growth of the bytes in use.
     pub kept: Option<Sampled>,
-    /// Its own count of the requests; not looked for where snapshots show them.
+    /// Its own count of the requests by one metric, and by all; not looked for where snapshots show them.
     pub served: Option<Served>,
+    pub counted: Vec<Served>,
 }
 
 /// Stacks with the seconds of the run they cover.
@@ -95,10 +96,9 @@ impl Side {
                 mine.snapshots.stand_alone();
                 theirs.snapshots.stand_alone();
             }
-            let metric = |side: &ServiceSide| side.served.as_ref().map(|s| s.name.clone());
-            if metric(mine) != metric(theirs) {
-                (mine.served, theirs.served) = (None, None);
-            }
+            let named = |name: &str| theirs.counted.iter().find(|s| s.name == name);
+            mine.served = outermost(mine.counted.iter().filter(|s| named(&s.name).is_some())).cloned();
+            theirs.served = mine.served.as_ref().and_then(|s| named(&s.name)).cloned();
             let (Some(cpu), Some(other)) = (&mut mine.cpu, &mut theirs.cpu) else { continue };
             if cpu.seen.is_none() || other.seen.is_none() {
                 (cpu.seen, other.seen) = (None, None);
@@ -122,7 +122,7 @@ impl ServiceSide {
         let mut snapshots = snapshots(recording, service, windows);
         snapshots.stand_beside(&in_flight::looks(recording, service), windows, client.in_flight_of_ended());
         let blind = snapshots.len() == 0;
-        let served = blind.then(|| served(recording, service, windows, client)).flatten();
+        let counted = if blind { served(recording, service, windows, client) } else { Vec::new() };
         Self {
             name: service.to_owned(),
             snapshots,
@@ -130,7 +130,8 @@ impl ServiceSide {
             mutex: cumulative(recording, service, "mutex", "delay", windows),
             heap: cumulative(recording, service, "heap", "alloc_space", windows),
             kept: cumulative(recording, service, "heap", "inuse_space", windows),
-            served,
+            served: outermost(counted.iter()).cloned(),
+            counted,
         }
     }
 

@@ -1,6 +1,6 @@
 //! How much may be said: from the candidates to a verdict.
 
-use super::blame::Candidate;
+use super::blame::{Candidate, LOADED};
 use super::books::Line;
 use super::measure::Measured;
 use crate::analysis::{CauseKind, LEADING_SHARE, Verdict};
@@ -58,7 +58,7 @@ pub(super) fn judge(q: &Question) -> (Verdict, Vec<usize>) {
     }
     // More load makes every queue longer: only who is known to be waited for is to blame besides.
     let known = |c: &Candidate| c.owned || c.kind == CauseKind::BlockedWorker;
-    if q.load_change > 0.1 && !q.candidates.iter().any(|c| known(c) && explains_enough(q, c)) {
+    if q.load_change > LOADED && !q.candidates.iter().any(|c| known(c) && explains_enough(q, c)) {
         return (Verdict::Load, Vec::new());
     }
     let leads = |c: &&Candidate| q.saturated || !slower_too(q, c);

@@ -87,7 +87,8 @@ fn cause(a: &Analysis) -> String {
         (Verdict::NotFound, _) => not_found(a),
         (Verdict::Mechanism, [first, ..]) => {
             // Whoever waits for nobody in particular may wait for what is full.
-            let full = if first.kind == CauseKind::Wait { full(a) } else { String::new() };
+            let full =
+                if matches!(first.kind, CauseKind::Span | CauseKind::Wait) { full(a) } else { String::new() };
             format!("not known; the mechanism is: {}{full}", escape::text(&first.mechanism))
         }
         (Verdict::Mechanism, []) => {

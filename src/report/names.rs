@@ -35,6 +35,10 @@ pub(crate) fn short(name: &str) -> String {
 
 fn unqualified(name: &str) -> String {
     let Some(p) = PATTERNS.as_ref() else { return name.to_owned() };
+    // Words with a path, and no function.
+    if name.contains(' ') && name.contains('/') && !name.contains("::") {
+        return name.to_owned();
+    }
     let plain = p.go_version.replace(name, "$1$2");
     for pattern in [&p.go, &p.java, &p.cpp] {
         if let Some(captured) = pattern.captures(&plain).and_then(|c| c.get(1)) {

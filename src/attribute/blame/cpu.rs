@@ -177,12 +177,17 @@ pub(super) fn is_more_work(case: &Case, added: f64) -> bool {
 
 /// Whether work that is little by itself is to blame only if the cores were nearly full, and nobody says that they were.
 pub(super) fn is_unsure(case: &Case, added: f64) -> bool {
+    added <= case.floor && !is_nearly_full(case)
+}
+
+/// Whether the machine's cores, or the quota, are known to be nearly full.
+pub(super) fn is_nearly_full(case: &Case) -> bool {
     let service = case.service_name();
     let of = |what| case.reading(&service, what);
     let part = |used, all| Some(of(used)?.judged / of(all)?.judged.max(f64::MIN_POSITIVE));
     let full =
         [(ReadingKind::CoresBusy, ReadingKind::Cores), (ReadingKind::CoresUsed, ReadingKind::CpuQuota)];
-    added <= case.floor && !full.iter().any(|(used, all)| part(*used, *all).is_some_and(|p| p >= NEARLY_FULL))
+    full.iter().any(|(used, all)| part(*used, *all).is_some_and(|p| p >= NEARLY_FULL))
 }
 
 /// What garbage costs requests beyond the CPU time below the function that makes it.

@@ -419,6 +419,7 @@ mod tests {
             spans: None,
             requests: &[],
             load_change: 0.0,
+            saturated: false,
             floor: 50_000.0,
         };
         assert!(open(&case, State::Cache, (ms * MS) as f64).is_none(), "another kind of server");

@@ -26,23 +26,42 @@ impl<'a> InHandlers<'a> {
     }
 
     /// What they say, with the route if one has most of it.
-    pub(super) fn says(&self) -> String {
-        let added = duration(self.added.value.max(0.0));
+    fn says(&self) -> String {
         let of_it = self.route().map_or_else(String::new, |route| {
-            format!(", {} in those of {}", duration(route.nanos), route.route)
+            let part = route.nanos.min(self.added.value);
+            format!(", {} in those of {}", duration(part), route.route)
         });
-        format!("{added} of it in handlers of {}{of_it} ({})", self.service, self.now.name)
+        format!(
+            "{} of it in handlers of {}{of_it} ({})",
+            duration(self.added.value),
+            self.service,
+            self.now.name
+        )
     }
 
     /// The route that has most of what was added, if its own requests took longer.
     fn route(&self) -> Option<Grown<'a>> {
         let grown = self.now.grown(self.before);
         let most = grown.into_iter().max_by(|a, b| a.nanos.total_cmp(&b.nanos))?;
-        (most.own > 0.0 && most.nanos > MOST_OF_IT * self.added.value).then_some(most)
+        (most.own > 0.0 && most.nanos > (MOST_OF_IT * self.added.value).max(0.0)).then_some(most)
     }
 
-    pub(super) fn evidence(&self, change: Measured) -> Evidence {
-        let says = format!("of {} more, {}", duration(change.value), self.says());
+    /// What that says of a change that is not known to be in there: where it is, and the evidence.
+    pub(super) fn beside(&self, change: Measured, floor: f64) -> Option<(String, Evidence)> {
+        let says = if self.added.low() > floor {
+            format!("{}, the rest is before them or on the way", self.says())
+        } else if self.added.high() < MOST_OF_IT * change.value {
+            format!(
+                "handlers of {} took no longer by its own count ({}): it is before them or on the way",
+                self.service, self.now.name
+            )
+        } else {
+            return None;
+        };
+        Some((says.clone(), self.evidence(says)))
+    }
+
+    fn evidence(&self, says: String) -> Evidence {
         evidence(DURATIONS, says, Some(format!("metrics/{}", self.service)))
     }
 }
@@ -57,6 +76,7 @@ pub(super) fn candidate(case: &Case) -> Option<Candidate> {
     if !(explains.low() > case.floor && explains.value >= MOST_OF_IT * change.value) {
         return None;
     }
+    let says = format!("requests take {} longer, {}", duration(change.value), inside.says());
     let place = inside.route().map_or(inside.service, |grown| grown.route);
     Some(Candidate {
         kind: CauseKind::Wait,
@@ -64,13 +84,9 @@ pub(super) fn candidate(case: &Case) -> Option<Candidate> {
         doing: String::new(),
         service: inside.service.to_owned(),
         explains,
-        mechanism: format!(
-            "requests take {} longer, {}: in there, or in what they wait for",
-            duration(change.value),
-            inside.says()
-        ),
+        mechanism: format!("{says}: in there, or in what they wait for"),
         remedy: "add evidence of what the handlers do meanwhile: profiles, spans, or what they call".into(),
-        evidence: vec![inside.evidence(change), case.clock()],
+        evidence: vec![inside.evidence(says), case.clock()],
         owned: false,
         unsure: true,
         more_calls: false,

@@ -30,6 +30,9 @@ use crate::analysis::{
 pub(super) use cpu::{Function, functions};
 pub(super) use pool::pools;
 
+/// Growth of the offered rate from which on it is to blame, unless who is waited for is known.
+pub(super) const LOADED: f64 = 0.1;
+
 /// Whether a kind of evidence is there.
 type Has = fn(&ServiceSide) -> bool;
 
@@ -49,6 +52,8 @@ pub(super) struct Case<'a> {
     pub requests: &'a [String],
     /// Change of the offered rate as a share.
     pub load_change: f64,
+    /// Whether the queue still grew.
+    pub saturated: bool,
     /// Changes below this many nanoseconds per request are noise.
     pub floor: f64,
 }
@@ -193,7 +198,9 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
         case,
         all.iter().any(|c| matches!(c.kind, CauseKind::CpuLimit | CauseKind::Neighbour)),
     ));
-    if !all.iter().any(|c| is_enough(case, c)) {
+    let answered =
+        |c: &Candidate| matches!(c.kind, CauseKind::CpuLimit | CauseKind::Neighbour) || is_enough(case, c);
+    if case.load_change <= LOADED && !all.iter().any(answered) {
         all.extend(outside::last_resort(case));
     }
     let blind = case.uncompared();
@@ -207,7 +214,7 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
 
 /// Whether it may be named, as [`super::verdict`] has it: a good part of the change without the generator's queue.
 fn is_enough(case: &Case, c: &Candidate) -> bool {
-    let queued = case.change_of(State::ClientQueue).value.max(0.0);
+    let queued = if case.saturated { case.change_of(State::ClientQueue).value.max(0.0) } else { 0.0 };
     let whole = (case.response_growth().value - queued).max(case.floor);
     c.explains.low() > case.floor && c.explains.value >= LEADING_SHARE * whole
 }
@@ -225,6 +232,7 @@ pub(super) fn unowned(case: &Case, candidates: &[Candidate]) -> f64 {
 fn outside(case: &Case, starved: bool) -> Vec<Candidate> {
     let mut all = outside::candidates(case);
     let Some(blocked) = worker::candidate(case).filter(|_| !starved) else { return all };
+    all.extend(outside::called(case));
     match all.iter_mut().find(|c| c.owned) {
         Some(known) => known.evidence.extend(blocked.evidence),
         None => all = vec![blocked],

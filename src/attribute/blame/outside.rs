@@ -2,7 +2,7 @@
 //! generator's clock say. Each of them knows where the time went, and less of why.
 
 use super::handlers::{self, InHandlers};
-use super::{Candidate, Case, SPANS, database, evidence, grown_span};
+use super::{Candidate, Case, SPANS, cpu, database, evidence, grown_span};
 use crate::analysis::quantity::duration;
 use crate::analysis::{CauseKind, State};
 use crate::attribute::measure::Measured;
@@ -28,12 +28,25 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
     vec![counted(case, change).unwrap_or_else(inside)]
 }
 
-/// Where a profile shows no cause, and nothing shows what requests wait for: what is known without looking inside.
+/// Where a profile shows no cause, and nothing shows what requests wait for: what is known without looking inside. Where the
+/// cores are nearly full, all of it may be waiting for one.
 pub(super) fn last_resort(case: &Case) -> Option<Candidate> {
+    let change = behind_profile(case)?;
+    let known = server_or_span(case, change);
+    let mut found = known.or_else(|| handlers::candidate(case))?;
+    found.owned &= !cpu::is_nearly_full(case);
+    Some(found)
+}
+
+/// The database that added a good part, where there is a profile and nothing that shows waits.
+pub(super) fn called(case: &Case) -> Option<Candidate> {
+    server(case, behind_profile(case)?)
+}
+
+/// Growth of the time to the first byte of a service whose waits nothing shows.
+fn behind_profile(case: &Case) -> Option<Measured> {
     case.entry().filter(|service| service.snapshots.len() == 0)?;
-    let change = first_byte(case);
-    let grew = change.low() > 0.0 && change.value > case.floor;
-    grew.then(|| server_or_span(case, change).or_else(|| handlers::candidate(case))).flatten()
+    Some(first_byte(case)).filter(|change| change.low() > 0.0 && change.value > case.floor)
 }
 
 /// The database that added a good part, at the span that did.
@@ -170,10 +183,10 @@ fn unseen(case: &Case, change: Measured) -> Candidate {
         duration(change.value)
     );
     let mut proof = vec![evidence("generator's clock", says.clone(), Some("load/latency.hlog".into()))];
-    let inside = InHandlers::of(case);
-    proof.extend(inside.as_ref().map(|inside| inside.evidence(change)));
-    let place = inside.map_or("in the service, behind it, or on the way".to_owned(), |inside| {
-        format!("{}, the rest is before them or on the way", inside.says())
+    let inside = InHandlers::of(case).and_then(|inside| inside.beside(change, case.floor));
+    let place = inside.map_or("in the service, behind it, or on the way".to_owned(), |(place, evidence)| {
+        proof.push(evidence);
+        place
     });
     Candidate {
         kind: CauseKind::Wait,

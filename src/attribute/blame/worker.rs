@@ -6,6 +6,7 @@ use crate::analysis::quantity::{self, duration};
 use crate::analysis::{CauseKind, Evidence, Reading, ReadingKind, State};
 use crate::attribute::counters::Busy;
 use crate::attribute::measure::Measured;
+use crate::attribute::served::Grown;
 use crate::attribute::side::Side;
 
 /// Part of the change that blocked workers must add by themselves; what waits for them comes on top ...
@@ -14,6 +15,8 @@ const LEAST: f64 = 0.25;
 const OF_WORKERS: f64 = 0.1;
 /// Parts of the blocked time by which the handlers of a route may have grown to be where all of it is.
 const COVERS: std::ops::Range<f64> = 0.75..1.5;
+/// Part of the requests below which what a route takes longer is chance.
+const ASKED: f64 = 0.02;
 /// How much more than that of the next a request's mean must have grown for its handler to be suspected.
 const STANDS_OUT: f64 = 1.2;
 
@@ -115,10 +118,13 @@ fn handler(case: &Case, blocked: &Blocked) -> Option<(String, Evidence)> {
         service.served.clone()
     };
     let (now, before) = (of(case.judged)?, of(case.reference?)?);
-    let grown = now.grown(&before);
+    let asked = |route: &str| now.routes.get(route).is_some_and(|r| r.part >= ASKED);
+    let mut grown = now.grown(&before);
+    grown.retain(|g| asked(g.route));
     let [most, next, ..] = grown[..] else { return None };
-    let fits = COVERS.contains(&(most.nanos / blocked.added()));
-    if !fits || most.own < STANDS_OUT * next.own.max(0.0) {
+    let fits = |g: &&Grown| COVERS.contains(&(g.nanos / blocked.added()));
+    let only = grown.iter().filter(fits).count() == 1 && fits(&&most);
+    if !only || most.own < STANDS_OUT * next.own.max(0.0) {
         return None;
     }
     let says = format!(

@@ -5,7 +5,7 @@ mod outside;
 mod pages;
 
 use super::blame::{Candidate, Case, candidates};
-use super::books::lines;
+use super::books::{lines, unattributed, unexplained};
 use super::client::Client;
 use super::measure::Measured;
 use super::rows::{add_unmet, rows};
@@ -85,6 +85,7 @@ fn side(e: &Evidence) -> Side {
         heap: sampled(e.heap, 1.0),
         kept: sampled(e.kept, 1.0),
         served: None,
+        counted: Vec::new(),
     };
     let client = Client {
         secs: SECS,
@@ -119,6 +120,7 @@ fn told(before: &Side, now: &Side, readings: &[Reading], spans: Option<&SpanFact
         spans,
         requests: &["list".to_owned(), "stamp".to_owned()],
         load_change: 0.0,
+        saturated: false,
         floor: 50_000.0,
     })
 }

@@ -213,12 +213,47 @@ fn counting(each_ms: [f64; 2], cpu: &[(&str, f64)]) -> ServiceSide {
     let mut shop = side(&Evidence { cpu, ..Evidence::default() }).services.remove(0);
     shop.snapshots = Snapshots::default();
     let route = |name: &str, ms: f64| (name.to_owned(), Route { nanos: ms * 1e6 / 2.0, part: 0.5 });
-    shop.served = Some(Served {
+    let mean = each_ms.iter().sum::<f64>() * 1e6 / 2.0;
+    let served = Served {
         name: "http_request_duration_seconds".into(),
-        each: Measured::new(each_ms.iter().sum::<f64>() * 1e6 / 2.0, 1e4),
+        each: Measured::new(mean, 1e4),
+        whole: mean,
         routes: [route("/list", each_ms[0]), route("/find", each_ms[1])].into(),
-    });
+    };
+    (shop.counted, shop.served) = (vec![served.clone()], Some(served));
     shop
+}
+
+#[test]
+fn both_sides_count_by_the_same_metric_in_the_same_service() {
+    let mut now = unseen(12.0);
+    let named = |name: &str, ms: f64| {
+        let served = counting([ms, ms], &[]).served.expect("it counts");
+        Served { name: name.into(), ..served }
+    };
+    let with = |all: Vec<Served>| {
+        let mut shop = counting([1.0, 1.0], &[]);
+        (shop.served, shop.counted) = (all.first().cloned(), all);
+        shop
+    };
+    now.services =
+        vec![with(vec![named("a_http_request_seconds", 12.0), named("b_http_request_seconds", 11.0)])];
+    let mut before = unseen(2.0);
+    before.services = vec![with(vec![named("b_http_request_seconds", 2.0)])];
+    now.alike(&mut before);
+    let name = |side: &Side| side.services[0].served.as_ref().map(|s| s.name.clone());
+    assert_eq!((name(&now), name(&before)), (Some("b_http_request_seconds".into()), name(&now)));
+    before.services = vec![with(vec![named("c_http_request_seconds", 2.0)])];
+    now.alike(&mut before);
+    assert_eq!((name(&now), name(&before)), (None, None), "nothing that both have");
+
+    // What was looked into before is not what counts now.
+    let mut other = counting([9.0, 9.0], &[(PAGE, 0.5)]);
+    other.name = "stock".into();
+    before.services = vec![counting([1.0, 1.0], &[]), other];
+    now.services = vec![counting([9.0, 9.0], &[])];
+    let handlers = rows(&before, &now).into_iter().find(|((state, _), _)| *state == State::Handler);
+    assert!(handlers.as_ref().is_some_and(|(_, m)| (m.value - 1e6).abs() < 1.0), "{handlers:?}");
 }
 
 #[test]
@@ -248,8 +283,64 @@ fn the_time_in_handlers_is_told_from_the_time_before_them() {
         }
     }
     // The same time in handlers, and a profile that is no longer there.
-    let found = told(&shop(2.0, [3.0, 3.0], &[(PAGE, 2.0)]), &shop(12.0, [3.0, 3.0], &[]), &[], None);
+    let before = shop(12.0, [9.0, 9.0], &[(PAGE, 8.0)]);
+    let found = told(&before, &shop(22.0, [9.0, 9.0], &[]), &[], None);
     assert!(found.iter().all(|c| !c.at.starts_with("handlers")), "{found:#?}");
+    assert!(found[0].mechanism.contains("took no longer"), "{found:#?}");
+}
+
+#[test]
+fn where_a_profile_shows_no_cause_the_rest_is_asked_unless_load_or_full_cores_may_be_it() {
+    let shop = |first_byte_ms: f64, each_ms| {
+        let mut side = unseen(first_byte_ms);
+        side.services = vec![counting(each_ms, &[(PAGE, 0.5)])];
+        side
+    };
+    let (before, now) = (shop(2.0, [1.8, 1.8]), shop(12.0, [11.8, 11.8]));
+    let facts = facts(&[("shop", "price", "internal", 1, 10), ("shop", "GET /", "server", 1, 1)]);
+    let asked = |readings: &[Reading], load_change: f64| {
+        let lines = lines(Some(&rows(&before, &now)), &rows(&now, &now));
+        candidates(&Case {
+            reference: Some(&before),
+            judged: &now,
+            lines: &lines,
+            databases: &[],
+            readings,
+            spans: Some(&facts),
+            requests: &[],
+            load_change,
+            saturated: false,
+            floor: 50_000.0,
+        })
+    };
+    let found = asked(&[], 0.0);
+    assert_eq!((found[0].kind, found[0].at.as_str(), found[0].owned), (CauseKind::Span, "price", true));
+    let full = [reading(ReadingKind::Cores, 2.0, 2.0), reading(ReadingKind::CoresBusy, 0.6, 1.9)];
+    let found = asked(&full, 0.0);
+    assert_eq!(
+        (found[0].kind, found[0].owned),
+        (CauseKind::Span, false),
+        "it may wait for a core: {found:#?}"
+    );
+    assert!(asked(&[], 0.3).is_empty(), "more load makes every queue longer");
+}
+
+#[test]
+fn time_of_which_only_the_place_is_known_closes_no_books() {
+    let shop = |handlers_ms: f64, cpu_ms: f64| {
+        let mut side = unseen(handlers_ms);
+        side.services = vec![counting([handlers_ms; 2], &[])];
+        let cpu = [(PAGE, cpu_ms)];
+        side.services[0].cpu =
+            super::side(&Evidence { cpu: &cpu, ..Evidence::default() }).services.remove(0).cpu;
+        side
+    };
+    let (before, now) = (shop(2.0, 0.5), shop(12.0, 5.7));
+    let lines = lines(Some(&rows(&before, &now)), &rows(&now, &now));
+    let rest = unattributed(&lines, Some(&before), &now);
+    assert!(rest.change().value.abs() < 0.3e6, "{rest:?}");
+    let open = unexplained(&rest, &lines).change().value / 1e6;
+    assert!((open - 4.8).abs() < 0.3, "of 10 ms 5.2 are known: {open}");
 }
 
 #[test]
@@ -285,6 +376,7 @@ fn workers_that_are_busy_without_a_cpu_are_blocked() {
         ([10.4, 9.9], "one like the other"),
         ([5.0, 1.1], "not half of what was blocked"),
         ([30.0, 4.0], "waits for something else"),
+        ([14.0, 8.6], "the other may as well be all of it"),
     ] {
         assert_eq!(told_by([0.2, 1.0], is), ("requests of stamp".into(), false), "{why}");
     }

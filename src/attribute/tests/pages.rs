@@ -94,8 +94,8 @@ fn counted(page: impl Fn(u64) -> String, throughput: f64) -> Option<served::Serv
     let mut phases = vec![Measured::default(); Phase::ALL.len()];
     phases[Phase::Wait as usize] = ms(4.0);
     let done = (throughput * 8.0) as u64;
-    let client = Client { secs: 8.0, done, response: ms(5.0), phases, ..Client::default() };
-    served::served(&recording, "shop", &WINDOW, &client)
+    let client = Client { secs: 8.0, done, response: ms(5.0), longest: 50e6, phases, ..Client::default() };
+    served::outermost(served::served(&recording, "shop", &WINDOW, &client).iter()).cloned()
 }
 
 #[test]
@@ -113,6 +113,14 @@ fn a_service_counts_its_requests_on_its_page() {
     // 40 ms each, of answers that took 5.
     let long = |s: u64| requests(DURATION, "route=\"/events\"", 400 * s, 16.0 * s as f64);
     assert_eq!(counted(long, 400.0), None, "somebody else waits for these");
+    // One a second of a minute, and profiles of five seconds.
+    let besides = |s: u64| {
+        page(s)
+            + &requests(DURATION, "route=\"/events\"", s, 60.0 * s as f64)
+            + &requests(DURATION, "route=\"/debug/pprof/profile\"", s / 5, 5.0 * (s / 5) as f64)
+    };
+    let found = counted(besides, 400.0).expect("it counts");
+    assert!((found.each.value - 3.25e6).abs() < 1.0, "somebody else's: {found:?}");
     let body = |s: u64| requests(DURATION, "route=\"/find\"", 400 * s, 1.96 * s as f64);
     let found = counted(body, 400.0).expect("it counts");
     assert!((found.each.value - 4e6).abs() < 1.0, "the rest is read meanwhile: {found:?}");
@@ -148,13 +156,17 @@ fn series_that_begin_late_and_counters_that_begin_anew_are_taken_for_what_they_a
 
 #[test]
 fn of_several_metrics_the_outermost_is_the_handlers() {
-    let page = |s: u64| {
-        let inner = requests("http_request_query_seconds", "route=\"/find\"", 100 * s, 0.1 * s as f64);
-        format!(
-            "{}# TYPE http_request_query_seconds histogram\n{inner}",
-            requests(DURATION, "route=\"/find\"", 100 * s, 0.3 * s as f64)
-        )
+    let with = |other: &'static str, labels: &'static str, sum: f64| {
+        let page = move |s: u64| {
+            let inner = requests(other, labels, 100 * s, sum * s as f64);
+            let outer = requests(DURATION, "route=\"/find\"", 100 * s, 0.3 * s as f64);
+            format!("{outer}# TYPE {other} histogram\n{inner}")
+        };
+        let found = counted(page, 100.0).expect("it counts");
+        (found.name.clone(), found.each.value.round())
     };
-    let found = counted(page, 100.0).expect("it counts");
-    assert_eq!((found.name.as_str(), found.each.value.round()), (DURATION, 3e6));
+    let outer = (DURATION.to_owned(), 3e6);
+    assert_eq!(with("http_request_query_seconds", "route=\"/find\"", 0.1), outer);
+    assert_eq!(with("http_request_duration_highr_seconds", "le=\"none\"", 0.3001), outer, "it knows routes");
+    assert_eq!(with("http_server_whole_seconds", "route=\"/find\"", 0.4).1, 4e6);
 }
