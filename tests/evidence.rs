@@ -55,12 +55,8 @@ fn a_lock_shows_in_the_trace_the_machine_and_the_log() {
         common::http(&admin, "POST", &format!("/admin/set?refresh=always&pages={pages}"));
     });
     let out = dir.path().join("run");
-    let output = finish(
-        loadprof().arg("run").arg(&path).arg("--out").arg(&out).arg("--quiet"),
-        Duration::from_secs(90),
-    );
+    let (output, a, report) = run(&path, &out);
     switched.join().expect("switched");
-    let (a, report) = (analysis(&out), fs::read_to_string(out.join("report.md")).expect("a report"));
     eprintln!("{}", report.lines().take(120).collect::<Vec<_>>().join("\n"));
     holder_is_named(&a, &output);
     machine(&a);
@@ -68,6 +64,14 @@ fn a_lock_shows_in_the_trace_the_machine_and_the_log() {
     for heading in ["## Execution traces", "## The machine of the service", "## Log lines"] {
         assert!(report.contains(heading), "{heading}");
     }
+}
+
+/// Runs a scenario: what it printed, its analysis and its report.
+fn run(scenario: &Path, out: &Path) -> (std::process::Output, Value, String) {
+    let mut command = loadprof();
+    command.arg("run").arg(scenario).arg("--out").arg(out).arg("--quiet");
+    let output = finish(&mut command, Duration::from_secs(90));
+    (output, analysis(out), fs::read_to_string(out.join("report.md")).expect("a report"))
 }
 
 /// Pages of the catalogue whose parsing holds the lock for so many seconds: on another machine they are others.
@@ -147,12 +151,8 @@ fn metrics_alone_tell_the_time_in_handlers_and_whose() {
     let called = pair.downstream.url.clone();
     let switched = after(Duration::from_secs(12), move || common::set(&called, "delay=8ms"));
     let out = dir.path().join("run");
-    let output = finish(
-        loadprof().arg("run").arg(&path).arg("--out").arg(&out).arg("--quiet"),
-        Duration::from_secs(90),
-    );
+    let (output, a, report) = run(&path, &out);
     switched.join().expect("switched");
-    let (a, report) = (analysis(&out), fs::read_to_string(out.join("report.md")).expect("a report"));
     assert_eq!(a["verdict"], "mechanism", "{}\n{report}", printed(&output));
     let cause = &a["causes"][0];
     assert_eq!((&cause["kind"], &cause["at"]), (&"wait".into(), &"handlers of /recommend".into()), "{cause}");

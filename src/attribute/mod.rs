@@ -145,7 +145,7 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
         floor,
         growth: inquiry.growth,
         saturated: case.saturated,
-        queued: queued(&lines),
+        queued: case.queued(),
         unowned: blame::unowned(&case, &candidates),
         load_change: case.load_change,
         mix: reference.as_ref().map_or(0.0, |r| mix_effect(r, &judged)),
@@ -187,11 +187,6 @@ fn is_growing(in_flight: &[f64]) -> bool {
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     let (first, last) = (mean(&in_flight[..third]), mean(&in_flight[in_flight.len() - third..]));
     last > 2.0 * first && last > 50.0
-}
-
-/// Growth of the wait for a free connection, before the service is asked.
-fn queued(lines: &[Line]) -> f64 {
-    lines.iter().filter(|l| l.state == State::ClientQueue).map(|l| l.change().value).sum()
 }
 
 fn load_change(reference: &Side, judged: &Side) -> f64 {

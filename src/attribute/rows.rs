@@ -23,8 +23,7 @@ pub(super) type Rows = BTreeMap<RowKey, Measured>;
 /// All rows of a side: the client's phases and the states seen in the service that serves the requests of `judged`.
 pub(super) fn rows(side: &Side, judged: &Side) -> Rows {
     let mut rows = client_rows(side);
-    let name = judged.serving().map(|s| s.name.as_str());
-    if let Some(service) = side.services.iter().find(|s| Some(s.name.as_str()) == name) {
+    if let Some(service) = judged.serving().and_then(|s| side.named(&s.name)) {
         rows.extend(service_rows(service, side.client.throughput()));
     }
     rows

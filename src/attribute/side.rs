@@ -115,6 +115,11 @@ impl Side {
     pub(super) fn serving(&self) -> Option<&ServiceSide> {
         self.entry().or_else(|| self.services.iter().find(|s| s.served.is_some()))
     }
+
+    /// The service of that name.
+    pub(super) fn named(&self, name: &str) -> Option<&ServiceSide> {
+        self.services.iter().find(|s| s.name == name)
+    }
 }
 
 impl ServiceSide {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Intervention;
 use crate::run::load_log::LoadLog;
-use crate::run::manifest::{FormatVersion, Host, Manifest, RunState};
+use crate::run::manifest::{Manifest, RunState};
 use crate::run::period::{LoadPeriod, RequestPeriod, new_latency};
 use crate::run::reader::Recording;
 use crate::run::writer::RunWriter;
@@ -33,21 +33,10 @@ pub(super) fn intervention(run: &Path) -> Intervention {
 /// Five seconds of two requests; second `n`, from 1, offered `10 n` arrivals and had `n` users.
 pub(super) fn run_folder(dir: &Path, scenario: &str, overrides: &[String]) -> Recording {
     let manifest = Manifest {
-        format: FormatVersion { major: 1, minor: 0 },
-        tool_version: "0.1.0".into(),
-        run_id: "00".into(),
         scenario: "s".into(),
-        scenario_sha256: String::new(),
         overrides: overrides.to_vec(),
-        target: "http://127.0.0.1:1/".into(),
-        max_connections: None,
         arrivals: Some(Arrivals::Poisson),
-        baseline: None,
-        started_unix_nanos: 0,
-        state: RunState::Recording,
-        host: Host::default(),
-        sources: Default::default(),
-        parts: Default::default(),
+        ..Manifest::for_tests()
     };
     let out = RunWriter::create(dir, RunClock::start(), manifest, scenario).expect("a folder");
     let mut log = LoadLog::new(out.clone(), vec!["get-b".into(), "get-a".into()]).expect("logs");

@@ -137,3 +137,27 @@ pub enum PartState {
     /// Nothing is there.
     Absent,
 }
+
+#[cfg(test)]
+impl Manifest {
+    /// Of a run that is being recorded, for tests.
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            format: FormatVersion { major: FORMAT_MAJOR, minor: 0 },
+            tool_version: "0.1.0".into(),
+            run_id: "00".into(),
+            scenario: "test".into(),
+            scenario_sha256: String::new(),
+            overrides: Vec::new(),
+            target: "http://127.0.0.1:1/".into(),
+            baseline: None,
+            max_connections: None,
+            arrivals: None,
+            started_unix_nanos: 0,
+            state: RunState::Recording,
+            host: Host::default(),
+            sources: Default::default(),
+            parts: Default::default(),
+        }
+    }
+}

@@ -20,7 +20,7 @@ pub(super) struct InHandlers<'a> {
 impl<'a> InHandlers<'a> {
     pub(super) fn of(case: &'a Case) -> Option<Self> {
         let now = case.judged.serving()?;
-        let before = case.reference?.services.iter().find(|s| s.name == now.name)?;
+        let before = case.reference?.named(&now.name)?;
         let (service, now, before) = (now.name.as_str(), now.served.as_ref()?, before.served.as_ref()?);
         Some(Self { service, now, before, added: now.each.minus(before.each) })
     }

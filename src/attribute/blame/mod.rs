@@ -91,7 +91,7 @@ impl Case<'_> {
 
     pub(super) fn entry_before(&self) -> Option<&ServiceSide> {
         let name = &self.entry()?.name;
-        self.reference.and_then(|r| r.services.iter().find(|s| s.name == *name && s.has_evidence()))
+        self.reference.and_then(|r| r.named(name)).filter(|s| s.has_evidence())
     }
 
     pub(super) fn throughput(&self) -> f64 {
@@ -148,6 +148,11 @@ impl Case<'_> {
             .iter()
             .filter(|l| l.state == state)
             .fold(Measured::default(), |sum, l| sum.plus(l.change()))
+    }
+
+    /// Growth of the wait for a free connection, before the service is asked.
+    pub(super) fn queued(&self) -> f64 {
+        self.change_of(State::ClientQueue).value
     }
 
     /// Growth of the waits for a CPU, before a request was read and after.
@@ -214,7 +219,7 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
 
 /// Whether it may be named, as [`super::verdict`] has it: a good part of the change without the generator's queue.
 fn is_enough(case: &Case, c: &Candidate) -> bool {
-    let queued = if case.saturated { case.change_of(State::ClientQueue).value.max(0.0) } else { 0.0 };
+    let queued = if case.saturated { case.queued().max(0.0) } else { 0.0 };
     let whole = (case.response_growth().value - queued).max(case.floor);
     c.explains.low() > case.floor && c.explains.value >= LEADING_SHARE * whole
 }

@@ -113,13 +113,11 @@ fn blocked<'a>(case: &Case, busy: &'a Busy) -> Option<Blocked<'a>> {
 /// one that waits for a worker a part. So its own requests took clearly longer than those of every other, and all of them together as
 /// much longer as workers were blocked.
 fn handler(case: &Case, blocked: &Blocked) -> Option<(String, Evidence)> {
-    let of = |side: &'_ Side| {
-        let service = side.services.iter().find(|s| s.name == blocked.busy.service)?;
-        service.served.clone()
-    };
-    let (now, before) = (of(case.judged)?, of(case.reference?)?);
+    let service = &blocked.busy.service;
+    let now = case.judged.named(service)?.served.as_ref()?;
+    let before = case.reference?.named(service)?.served.as_ref()?;
     let asked = |route: &str| now.routes.get(route).is_some_and(|r| r.part >= ASKED);
-    let mut grown = now.grown(&before);
+    let mut grown = now.grown(before);
     grown.retain(|g| asked(g.route));
     let [most, next, ..] = grown[..] else { return None };
     let fits = |g: &&Grown| COVERS.contains(&(g.nanos / blocked.added()));
@@ -134,7 +132,7 @@ fn handler(case: &Case, blocked: &Blocked) -> Option<(String, Evidence)> {
         duration(next.own.max(0.0)),
         now.name
     );
-    let path = Some(format!("metrics/{}", blocked.busy.service));
+    let path = Some(format!("metrics/{service}"));
     Some((format!("handlers of {}", most.route), evidence(DURATIONS, says, path)))
 }
 

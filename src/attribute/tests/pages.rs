@@ -4,7 +4,7 @@ use crate::attribute::client::Client;
 use crate::attribute::measure::Measured;
 use crate::attribute::{cpu_time, served};
 use crate::run::layout;
-use crate::run::manifest::{FormatVersion, Host, Manifest, RunState};
+use crate::run::manifest::{Manifest, RunState};
 use crate::run::period::Phase;
 use crate::run::reader::Recording;
 use crate::run::writer::RunWriter;
@@ -12,24 +12,8 @@ use crate::time::{RunClock, RunTime, SECOND, Window};
 
 /// A run of ten seconds with a page of each kind a second.
 fn recording(dir: &std::path::Path, host: impl Fn(u64) -> String, page: impl Fn(u64) -> String) -> Recording {
-    let manifest = Manifest {
-        format: FormatVersion { major: 1, minor: 0 },
-        tool_version: "0.1.0".into(),
-        run_id: "00".into(),
-        scenario: "pages".into(),
-        scenario_sha256: String::new(),
-        overrides: Vec::new(),
-        target: "http://127.0.0.1:1/".into(),
-        max_connections: None,
-        arrivals: None,
-        baseline: None,
-        started_unix_nanos: 0,
-        state: RunState::Recording,
-        host: Host::default(),
-        sources: Default::default(),
-        parts: Default::default(),
-    };
-    let out = RunWriter::create(dir, RunClock::start(), manifest, "name = \"pages\"\n").expect("a folder");
+    let out = RunWriter::create(dir, RunClock::start(), Manifest::for_tests(), "name = \"pages\"\n")
+        .expect("a folder");
     for second in 0..=10 {
         let at = RunTime::from_nanos(second * SECOND);
         for (path, text) in [

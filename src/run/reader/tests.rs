@@ -5,28 +5,17 @@ use proptest::prelude::*;
 use super::*;
 use crate::formats::otlp::Clocks;
 use crate::run::load_log::{ExtraSample, LoadLog};
-use crate::run::manifest::Host;
 use crate::run::period::{Failure, FailureExample, Latency, RequestPeriod, SlowHit, new_latency, new_phase};
 use crate::run::writer::RunWriter;
 use crate::time::{RunClock, RunTime};
 
 fn manifest() -> Manifest {
     Manifest {
-        format: FormatVersion { major: FORMAT_MAJOR, minor: 0 },
-        tool_version: "0.1.0".to_owned(),
         run_id: "00112233aabbccdd".to_owned(),
-        scenario: "test".to_owned(),
-        scenario_sha256: String::new(),
         overrides: vec!["load.rate=5/s".to_owned()],
         target: "http://127.0.0.1:1".to_owned(),
-        baseline: None,
-        max_connections: None,
-        arrivals: None,
         started_unix_nanos: 1,
-        state: RunState::Recording,
-        host: Host::default(),
-        sources: Default::default(),
-        parts: Default::default(),
+        ..Manifest::for_tests()
     }
 }
 
