@@ -34,7 +34,7 @@ pub struct WindowFacts {
     pub snapshots: u64,
     /// CPU profile samples used.
     pub cpu_samples: u64,
-    /// The part of the CPU time counted by the kernel that these saw, if what they say was divided by it.
+    /// The part of the functions' CPU time that these saw by what the kernel counted, if what they say was divided by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_seen: Option<f64>,
     /// How many requests were in flight at the snapshots, if the rows that they give were set right by it.

@@ -125,7 +125,8 @@ impl Snapshots {
     /// Takes note of how many requests were in flight at each of them and on average; `ended` says the second by Little's law.
     pub(super) fn stand_beside(&mut self, looks: &[Look], windows: &[Window], ended: f64) {
         let weights = self.weights.get_or_init(|| weights(&self.times));
-        self.beside = Beside::of(looks, windows, ended, &self.times, weights);
+        let shown = self.per_snapshot(|k| k.role == RoleKey::Request);
+        self.beside = Beside::of(looks, windows, ended, &self.times, weights, &shown);
     }
 
     /// What that says, if anything.

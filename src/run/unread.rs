@@ -34,7 +34,7 @@ impl UnreadLook {
     /// The requests in flight, if they were counted.
     #[must_use]
     pub fn beside(self) -> Option<Look> {
-        Some(Look { t: self.t, count: self.count?, area: self.area? })
+        Some(Look { t: self.t, count: self.count?, area: self.area?, later: Vec::new() })
     }
 }
 

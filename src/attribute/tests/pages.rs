@@ -48,16 +48,19 @@ fn own(second: u64, instances: u64) -> String {
 
 #[test]
 fn the_kernel_counts_the_cpu_time_of_one_process_and_the_service_its_own() {
-    // A profile of 2 seconds of CPU: half of four, or all of two.
-    let seen = |processes: u64, instances: u64| {
+    // The kernel counted four seconds of CPU, the service two.
+    let seen = |processes: u64, instances: u64, profile: f64| {
         let dir = tempfile::tempdir().expect("a folder");
         let recording = recording(dir.path(), |s| host(s, processes), |s| own(s, instances));
-        cpu_time::seen(&recording, "shop", &WINDOW, 2_000_000_000, 200)
+        cpu_time::seen(&recording, "shop", &WINDOW, (profile * 1e9) as i64, 200)
     };
-    assert_eq!(seen(1, 1), Some(0.5), "the kernel's count comes first");
-    assert_eq!(seen(2, 1), Some(1.0), "of two processes its own");
-    assert_eq!(seen(2, 2), None, "nobody counted this process alone");
-    assert_eq!(seen(2, 0), None);
+    assert_eq!(seen(1, 1, 3.84), Some(0.96), "the kernel's count comes first");
+    assert_eq!(seen(2, 1, 1.92), Some(0.96), "of two processes its own");
+    assert_eq!(seen(2, 2, 1.92), None, "nobody counted this process alone");
+    assert_eq!(seen(2, 0, 1.92), None);
+    let short = seen(1, 1, 2.8).expect("no more than periods get lost");
+    assert!((0.91..0.92).contains(&short), "{short}");
+    assert_eq!(seen(1, 1, 1.5), None, "of another process");
 }
 
 /// Lines of one series of a histogram.

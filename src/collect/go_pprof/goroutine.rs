@@ -19,6 +19,7 @@ use super::super::recorder::{Endpoint, Recorder};
 use super::super::{Collector, Context, Trigger};
 use crate::run::in_flight::Look;
 use crate::run::layout;
+use crate::time::RunTime;
 
 /// Bounds of a fetch.
 const LIMITS: Limits = Limits { bytes: 64 << 20, time: Duration::from_secs(5) };
@@ -56,21 +57,21 @@ impl Goroutines {
         let mut busy = Busy::default();
         let mut recorder = Recorder::new(context.out, context.stop, self.endpoint.clone(), self.name());
         while !recorder.over() {
-            // What comes after the fetch has waited for it: only what was there before is a random moment's.
             let look = context.in_flight.look(recorder.now());
             let Some(snapshot) = recorder.fetch(&self.url, LIMITS).await else {
                 recorder.sleep(Duration::ZERO).await;
                 continue;
             };
-            let (began, took) = (snapshot.began, snapshot.took());
+            let (began, ended) = (snapshot.began, snapshot.ended);
             let path = layout::snapshot(self.service(), "goroutine", recorder.at(began));
             recorder.keep(path, snapshot.body).await;
             if let Some(look) = look {
-                busy.look(look);
-                let look = Look { t: recorder.at(began), ..look };
+                let t = recorder.at(began);
+                let look = Look { t, later: context.in_flight.later(look.t, recorder.at(ended)), ..look };
+                busy.look(&look);
                 recorder.append(layout::in_flight(self.service()), look.line().into()).await;
             }
-            if let Some(change) = self.pace.observe(took) {
+            if let Some(change) = self.pace.observe(ended - began) {
                 recorder.tell_pace(change);
             }
             alert.look(&mut context.triggers, Instant::now());
@@ -110,15 +111,16 @@ impl Alert {
 /// How many requests are in flight.
 #[derive(Debug, Default)]
 struct Busy {
-    last: Option<Look>,
+    /// When one was asked last, and the area then.
+    last: Option<(RunTime, u64)>,
     mean: Option<f64>,
 }
 
 impl Busy {
-    fn look(&mut self, look: Look) {
-        if let Some(last) = self.last.replace(look) {
-            let passed = look.t.since(last.t).max(1) as f64;
-            let now = look.area.saturating_sub(last.area) as f64 / passed;
+    fn look(&mut self, look: &Look) {
+        if let Some((t, area)) = self.last.replace((look.t, look.area)) {
+            let passed = look.t.since(t).max(1) as f64;
+            let now = look.area.saturating_sub(area) as f64 / passed;
             let keep = (-passed / MEMORY).exp();
             self.mean = Some(self.mean.map_or(now, |mean| keep * mean + (1.0 - keep) * now));
         }
@@ -158,12 +160,12 @@ mod tests {
     fn few_requests_in_flight_ask_for_more() {
         let mut busy = Busy::default();
         assert_eq!(busy.more(), 1.0, "nobody counts");
-        let mut now = Look { t: crate::time::RunTime::from_nanos(0), count: 0, area: 0 };
+        let mut now = Look { t: RunTime::ZERO, count: 0, area: 0, later: Vec::new() };
         let mut pass = |busy: &mut Busy, seconds: u64, tenths: u64| {
             for _ in 0..10 * seconds {
-                now.t = crate::time::RunTime::from_nanos(now.t.as_nanos() + 100_000_000);
+                now.t = now.t.plus(100_000_000);
                 now.area += 10_000_000 * tenths;
-                busy.look(now);
+                busy.look(&now);
             }
             busy.more()
         };
