@@ -25,6 +25,24 @@ const POOLS: [(&str, &str, &str); 4] = [
     ("tomcat_threads_busy_threads", "tomcat_threads_config_max_threads", "request threads of Tomcat"),
 ];
 
+/// How many threads of Go's runtime may run at the same time: what it says, and what the kernel lets it run on.
+const PROCESSORS: [&str; 2] = ["go_sched_gomaxprocs_threads", "process_cores"];
+/// More than any machine has.
+const MOST_PROCESSORS: f64 = 4096.0;
+
+/// Goroutines of a service that may run at the same time; none if nobody says.
+pub(super) fn processors(recording: &Recording, service: &str, windows: &[Window]) -> Option<f64> {
+    let [of_runtime, of_host] = PROCESSORS;
+    let own = || {
+        let history = recording.scraped_series(service, |_, s| s.name == of_runtime).ok()?;
+        // Of several instances it would be that of any.
+        let alone = history.named(of_runtime).count() == 1;
+        history.named(of_runtime).next().filter(|_| alone)?.mean(windows)
+    };
+    let host = || recording.host_series(service).ok()?.named(of_host).next()?.mean(windows);
+    own().or_else(host).filter(|n| (1.0..MOST_PROCESSORS).contains(n))
+}
+
 /// A pool as a service counts it.
 #[derive(Clone, Debug)]
 pub(super) struct PoolUse {

@@ -16,6 +16,7 @@ mod functions;
 mod measure;
 mod names;
 mod noise;
+mod processors;
 mod rows;
 mod served;
 mod side;

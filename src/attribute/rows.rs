@@ -2,11 +2,12 @@
 //!
 //! Waiting comes from the snapshots by Little's law, `x_c = N_c / X`. A snapshot cannot tell running from
 //! runnable, and its own turn on a CPU makes it miss goroutines that run meanwhile; so time on a CPU comes
-//! from the CPU profile, and what the snapshots show beyond it is waiting for a CPU.
+//! from the CPU profile, and what the snapshots show beyond it, or would without their turn, is waiting for a CPU.
 
 use std::collections::BTreeMap;
 
 use super::measure::Measured;
+use super::processors::displaced;
 use super::side::{ServiceSide, Side, is_request_work};
 use super::snapshots::RoleKey;
 use super::stack;
@@ -76,9 +77,9 @@ pub(super) fn service_rows(service: &ServiceSide, throughput: f64) -> Rows {
         rows.extend(in_handlers(service, &rows, &cpu));
     } else if !cpu.is_empty() {
         // Seen running or runnable, less what truly ran.
-        let seen: Measured = take_cpu(&mut rows);
-        let in_calls = take_computing(&mut rows, service, throughput);
         let ran = cpu.values().fold(Measured::default(), |sum, m| sum.plus(*m));
+        let seen = take_cpu(&mut rows).plus(displaced(service, ran, throughput));
+        let in_calls = take_computing(&mut rows, service, throughput);
         let waited = seen.minus(ran.minus(in_calls));
         if waited.value > 0.0 {
             rows.insert((State::RunQueue, String::new()), waited);

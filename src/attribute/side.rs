@@ -3,7 +3,7 @@
 use std::panic::resume_unwind;
 
 use super::client::Client;
-use super::counters::{Busy, Counter, PoolUse, busy_workers, counters, pool_uses};
+use super::counters::{Busy, Counter, PoolUse, busy_workers, counters, pool_uses, processors};
 use super::cpu_time;
 use super::served::{Served, outermost, served};
 use super::snapshots::Snapshots;
@@ -37,6 +37,8 @@ pub(super) struct ServiceSide {
     pub name: String,
     pub snapshots: Snapshots,
     pub cpu: Option<Sampled>,
+    /// Threads of its runtime that may run at the same time.
+    pub processors: Option<f64>,
     pub mutex: Option<Sampled>,
     pub heap: Option<Sampled>,
     /// Growth of the bytes in use.
@@ -99,6 +101,9 @@ impl Side {
             let named = |name: &str| theirs.counted.iter().find(|s| s.name == name);
             mine.served = outermost(mine.counted.iter().filter(|s| named(&s.name).is_some())).cloned();
             theirs.served = mine.served.as_ref().and_then(|s| named(&s.name)).cloned();
+            if mine.processors.is_none() || theirs.processors.is_none() {
+                (mine.processors, theirs.processors) = (None, None);
+            }
             let (Some(cpu), Some(other)) = (&mut mine.cpu, &mut theirs.cpu) else { continue };
             if cpu.seen.is_none() || other.seen.is_none() {
                 (cpu.seen, other.seen) = (None, None);
@@ -132,6 +137,7 @@ impl ServiceSide {
             name: service.to_owned(),
             snapshots,
             cpu: cpu(recording, service, windows),
+            processors: processors(recording, service, windows),
             mutex: cumulative(recording, service, "mutex", "delay", windows),
             heap: cumulative(recording, service, "heap", "alloc_space", windows),
             kept: cumulative(recording, service, "heap", "inuse_space", windows),

@@ -188,6 +188,28 @@ fn cpu_profiles_are_divided_by_the_part_that_both_saw() {
 }
 
 #[test]
+fn a_snapshot_that_takes_a_processor_misses_one_that_runs() {
+    let waited = |cores: f64, processors: [Option<f64>; 2]| {
+        let ms = cores / RATE * 1e3;
+        let of = |processors| {
+            let cpu = [(PAGE, 0.8 * ms), ("runtime.gcBgMarkWorker", 0.2 * ms)];
+            let shown = [(PAGE, 0.5 * ms)];
+            let mut side = side(&Evidence { requests: &shown, cpu: &cpu, ..Evidence::default() });
+            side.services[0].processors = processors;
+            side
+        };
+        let (mut now, mut before) = (of(processors[0]), of(processors[1]));
+        now.alike(&mut before);
+        let row = rows(&now, &now).get(&(State::RunQueue, String::new())).map_or(0.0, |m| m.value);
+        (row * RATE / 1e9 * 100.0).round() / 100.0
+    };
+    // Erlang's C of 1.6 of 2 is 0.71, of 0.4 it is 0.07; 0.3 of what runs was not seen.
+    assert_eq!(waited(1.6, [Some(2.0); 2]), 0.09);
+    assert_eq!(waited(0.4, [Some(2.0); 2]), 0.0);
+    assert_eq!(waited(1.6, [Some(2.0), None]), 0.0, "what both miss is none of the change");
+}
+
+#[test]
 fn what_a_system_call_computes_is_no_wait() {
     const FLUSH: &str = "internal/runtime/syscall.Syscall6 syscall.Fsync internal/poll.(*FD).Fsync os.(*File).Sync shop/note.(*Book).Line";
     let flushed = side(&Evidence {

@@ -81,6 +81,7 @@ fn side(e: &Evidence) -> Side {
         name: "shop".into(),
         snapshots: snapshots(e),
         cpu: sampled(&cpu, 1e6),
+        processors: None,
         mutex: sampled(e.mutex, 1e6),
         heap: sampled(e.heap, 1.0),
         kept: sampled(e.kept, 1.0),
