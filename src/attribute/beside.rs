@@ -8,7 +8,8 @@
 //!
 //! When a snapshot is taken is not known: some time after it was asked for, which a request of half a millisecond does not wait for.
 //! The generator counts several times meanwhile; the count that goes up and down most like what the snapshots show is that of their
-//! moment.
+//! moment. Of the snapshots whose count is taken it may not be told: among moments that are as good, that is chosen which by chance
+//! has the fewest requests that no snapshot shows, and rows would come out too long. One half tells it for the other (cross-fitting).
 
 use std::collections::HashMap;
 
@@ -22,7 +23,7 @@ const LEAST: usize = 40;
 /// Standard errors that the mean at the snapshots may be off: more is no chance. On a machine that generator, service and
 /// collector share, the collector's turn comes at moments of its own, and what it never meets is not to be told from a slope.
 const ALIKE: f64 = 3.0;
-/// Part of the looks that must have gone on for as long as the moment that is taken for that of the snapshots.
+/// Part of the looks that must have gone on until the moment that is taken for that of the snapshots.
 const LASTED: f64 = 0.9;
 
 /// Requests in flight at each snapshot.
@@ -42,9 +43,21 @@ pub(super) struct Beside {
 }
 
 impl Beside {
-    /// For snapshots of these moments that stand for so much of the time and show so many requests; none where the looks say
-    /// nothing of them. `ended` is the mean number of requests in flight by Little's law.
-    pub(super) fn of(
+    /// For snapshots of these moments that stand for so much of the time, by the requests in flight when they were asked for; none
+    /// where the looks say nothing of them. `ended` is the mean number of requests in flight by Little's law.
+    pub(super) fn asked(
+        looks: &[Look],
+        windows: &[Window],
+        ended: f64,
+        times: &[RunTime],
+        weights: &[f64],
+    ) -> Option<Self> {
+        let asked = beside(looks, times).iter().map(|look| look.map(|l| l.count as f64)).collect();
+        Self::of(mean(looks, windows)?, ended, asked, weights)
+    }
+
+    /// The same by those in flight when the snapshots, which show so many requests, were taken; none where that cannot be told.
+    pub(super) fn taken(
         looks: &[Look],
         windows: &[Window],
         ended: f64,
@@ -52,14 +65,18 @@ impl Beside {
         weights: &[f64],
         shown: &[f64],
     ) -> Option<Self> {
-        let mean = mean(looks, windows)?;
-        let met = at_the_moment(looks, times, shown);
+        let taken = at_the_moment(&beside(looks, times), shown)?;
+        Self::of(mean(looks, windows)?, ended, taken, weights)
+    }
+
+    fn of(mean: f64, ended: f64, met: Vec<Option<f64>>, weights: &[f64]) -> Option<Self> {
         let known: Vec<f64> = met.iter().flatten().copied().collect();
         if known.len() < LEAST {
             return None;
         }
         let usual = known.iter().sum::<f64>() / known.len() as f64;
-        let centred = centred(&met, usual);
+        // A snapshot without a look says nothing.
+        let centred: Vec<f64> = met.iter().map(|met| met.map_or(0.0, |met| met - usual)).collect();
         let weighed: Vec<f64> = centred.iter().zip(weights).map(|(c, weight)| weight * (c + usual)).collect();
         let around = batch_mean(&weighed);
         let surplus = around.value - mean;
@@ -95,36 +112,48 @@ impl Beside {
     }
 }
 
-/// Requests in flight when each snapshot was taken, as far as somebody looked.
-fn at_the_moment(looks: &[Look], times: &[RunTime], shown: &[f64]) -> Vec<Option<f64>> {
+/// The look beside each snapshot.
+fn beside<'a>(looks: &'a [Look], times: &[RunTime]) -> Vec<Option<&'a Look>> {
     let by_time: HashMap<RunTime, &Look> = looks.iter().map(|look| (look.t, look)).collect();
-    let beside: Vec<Option<&Look>> = times.iter().map(|t| by_time.get(t).copied()).collect();
-    let asked: Vec<Option<f64>> = beside.iter().map(|look| look.map(|l| l.count as f64)).collect();
-    let enough = asked.iter().flatten().count() as f64 * LASTED;
-    let later = |place: usize| beside.iter().map(move |look| Some(*look.as_ref()?.later.get(place)? as f64));
-    let moments = (0..LATER.len()).map(|place| later(place).collect::<Vec<_>>());
-    let moments = moments.take_while(|met| met.iter().flatten().count() as f64 >= enough.max(1.0));
-    let first = (likeness(&asked, shown), asked);
-    moments
-        .map(|met| (likeness(&met, shown), met))
-        .fold(first, |best, other| if other.0 > best.0 { other } else { best })
-        .1
+    times.iter().map(|t| by_time.get(t).copied()).collect()
+}
+
+/// Requests in flight when each snapshot was taken, as far as somebody looked; none if nobody counted after asking.
+fn at_the_moment(beside: &[Option<&Look>], shown: &[f64]) -> Option<Vec<Option<f64>>> {
+    let enough = beside.iter().flatten().count() as f64 * LASTED;
+    let lasted = |place: &usize| beside.iter().flatten().filter(|l| l.later.len() > *place).count() as f64;
+    let moments = (0..LATER.len()).take_while(|place| lasted(place) >= enough.max(1.0)).count();
+    if moments == 0 {
+        return None;
+    }
+    // The 0th is when it was asked for; of a look that was over sooner it is its end.
+    let count = |look: &Look, moment: usize| {
+        let last = look.later.len().min(moment);
+        last.checked_sub(1).map_or(look.count, |place| look.later[place]) as f64
+    };
+    let best_of = |half: usize| {
+        let at = |moment| {
+            let met = beside.iter().map(move |look| look.map(|look| count(look, moment)));
+            likeness(met.zip(shown.iter().copied()).skip(half).step_by(2))
+        };
+        (0..=moments)
+            .map(|moment| (at(moment), moment))
+            .fold((f64::MIN, 0), |best, other| if other.0 > best.0 { other } else { best })
+    };
+    let best = [best_of(1).1, best_of(0).1];
+    Some(beside.iter().enumerate().map(|(i, look)| look.map(|look| count(look, best[i % 2]))).collect())
 }
 
 /// How well one tells the other: their correlation where both are known, 0 if there is none.
-fn likeness(met: &[Option<f64>], shown: &[f64]) -> f64 {
-    let n = met.iter().flatten().count().max(1) as f64;
-    let known = || met.iter().zip(shown).filter_map(|(met, shown)| Some(((*met)?, *shown)));
-    let total = known().fold((0.0, 0.0), |sum, (m, s)| (sum.0 + m, sum.1 + s));
+fn likeness(pairs: impl Iterator<Item = (Option<f64>, f64)>) -> f64 {
+    let known: Vec<(f64, f64)> = pairs.filter_map(|(met, shown)| Some((met?, shown))).collect();
+    let n = known.len().max(1) as f64;
+    let total = known.iter().fold((0.0, 0.0), |sum, (m, s)| (sum.0 + m, sum.1 + s));
     let (of_met, of_shown) = (total.0 / n, total.1 / n);
-    let sum = |of: &dyn Fn(f64, f64) -> f64| known().map(|(m, s)| of(m - of_met, s - of_shown)).sum::<f64>();
+    let sum =
+        |of: &dyn Fn(f64, f64) -> f64| known.iter().map(|(m, s)| of(m - of_met, s - of_shown)).sum::<f64>();
     let both = (sum(&|m, _| m * m) * sum(&|_, s| s * s)).sqrt();
     if both > 0.0 { sum(&|m, s| m * s) / both } else { 0.0 }
-}
-
-/// Counts less what is usual; a snapshot without a look says nothing.
-fn centred(met: &[Option<f64>], usual: f64) -> Vec<f64> {
-    met.iter().map(|met| met.map_or(0.0, |met| met - usual)).collect()
 }
 
 /// Requests in flight on average, from the first look in each window to the last.
@@ -167,7 +196,7 @@ mod tests {
     }
 
     fn beside(n: u64, mean: f64, weights: &[f64]) -> Option<Beside> {
-        Beside::of(&looks(n, mean), &whole(), mean, &times(n), weights, &met(n))
+        Beside::asked(&looks(n, mean), &whole(), mean, &times(n), weights)
     }
 
     fn met(n: u64) -> Vec<f64> {
@@ -215,35 +244,57 @@ mod tests {
         assert_eq!(beside(30, truth, &[1.0; 30]), None, "too few");
         let even: Vec<Look> = looks(100, 4.0).into_iter().map(|l| Look { count: 4, ..l }).collect();
         assert_eq!(
-            Beside::of(&even, &whole(), 4.0, &times(100), &[1.0; 100], &seen),
+            Beside::asked(&even, &whole(), 4.0, &times(100), &[1.0; 100]),
             None,
             "no more is known than before"
         );
-        assert_eq!(Beside::of(&[], &whole(), 4.0, &times(100), &[1.0; 100], &seen), None);
+        assert_eq!(Beside::asked(&[], &whole(), 4.0, &times(100), &[1.0; 100]), None);
         // A snapshot whose look is missing counts as any other.
         let some = &looks(100, truth)[..90];
-        assert!(Beside::of(some, &whole(), truth, &times(100), &[1.0; 100], &seen).is_some());
+        assert!(Beside::asked(some, &whole(), truth, &times(100), &[1.0; 100]).is_some());
+    }
+
+    fn asked(i: usize) -> u64 {
+        (i * 53 % 17) as u64
+    }
+
+    /// Looks of which each goes on as `later` says, and what is found of snapshots that show so many.
+    fn found(later: impl Fn(usize) -> Vec<u64>, shown: &[f64]) -> Option<Vec<u64>> {
+        let all = looks(100, 7.0).into_iter().enumerate();
+        let all: Vec<Look> = all.map(|(i, look)| Look { count: asked(i), later: later(i), ..look }).collect();
+        let found = at_the_moment(&super::beside(&all, &times(100)), shown)?;
+        Some(found.into_iter().map(|n| n.expect("each has a look") as u64).collect())
+    }
+
+    fn each(of: impl Fn(usize) -> u64) -> Option<Vec<u64>> {
+        Some((0..100).map(of).collect())
     }
 
     #[test]
     fn the_moment_of_the_snapshots_is_found() {
         let seen = met(100);
-        let asked = |i: usize| (i * 53 % 17) as u64;
-        let with = |later: &dyn Fn(usize) -> Vec<u64>| {
-            let all = looks(100, 7.0).into_iter().enumerate();
-            all.map(|(i, look)| Look { count: asked(i), later: later(i), ..look }).collect::<Vec<_>>()
-        };
-        let found = |looks: &[Look]| at_the_moment(looks, &times(100), &seen);
         let own = |i: usize| seen[i] as u64 + 3;
-        let then = found(&with(&|i| vec![asked(i), own(i), asked(i) / 2]));
-        assert_eq!(then, (0..100).map(|i| Some(own(i) as f64)).collect::<Vec<_>>());
-        let short = found(&with(&|i| if i % 5 == 0 { vec![] } else { vec![asked(i), own(i)] }));
-        let first = (0..100).map(|i| Some(asked(i) as f64)).collect::<Vec<_>>();
-        assert_eq!(short, first, "a fifth of the snapshots had come by then");
+        assert_eq!(found(|i| vec![asked(i), own(i), asked(i) / 2], &seen), each(own));
+        let over = |i: usize| if i.is_multiple_of(20) { vec![own(i)] } else { vec![asked(i), own(i)] };
         assert_eq!(
-            at_the_moment(&with(&|i| vec![own(i)]), &times(100), &[2.0; 100]),
-            first,
-            "nothing to tell by"
+            found(over, &seen),
+            each(own),
+            "a twentieth had come by then: their last count is their moment's"
         );
+        let short = |i: usize| if i.is_multiple_of(5) { vec![asked(i)] } else { vec![asked(i), own(i)] };
+        assert_eq!(found(short, &seen), each(asked), "so had a fifth");
+        assert_eq!(found(|i| vec![own(i)], &[2.0; 100]), each(asked), "nothing to tell by");
+        assert_eq!(found(|_| vec![], &seen), None, "nobody counted");
+    }
+
+    #[test]
+    fn no_snapshot_tells_its_own_moment() {
+        let seen = met(100);
+        // At 50 us the counts of one half are what that half shows, at 75 those of the other.
+        let halves = |i: usize| {
+            let (own, other) = (seen[i] as u64, 16 - seen[i] as u64);
+            if i.is_multiple_of(2) { vec![own, other] } else { vec![other, own] }
+        };
+        assert_eq!(found(halves, &seen), each(|i| 16 - seen[i] as u64));
     }
 }

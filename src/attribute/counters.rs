@@ -29,18 +29,28 @@ const POOLS: [(&str, &str, &str); 4] = [
 const PROCESSORS: [&str; 2] = ["go_sched_gomaxprocs_threads", "process_cores"];
 /// More than any machine has.
 const MOST_PROCESSORS: f64 = 4096.0;
+/// Time that a control group is stopped for its quota.
+const STOPPED: &str = "cgroup_cpu_throttled_seconds_total";
+/// Part of the time from which on it counts.
+const OFTEN: f64 = 0.01;
 
-/// Goroutines of a service that may run at the same time; none if nobody says.
+/// Goroutines of a service that may run at the same time; none if nobody says, or if a quota stops them.
 pub(super) fn processors(recording: &Recording, service: &str, windows: &[Window]) -> Option<f64> {
     let [of_runtime, of_host] = PROCESSORS;
+    let host = recording.host_series(service).ok();
+    let stopped = host.iter().flat_map(|h| h.named(STOPPED)).filter_map(|s| s.rate(windows));
+    if stopped.sum::<f64>() > OFTEN {
+        return None;
+    }
+    let possible = |n: &f64| (1.0..MOST_PROCESSORS).contains(n);
     let own = || {
         let history = recording.scraped_series(service, |_, s| s.name == of_runtime).ok()?;
         // Of several instances it would be that of any.
         let alone = history.named(of_runtime).count() == 1;
         history.named(of_runtime).next().filter(|_| alone)?.mean(windows)
     };
-    let host = || recording.host_series(service).ok()?.named(of_host).next()?.mean(windows);
-    own().or_else(host).filter(|n| (1.0..MOST_PROCESSORS).contains(n))
+    let allowed = || host.as_ref()?.named(of_host).next()?.mean(windows);
+    own().filter(possible).or_else(|| allowed().filter(possible))
 }
 
 /// A pool as a service counts it.

@@ -5,7 +5,7 @@
 //! queue M/M/c an arrival sees the mean number of others, `c rho + L_q`, and when it is served `L_q` have come after it and `c - 1` run
 //! if it had to wait. So the number that snapshots show is too small by the probability of that, Erlang's C (Kleinrock, *Queueing
 //! Systems* I, 3.5; Cooper, *Introduction to Queueing Theory*, 3.4). It is a processor's worth when all are busy, and nothing while
-//! one is free.
+//! one is free. A thread that a quota stops keeps its processor, so nothing is said of a group that is stopped.
 
 use super::measure::Measured;
 use super::side::ServiceSide;
@@ -19,8 +19,10 @@ pub(super) fn displaced(service: &ServiceSide, ran: Measured, throughput: f64) -
         return Measured::default();
     };
     let busy = of.totals.sum(|_| true) as f64 / 1e9 / of.stands_for();
-    let of_requests = ran.value * throughput / 1e9;
-    let part = if busy > 0.0 { (of_requests / busy).min(1.0) } else { 0.0 };
+    if busy.is_nan() || busy <= 0.0 {
+        return Measured::default();
+    }
+    let part = (ran.value * throughput / 1e9 / busy).min(1.0);
     let nanos = erlang_c(processors.round(), busy) * part * 1e9 / throughput;
     Measured::new(nanos, DOUBT * nanos)
 }
@@ -57,7 +59,8 @@ mod tests {
         let mut random = Pcg64::seed_from_u64(7);
         let mut chance = |mean: f64| -mean * (1.0 - random.random::<f64>()).ln();
         let (mut now, mut free) = (0.0, [0.0_f64; 2]);
-        let (mut turns, mut asked_and_seen): (Vec<(f64, f64)>, Vec<(f64, f64)>) = (Vec::new(), Vec::new());
+        let mut turns: Vec<(f64, f64)> = Vec::new();
+        let mut asked_and_seen: Vec<(f64, f64)> = Vec::new();
         for i in 0..60_000 {
             now += chance(1.0 / 1.5);
             free.sort_by(f64::total_cmp);

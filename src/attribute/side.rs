@@ -94,14 +94,11 @@ impl Side {
         self.client.unread.alike(&mut other.client.unread);
         for mine in &mut self.services {
             let Some(theirs) = other.services.iter_mut().find(|s| s.name == mine.name) else { continue };
-            if mine.snapshots.in_flight().is_none() || theirs.snapshots.in_flight().is_none() {
-                mine.snapshots.stand_alone();
-                theirs.snapshots.stand_alone();
-            }
+            mine.snapshots.alike(&mut theirs.snapshots);
             let named = |name: &str| theirs.counted.iter().find(|s| s.name == name);
             mine.served = outermost(mine.counted.iter().filter(|s| named(&s.name).is_some())).cloned();
             theirs.served = mine.served.as_ref().and_then(|s| named(&s.name)).cloned();
-            if mine.processors.is_none() || theirs.processors.is_none() {
+            if mine.processors != theirs.processors || mine.cpu.is_none() || theirs.cpu.is_none() {
                 (mine.processors, theirs.processors) = (None, None);
             }
             let (Some(cpu), Some(other)) = (&mut mine.cpu, &mut theirs.cpu) else { continue };
@@ -212,7 +209,9 @@ fn cpu(recording: &Recording, service: &str, windows: &[Window]) -> Option<Sampl
         let chosen: Vec<_> = files.iter().filter(|f| share_inside(f.window, windows) >= enough).collect();
         let (mut merged, windows) = merge(recording, &chosen)?;
         let nanos = merged.totals.sum(|_| true);
+        let least = cpu_time::least(&merged.totals, nanos, merged.samples);
         merged.seen = cpu_time::seen(recording, service, &windows, nanos, merged.samples);
+        merged.seen = merged.seen.map(|part| part.max(least));
         Some(merged)
     })
 }

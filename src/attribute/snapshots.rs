@@ -51,8 +51,9 @@ pub(super) struct Snapshots {
     known: HashMap<Vec<u32>, Option<usize>>,
     /// How much of the time each stands for, once it is asked for.
     weights: OnceCell<Vec<f64>>,
-    /// Requests in flight at each.
-    beside: Option<Beside>,
+    /// Requests in flight when each was asked for, and when it was taken, as far as that can be told.
+    asked: Option<Beside>,
+    taken: Option<Beside>,
 }
 
 /// A stack in all snapshots together.
@@ -70,7 +71,7 @@ impl Snapshots {
         let index = self.times.len();
         self.times.push(at);
         self.weights.take();
-        self.beside = None;
+        self.stand_alone();
         let mut ids = Vec::new();
         for sample in &profile.samples {
             ids.clear();
@@ -115,7 +116,7 @@ impl Snapshots {
     pub(super) fn mean(&self, keep: impl Fn(&Key) -> bool) -> Measured {
         let mut counts = self.per_snapshot(keep);
         let weights = self.weights.get_or_init(|| weights(&self.times));
-        if let Some(beside) = &self.beside {
+        if let Some(beside) = self.beside() {
             return beside.mean(&counts, weights);
         }
         counts.iter_mut().zip(weights).for_each(|(count, weight)| *count *= weight);
@@ -126,17 +127,32 @@ impl Snapshots {
     pub(super) fn stand_beside(&mut self, looks: &[Look], windows: &[Window], ended: f64) {
         let weights = self.weights.get_or_init(|| weights(&self.times));
         let shown = self.per_snapshot(|k| k.role == RoleKey::Request);
-        self.beside = Beside::of(looks, windows, ended, &self.times, weights, &shown);
+        self.asked = Beside::asked(looks, windows, ended, &self.times, weights);
+        self.taken = Beside::taken(looks, windows, ended, &self.times, weights, &shown);
+    }
+
+    fn beside(&self) -> Option<&Beside> {
+        self.taken.as_ref().or(self.asked.as_ref())
     }
 
     /// What that says, if anything.
     pub(super) fn in_flight(&self) -> Option<InFlight> {
-        self.beside.as_ref().map(Beside::in_flight)
+        self.beside().map(Beside::in_flight)
     }
 
-    /// They are to be compared with others of which it says nothing.
-    pub(super) fn stand_alone(&mut self) {
-        self.beside = None;
+    /// Both stand beside the requests in flight of the same moment, or neither does.
+    pub(super) fn alike(&mut self, other: &mut Self) {
+        if self.taken.is_none() || other.taken.is_none() {
+            (self.taken, other.taken) = (None, None);
+        }
+        if self.beside().is_none() || other.beside().is_none() {
+            self.stand_alone();
+            other.stand_alone();
+        }
+    }
+
+    fn stand_alone(&mut self) {
+        (self.asked, self.taken) = (None, None);
     }
 
     /// Number of goroutines whose key is accepted, snapshot by snapshot.

@@ -37,9 +37,8 @@ impl Unread {
         let times: Vec<RunTime> = all.iter().map(|look| look.t).collect();
         let in_flight: Vec<Look> = all.iter().filter_map(|look| look.beside()).collect();
         let weights = weights(&times);
-        let counts: Vec<f64> = all.iter().map(|look| look.service as f64).collect();
-        let beside = Beside::of(&in_flight, windows, ended, &times, &weights, &counts);
-        Self { counts, weights, beside }
+        let beside = Beside::asked(&in_flight, windows, ended, &times, &weights);
+        Self { counts: all.iter().map(|look| look.service as f64).collect(), weights, beside }
     }
 
     /// Their mean number.

@@ -84,7 +84,7 @@ async fn a_source_that_fails_is_told_once_and_recovers() {
 
 #[tokio::test]
 async fn each_snapshot_has_a_look_at_the_requests_in_flight() {
-    let server = Server::start(|_| Reply::text(200, "", "bytes")).await;
+    let server = Server::start(|_| Reply::text(200, "", "bytes").after(SECONDS(0.002))).await;
     let mut rig = Rig::new();
     rig.in_flight.join().set(7, rig.out.clock().now());
     rig.start(go_collector(server.url("/p"), "go-pprof/goroutine"));
@@ -96,6 +96,8 @@ async fn each_snapshot_has_a_look_at_the_requests_in_flight() {
     let moments =
         rig.files("profiles/shop/goroutine").into_iter().map(|f| parse_stamp(&f).expect("a time").from);
     assert_eq!(looks.iter().map(|l| l.t).collect::<Vec<_>>(), moments.collect::<Vec<_>>());
+    let meanwhile: Vec<u64> = looks.iter().flat_map(|look| look.later.iter().copied()).collect();
+    assert!(!meanwhile.is_empty() && meanwhile.iter().all(|n| *n == 7), "{meanwhile:?}");
     for pair in looks.windows(2) {
         let mean = (pair[1].area - pair[0].area) as f64 / pair[1].t.since(pair[0].t) as f64;
         assert!(pair[0].count == 7 && (mean - 7.0).abs() < 0.5, "{pair:?}");

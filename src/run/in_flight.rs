@@ -25,7 +25,7 @@ pub struct InFlight(Arc<Mutex<Vec<Arc<Count>>>>);
 /// its own: others would slow it down.
 ///
 /// A look may fall between two stores of a change: it is off by one request for the time since the last change then,
-/// microseconds.
+/// microseconds, unless the thread has just lost its core.
 #[derive(Debug)]
 #[repr(align(64))]
 pub struct Count {

@@ -14,6 +14,7 @@ mod lock;
 mod outside;
 mod pool;
 mod remote;
+mod shape;
 mod site;
 mod worker;
 
@@ -251,6 +252,7 @@ fn outside(case: &Case, starved: bool) -> Vec<Candidate> {
 fn work(case: &Case, queue: Measured) -> Vec<Candidate> {
     let alloc = alloc::candidate(case, queue);
     let mut all = cpu::candidates(case, queue, alloc.as_ref().map(|a| &a.garbage));
+    all.retain(|c| !shape::is_alike(case, &c.at));
     let Some(mut alloc) = alloc.filter(|a| a.direct && a.share >= alloc::DECISIVE) else { return all };
     // What the function itself does longer, with memory that is new each time, is the same cause.
     if let Some(same) = all.iter().find(|c| c.at == alloc.candidate.at)

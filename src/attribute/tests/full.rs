@@ -189,11 +189,11 @@ fn cpu_profiles_are_divided_by_the_part_that_both_saw() {
 
 #[test]
 fn a_snapshot_that_takes_a_processor_misses_one_that_runs() {
-    let waited = |cores: f64, processors: [Option<f64>; 2]| {
+    let waited = |cores: f64, shown: f64, processors: [Option<f64>; 2]| {
         let ms = cores / RATE * 1e3;
         let of = |processors| {
             let cpu = [(PAGE, 0.8 * ms), ("runtime.gcBgMarkWorker", 0.2 * ms)];
-            let shown = [(PAGE, 0.5 * ms)];
+            let shown = [(PAGE, shown * ms)];
             let mut side = side(&Evidence { requests: &shown, cpu: &cpu, ..Evidence::default() });
             side.services[0].processors = processors;
             side
@@ -203,10 +203,34 @@ fn a_snapshot_that_takes_a_processor_misses_one_that_runs() {
         let row = rows(&now, &now).get(&(State::RunQueue, String::new())).map_or(0.0, |m| m.value);
         (row * RATE / 1e9 * 100.0).round() / 100.0
     };
-    // Erlang's C of 1.6 of 2 is 0.71, of 0.4 it is 0.07; 0.3 of what runs was not seen.
-    assert_eq!(waited(1.6, [Some(2.0); 2]), 0.09);
-    assert_eq!(waited(0.4, [Some(2.0); 2]), 0.0);
-    assert_eq!(waited(1.6, [Some(2.0), None]), 0.0, "what both miss is none of the change");
+    // Erlang's C of 1.6 of 2 is 0.71, of 0.4 it is 0.07; requests have four fifths of it.
+    assert_eq!(waited(1.6, 0.5, [Some(2.0); 2]), 0.09, "0.8 were seen of 1.28 that ran");
+    assert_eq!(waited(0.4, 0.8, [Some(2.0); 2]), 0.05, "all that ran were seen");
+    assert_eq!(waited(0.4, 0.8, [None; 2]), 0.0);
+    assert_eq!(waited(1.6, 0.5, [Some(2.0), Some(8.0)]), 0.0, "it was another runtime before");
+    assert_eq!(waited(1.6, 0.5, [Some(2.0), None]), 0.0, "what both miss is none of the change");
+}
+
+#[test]
+fn work_that_costs_more_everywhere_alike_is_no_functions() {
+    const PLACES: [&str; 3] = [
+        "sort.Slice shop/list.Sort shop/web.Route",
+        "regexp.Match shop/find.All shop/web.Route",
+        "shop/web.Route",
+    ];
+    let of = |ms: [f64; 3], waits: f64| {
+        let cpu: Vec<_> = PLACES.into_iter().zip(ms).collect();
+        let running = ms.iter().sum::<f64>() + waits;
+        side(&Evidence { mean_ms: running, requests: &[(PAGE, running)], cpu: &cpu, ..Evidence::default() })
+    };
+    let before = of([0.10, 0.08, 0.06], 0.1);
+    let blamed = |ms| -> Vec<String> {
+        let all = told(&before, &of(ms, 0.4), &[], None);
+        all.into_iter().filter(|c| c.kind == CauseKind::Cpu).map(|c| c.at).collect()
+    };
+    assert_eq!(blamed([0.13, 0.104, 0.078]), [""; 0], "a slower machine");
+    let two = blamed([0.14, 0.12, 0.06]);
+    assert!(two.len() == 2 && two.iter().all(|at| at != "shop/web.Route"), "two of three: {two:?}");
 }
 
 #[test]

@@ -63,12 +63,13 @@ impl Goroutines {
                 continue;
             };
             let (began, ended) = (snapshot.began, snapshot.ended);
+            // At once: what changes while the snapshot is written is remembered instead.
+            let later = look.as_ref().map(|look| context.in_flight.later(look.t, recorder.at(ended)));
             let path = layout::snapshot(self.service(), "goroutine", recorder.at(began));
             recorder.keep(path, snapshot.body).await;
-            if let Some(look) = look {
-                let t = recorder.at(began);
-                let look = Look { t, later: context.in_flight.later(look.t, recorder.at(ended)), ..look };
+            if let Some((look, later)) = look.zip(later) {
                 busy.look(&look);
+                let look = Look { t: recorder.at(began), later, ..look };
                 recorder.append(layout::in_flight(self.service()), look.line().into()).await;
             }
             if let Some(change) = self.pace.observe(ended - began) {
