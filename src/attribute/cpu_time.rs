@@ -4,7 +4,7 @@
 //! often not there when it does, and of the periods that pass meanwhile one sample is left. The kernel's own count of the process
 //! is exact, so what a profile says is divided by the part that it saw (a ratio estimator).
 //!
-//! Of a Go service that uses less than a core that part is 70 to 85 %, but its functions are seen at 94 % on average, whether they
+//! Of a Go service that uses less than a core that part is 70 to 85 %, but its functions are seen at 95 % on average, whether they
 //! compute or call the kernel, at any load (docs/measurements.md): what is missing beyond the lost periods is the kernel's own
 //! work of putting threads to sleep and waking them, in which no sample can fall. So the part is not less than the periods tell.
 //! Profilers of other languages also leave samples out, and lose more with shorter periods: theirs are taken as they are.
