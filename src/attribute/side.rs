@@ -209,9 +209,8 @@ fn cpu(recording: &Recording, service: &str, windows: &[Window]) -> Option<Sampl
         let chosen: Vec<_> = files.iter().filter(|f| share_inside(f.window, windows) >= enough).collect();
         let (mut merged, windows) = merge(recording, &chosen)?;
         let nanos = merged.totals.sum(|_| true);
-        let least = cpu_time::least(&merged.totals, nanos, merged.samples);
-        merged.seen = cpu_time::seen(recording, service, &windows, nanos, merged.samples);
-        merged.seen = merged.seen.map(|part| part.max(least));
+        let part = cpu_time::seen(recording, service, &windows, nanos, merged.samples);
+        merged.seen = part.map(|part| part.max(cpu_time::least(&merged.totals, nanos, merged.samples)));
         Some(merged)
     })
 }

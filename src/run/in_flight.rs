@@ -1,5 +1,5 @@
 //! How many requests are in flight at a moment, and how many there were on average until then: the load threads count, whoever
-//! looks at the service reads. They remember their last changes: a look at the service tells its own moment when it has come.
+//! looks at the service reads. They remember their last changes, so that a look which takes a while can be held against any moment of it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

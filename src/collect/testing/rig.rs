@@ -11,7 +11,7 @@ use crate::collect::{Collector, Context, Trigger};
 use crate::run::event::{Event, EventKind};
 use crate::run::in_flight::InFlight;
 use crate::run::layout;
-use crate::run::manifest::{FORMAT_MAJOR, FORMAT_MINOR, FormatVersion, Host, Manifest, RunState};
+use crate::run::manifest::Manifest;
 use crate::run::writer::RunWriter;
 use crate::time::RunClock;
 
@@ -27,24 +27,8 @@ pub(crate) struct Rig {
 impl Rig {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a scratch folder");
-        let manifest = Manifest {
-            format: FormatVersion { major: FORMAT_MAJOR, minor: FORMAT_MINOR },
-            tool_version: "0".into(),
-            run_id: "0".into(),
-            scenario: "test".into(),
-            scenario_sha256: String::new(),
-            overrides: Vec::new(),
-            target: String::new(),
-            baseline: None,
-            max_connections: None,
-            arrivals: None,
-            started_unix_nanos: 0,
-            state: RunState::Recording,
-            host: Host::default(),
-            sources: Default::default(),
-            parts: Default::default(),
-        };
-        let out = RunWriter::create(dir.path(), RunClock::start(), manifest, "").expect("a run folder");
+        let out = RunWriter::create(dir.path(), RunClock::start(), Manifest::for_tests(), "")
+            .expect("a run folder");
         let (stop, triggers) = (watch::Sender::new(false), broadcast::Sender::new(8));
         Self { dir, out, stop, triggers, in_flight: InFlight::default(), running: Vec::new() }
     }
