@@ -141,6 +141,38 @@ pub struct Cause {
     pub remedy: String,
     /// Numbers beside it.
     pub evidence: Vec<Evidence>,
+    /// Lines of source code that it is seen at, as far as profiles tell them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<CodeLine>,
+}
+
+/// A line of source code that evidence points to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CodeLine {
+    /// What is seen there.
+    pub finding: LineFinding,
+    /// Full name of the function it is in.
+    pub function: String,
+    /// Source file, as the profile names it.
+    pub file: String,
+    /// Line that was being executed, or waited at.
+    pub line: i64,
+    /// Its part of all that was seen of this in the function.
+    pub part: f64,
+}
+
+/// What a line of code is seen to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LineFinding {
+    /// Burns CPU, or calls what does.
+    Works,
+    /// Allocates memory, or calls what does.
+    Allocates,
+    /// Gives back a lock that others waited for.
+    Unlocks,
+    /// Waits.
+    Waits,
 }
 
 /// Kinds of cause.

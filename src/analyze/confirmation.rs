@@ -74,6 +74,7 @@ mod tests {
             mechanism: String::new(),
             remedy: String::new(),
             evidence: Vec::new(),
+            lines: Vec::new(),
         }
     }
 

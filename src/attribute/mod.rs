@@ -13,6 +13,7 @@ mod cpu_time;
 mod databases;
 mod flames;
 mod functions;
+mod lines;
 mod measure;
 mod names;
 mod noise;
@@ -134,6 +135,9 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
         spans: inquiry.spans,
         requests: inquiry.requests,
         load_change: reference.as_ref().map_or(0.0, |r| load_change(r, &judged)),
+        one_run: inquiry
+            .reference
+            .is_some_and(|r| r.recording.manifest.run_id == inquiry.recording.manifest.run_id),
         saturated: is_growing(&judged.client.in_flight),
         floor,
     };
@@ -151,7 +155,7 @@ pub fn attribute(inquiry: &Inquiry) -> Attribution {
         load_change: case.load_change,
         mix: reference.as_ref().map_or(0.0, |r| mix_effect(r, &judged)),
     });
-    let causes: Vec<Cause> = named.into_iter().map(|i| cause(candidates[i].clone(), change)).collect();
+    let causes: Vec<Cause> = named.into_iter().map(|i| cause(&case, candidates[i].clone(), change)).collect();
     let mut caveats = caveats(&judged, reference.as_ref(), &rest);
     if case.saturated {
         let what = causes.first().map_or("the service", |c| c.at.as_str()).to_owned();
@@ -208,8 +212,9 @@ fn mix_effect(reference: &Side, judged: &Side) -> f64 {
         .sum()
 }
 
-fn cause(c: Candidate, change: Measured) -> Cause {
+fn cause(case: &Case, c: Candidate, change: Measured) -> Cause {
     Cause {
+        lines: blame::lines(case, &c),
         kind: c.kind,
         share: if change.value > 0.0 { c.explains.value / change.value } else { 0.0 },
         explains: c.explains.estimate(),

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::beside::Beside;
+use super::lines::Place;
 use super::measure::{Measured, batch_mean};
 use super::names;
 use super::stack::{self, Role};
@@ -45,6 +46,8 @@ pub(super) struct Snapshots {
     /// All stacks seen, each with its place in `seen`.
     stacks: BTreeMap<Stack, usize>,
     seen: Vec<Seen>,
+    /// How often the owner of a stack, by its place in `seen`, stood at a line.
+    lines: HashMap<(usize, i64), f64>,
     /// Numbers of function names, and what is known of a stack by these: the same few stacks are met again and again, and
     /// numbers are found sooner than names.
     names: HashMap<Arc<str>, u32>,
@@ -63,6 +66,9 @@ struct Seen {
     /// Place of its key's counts.
     counts: usize,
     times: f64,
+    /// Place on the stack of the key's owner, and the file it is in.
+    owner: usize,
+    file: Arc<str>,
 }
 
 impl Snapshots {
@@ -81,6 +87,8 @@ impl Snapshots {
             let count = sample.values.first().copied().unwrap_or(0) as f64;
             let seen = &mut self.seen[place];
             seen.times += count;
+            let line = profile.lines(sample).nth(seen.owner).map_or(0, |(_, line)| line);
+            *self.lines.entry((place, line)).or_default() += count;
             let counts = &mut self.counts[seen.counts];
             counts.resize(index + 1, 0.0);
             counts[index] += count;
@@ -95,7 +103,9 @@ impl Snapshots {
             if counts == self.counts.len() {
                 self.counts.push(Vec::new());
             }
-            self.seen.push(Seen { key, counts, times: 0.0 });
+            let owner = stack.iter().position(|f| names::enclosing(f) == &*key.owner).unwrap_or(0);
+            let file = profile.lines(sample).nth(owner).map_or("", |(file, _)| file).into();
+            self.seen.push(Seen { key, counts, times: 0.0, owner, file });
             self.stacks.insert(stack, self.seen.len() - 1);
             self.seen.len() - 1
         });
@@ -167,6 +177,18 @@ impl Snapshots {
     /// All keys seen.
     pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
         self.keys.keys()
+    }
+
+    /// Lines at which goroutines stood whose key is accepted, in the function that owns the wait; how often.
+    pub(super) fn lines(&self, keep: impl Fn(&Key) -> bool) -> BTreeMap<Place, f64> {
+        let mut all: BTreeMap<Place, f64> = BTreeMap::new();
+        for (&(place, line), times) in self.lines.iter().filter(|((_, line), _)| *line > 0) {
+            let seen = &self.seen[place];
+            if keep(&seen.key) && !seen.file.is_empty() {
+                *all.entry((Arc::clone(&seen.file), line)).or_default() += times;
+            }
+        }
+        all
     }
 
     /// Stacks with their key and their mean number per snapshot.
@@ -241,6 +263,36 @@ mod tests {
             p.add(frames, &[*count]);
         }
         p.finish(0, 0)
+    }
+
+    #[test]
+    fn a_wait_has_the_lines_of_the_function_that_owns_it() {
+        let frame =
+            |function: &str, line| Frame { function: function.into(), file: "/src/shop.go".into(), line };
+        let at = |line: i64, count: i64| {
+            let mut p = ProfileBuilder::new(&[("goroutine", "count")], 1);
+            let stack = [
+                frame("runtime.gopark", 9),
+                frame("time.Sleep", 9),
+                frame("shop.(*Pool).Submit.func1", line),
+                frame("shop.(*Shop).order", 9),
+                frame("net/http.serverHandler.ServeHTTP", 9),
+            ];
+            p.add(stack, &[count]);
+            p.finish(0, 0)
+        };
+        let mut s = Snapshots::default();
+        for (i, (line, count)) in (0..).zip([(41, 2), (44, 1), (41, 3), (0, 5)]) {
+            s.add(RunTime::from_nanos(i), &at(line, count));
+        }
+        let of = |owner: &str| -> Vec<_> {
+            let lines =
+                s.lines(|k| k.role == RoleKey::Request && k.state == State::Sleep && *k.owner == *owner);
+            lines.into_iter().map(|((file, line), n)| (file.to_string(), line, n)).collect()
+        };
+        let file = || "/src/shop.go".to_owned();
+        assert_eq!(of("shop.(*Pool).Submit"), [(file(), 41, 5.0), (file(), 44, 1.0)], "0 is no line");
+        assert!(of("shop.(*Shop).order").is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::analysis::{Analysis, Anomaly, Cause, CauseKind, CheckOutcome, LEADING_SHARE, Unit, Verdict};
 
 use super::onset::first_anomaly;
-use super::{confirmation, escape, failing, names, quantity, words};
+use super::{code, confirmation, escape, failing, names, quantity, words};
 
 /// The five lines, each escaped Markdown on one line.
 pub(crate) struct Headline {
@@ -112,7 +112,7 @@ fn cause(a: &Analysis) -> String {
 }
 
 fn blamed(cause: &Cause) -> String {
-    format!("{} - {}", cause_name(cause), escape::text(&cause.mechanism))
+    format!("{}{} - {}", cause_name(cause), code::briefly(cause), escape::text(&cause.mechanism))
 }
 
 /// Smaller causes beside the one that stands out; those that an intervention did not bear out are left out.

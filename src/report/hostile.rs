@@ -17,7 +17,8 @@ const NASTY: [&str; 6] = [
     "{{ head }} {% include \"x\" %} $x$ \\| \\` \\\\",
 ];
 /// Keys whose text is free; all others are names of enum variants.
-const FREE: [&str; 40] = [
+const FREE: [&str; 41] = [
+    "file",
     "waiter",
     "waker",
     "pattern",

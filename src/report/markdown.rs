@@ -126,10 +126,9 @@ mod tests {
         let (analysis, _) = crate::report::golden::load("go-lock");
         let lines = headlines(&analysis);
         assert!(lines[0].starts_with("Verdict: STRONG - very likely"), "{}", lines[0]);
-        assert!(
-            lines[1]
-                .starts_with("Cause: catalog.(*Store).Reload of shop (lock held too long) - requests wait")
-        );
+        assert!(lines[1].starts_with(
+            "Cause: catalog.(*Store).Reload of shop (lock held too long) at store.go:88 - requests wait"
+        ));
         assert!(lines[1].contains("taken in catalog.(*Store).List;"), "{}", lines[1]);
     }
 

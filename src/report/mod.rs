@@ -5,6 +5,7 @@
 //! passes through `escape`.
 
 mod chart;
+mod code;
 mod confirmation;
 mod escape;
 mod failing;
@@ -15,6 +16,7 @@ mod markdown;
 mod names;
 mod onset;
 mod svg;
+mod trial;
 mod view;
 mod words;
 

@@ -26,6 +26,7 @@ mod run;
 mod score;
 #[path = "../common/databases.rs"]
 mod servers;
+mod source;
 mod stage;
 mod table;
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::cases::Case;
 use crate::run::{Outcome, Times};
+use crate::source::Lines;
 
 /// What one run of a case scored.
 #[derive(Clone, Serialize, Deserialize)]
@@ -37,6 +38,9 @@ pub struct Score {
     pub open: f64,
     #[serde(default)]
     pub doubt: f64,
+    /// The lines of code of the first cause.
+    #[serde(default)]
+    pub lines: Lines,
 }
 
 /// What a run was to be.
@@ -78,6 +82,7 @@ impl Score {
             wrong: causes.first().map_or(Some("no cause".into()), |c| wrong(case, c)),
             off: off(case, a, planned.healthy),
             open: open(a, |rest| rest["value"].as_f64()),
+            lines: causes.first().map(|c| Lines::of(c)).unwrap_or_default(),
             doubt: open(a, |rest| Some((rest["high"].as_f64()? - rest["low"].as_f64()?) / 2.0)),
         }
     }

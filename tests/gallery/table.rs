@@ -48,6 +48,7 @@ impl Results<'_> {
             && calm
             && !wrong
             && agree
+            && self.misplaced().next().is_none()
             && self.0.broken().count() == 0
     }
 
@@ -61,6 +62,11 @@ impl Results<'_> {
     /// Runs that were measurements and in which somebody was hurt.
     fn hurt(&self) -> impl Iterator<Item = &Tried> {
         self.0.faults().filter(|t| t.score.hurt && t.score.valid)
+    }
+
+    /// Lines of code that are not where they are said to be.
+    fn misplaced(&self) -> impl Iterator<Item = &String> {
+        self.hurt().flat_map(|t| &t.score.lines.wrong)
     }
 
     fn named(&self) -> usize {
@@ -104,6 +110,12 @@ impl Results<'_> {
         writeln!(f, "  books within 10 %     {}", share(count(&|s| s.open.abs() <= 0.1), n))?;
         let doubtful = count(&|s| s.open.abs() <= s.doubt.max(0.1));
         writeln!(f, "  ... or their doubt    {}", share(doubtful, n))?;
+        let functions = || hurt.iter().filter(|s| s.lines.function && s.rank == Some(1));
+        let told = functions().filter(|s| s.lines.known > 0).count();
+        writeln!(f, "  functions with a line {}", share(told, functions().count()))?;
+        let known: usize = hurt.iter().map(|s| s.lines.known).sum();
+        writeln!(f, "  lines in their function {} of {known}", known - self.misplaced().count())?;
+        self.misplaced().try_for_each(|line| writeln!(f, "    elsewhere: {line}"))?;
         let off: Vec<f64> = hurt.iter().filter_map(|s| s.off.map(f64::abs)).collect();
         let of = off.len();
         if let Some(off) = median(off) {

@@ -419,6 +419,7 @@ mod tests {
             spans: None,
             requests: &[],
             load_change: 0.0,
+            one_run: true,
             saturated: false,
             floor: 50_000.0,
         };

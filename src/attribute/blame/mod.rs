@@ -5,6 +5,7 @@
 
 mod alloc;
 mod callee;
+mod code;
 mod cpu;
 mod database;
 mod handlers;
@@ -28,6 +29,7 @@ use crate::analysis::{
     CauseKind, DatabaseFacts, Evidence, LEADING_SHARE, Reading, ReadingKind, SpanFacts, SpanRow, State,
 };
 
+pub(super) use code::lines;
 pub(super) use cpu::{Function, functions};
 pub(super) use pool::pools;
 
@@ -53,6 +55,8 @@ pub(super) struct Case<'a> {
     pub requests: &'a [String],
     /// Change of the offered rate as a share.
     pub load_change: f64,
+    /// Whether both sides are of one run, and so of one build of the service.
+    pub one_run: bool,
     /// Whether the queue still grew.
     pub saturated: bool,
     /// Changes below this many nanoseconds per request are noise.

@@ -67,6 +67,7 @@ fn ask<T>(
         spans: None,
         requests: &[],
         load_change: 0.0,
+        one_run: true,
         saturated: false,
         floor: 50_000.0,
     })

@@ -121,6 +121,7 @@ fn told(before: &Side, now: &Side, readings: &[Reading], spans: Option<&SpanFact
         spans,
         requests: &["list".to_owned(), "stamp".to_owned()],
         load_change: 0.0,
+        one_run: true,
         saturated: false,
         floor: 50_000.0,
     })

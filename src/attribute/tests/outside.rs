@@ -309,6 +309,7 @@ fn where_a_profile_shows_no_cause_the_rest_is_asked_unless_load_or_full_cores_ma
             spans: Some(&facts),
             requests: &[],
             load_change,
+            one_run: true,
             saturated: false,
             floor: 50_000.0,
         })

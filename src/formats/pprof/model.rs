@@ -196,6 +196,15 @@ impl Profile {
         sample.stack.iter().flat_map(|&i| self.names_at(&self.locations[i as usize]))
     }
 
+    /// Lines of a sample with the file each is in, in the order of [`Profile::functions`]; no file and 0 where none is known.
+    pub fn lines<'a>(&'a self, sample: &'a Sample) -> impl Iterator<Item = (&'a str, i64)> {
+        sample.stack.iter().flat_map(|&i| {
+            let at = &self.locations[i as usize];
+            let unnamed = at.lines.is_empty().then_some(("", 0));
+            at.lines.iter().map(|l| (self.symbols[l.symbol as usize].file.as_str(), l.line)).chain(unnamed)
+        })
+    }
+
     /// Sum of the values at `index` over all samples.
     #[must_use]
     pub fn total(&self, index: usize) -> i64 {

@@ -5,11 +5,12 @@ use serde::Serialize;
 use crate::analysis::{Analysis, Anomaly, Cause, FunctionRow};
 
 use super::first;
-use crate::report::{confirmation, headline, names, quantity, words};
+use crate::report::{code, confirmation, headline, names, quantity, trial, words};
 
 const MOST_FUNCTIONS: usize = 15;
 const MOST_ANOMALIES: usize = 30;
 const MOST_EVIDENCE: usize = 12;
+const MOST_LINES: usize = 8;
 
 /// One named cause.
 #[derive(Serialize)]
@@ -27,7 +28,17 @@ pub(super) struct CauseView {
     tried: Option<&'static str>,
     mechanism: String,
     remedy: String,
+    /// Markdown.
+    lines: Vec<String>,
+    trial: Option<TrialView>,
     evidence: Vec<EvidenceView>,
+}
+
+#[derive(Serialize)]
+struct TrialView {
+    take: &'static str,
+    command: String,
+    predicts: String,
 }
 
 #[derive(Serialize)]
@@ -77,10 +88,16 @@ fn cause(a: &Analysis, number: usize, c: &Cause, reference: bool) -> CauseView {
         doing: c.doing.clone(),
         explains: if reference { quantity::change(c.explains) } else { quantity::estimate(c.explains) },
         share: quantity::share(c.share),
-        over_explained: c.share > 1.1,
+        over_explained: c.share > 1.1 && c.explains.low as f64 * c.share > c.explains.value as f64,
         tried: confirmation::of(a, c).map(|t| words::confirmation(t.outcome)),
         mechanism: c.mechanism.clone(),
         remedy: c.remedy.clone(),
+        lines: c.lines.iter().take(MOST_LINES).map(code::says).collect(),
+        trial: trial::of(a, number, c).map(|t| TrialView {
+            take: t.take,
+            command: t.command,
+            predicts: t.predicts,
+        }),
         evidence: evidence
             .map(|e| EvidenceView { tier: e.tier.clone(), says: e.says.clone(), path: e.path.clone() })
             .collect(),

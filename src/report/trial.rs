@@ -1,0 +1,73 @@
+//! What would confirm a cause: the intervention to try, and what it should do.
+
+use crate::analysis::{Analysis, Cause, CauseKind, Verdict};
+
+use super::{confirmation, quantity};
+
+/// An intervention that a user can make, for `loadprof confirm`.
+pub(super) struct Trial {
+    /// What the command takes away.
+    pub(super) take: &'static str,
+    /// The command.
+    pub(super) command: String,
+    /// What should happen.
+    pub(super) predicts: String,
+}
+
+/// The trial of a cause; none where none decides anything, or one has decided.
+pub(super) fn of(a: &Analysis, number: usize, cause: &Cause) -> Option<Trial> {
+    let open = matches!(a.verdict, Verdict::Strong | Verdict::Likely) && confirmation::of(a, cause).is_none();
+    // A leak is told by what grows: its share of the response time is in the rows of others.
+    if !open || cause.explains.value <= 0 {
+        return None;
+    }
+    let which = if number > 1 { format!(" --cause {number}") } else { String::new() };
+    Some(Trial {
+        take: take(cause.kind),
+        command: format!("loadprof confirm .{which} --apply COMMAND --revert COMMAND"),
+        predicts: quantity::estimate(cause.explains),
+    })
+}
+
+const fn take(kind: CauseKind) -> &'static str {
+    match kind {
+        CauseKind::Cpu => "switches that work off, or brings the version from before it",
+        CauseKind::Lock => "takes that work out of the lock, or switches it off",
+        CauseKind::Pool => "makes the pool larger",
+        CauseKind::Downstream => "switches that call off, or answers it from a cache",
+        CauseKind::Database => "takes that cost away: an index, another plan, fewer executions",
+        CauseKind::Cache => "takes that cost away: a smaller value, another command, fewer calls",
+        CauseKind::Allocation => "uses the memory again, or switches that work off",
+        CauseKind::MemoryLeak | CauseKind::GoroutineLeak => "closes the leak and restarts the service",
+        CauseKind::Wait => "switches that wait off",
+        CauseKind::CpuSaturation => "gives the service more cores",
+        CauseKind::Connect => "keeps connections open",
+        CauseKind::CpuLimit => "raises the quota",
+        CauseKind::Neighbour => "stops those processes, or moves them to other cores",
+        CauseKind::Network => "takes another way to that service",
+        CauseKind::Disk => "writes in the background, or to a faster disk",
+        CauseKind::Retry => "makes the called service answer, or leaves out the further attempts",
+        CauseKind::BlockedWorker => "moves the blocking call off the workers",
+        CauseKind::Span => "switches off what that span does",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::golden::load;
+
+    #[test]
+    fn a_trial_is_told_while_it_can_decide() {
+        let mut a = load("go-lock").0;
+        let cause = a.causes[0].clone();
+        let first = of(&a, 1, &cause).expect("a trial");
+        assert_eq!(first.command, "loadprof confirm . --apply COMMAND --revert COMMAND");
+        assert_eq!(first.predicts, "171 ms (163 to 179)");
+        assert!(of(&a, 2, &cause).expect("a trial").command.contains(" --cause 2 "));
+        a.verdict = Verdict::Mechanism;
+        assert!(of(&a, 1, &cause).is_none(), "`confirm` takes STRONG and LIKELY only");
+        let tried = load("confirmed").0;
+        assert!(of(&tried, 1, &tried.causes[0]).is_none(), "it is decided");
+    }
+}
