@@ -10,6 +10,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use tokio::task::block_in_place;
+
 use crate::formats::pprof::{Frame, Profile, ProfileBuilder};
 
 use super::{metrics, symbols};
@@ -37,16 +39,20 @@ pub(super) enum CpuProfileError {
 /// Profiles the process for a while. Dropping the future ends the profile.
 pub(super) async fn record(length: Duration) -> Result<Profile, CpuProfileError> {
     let _only = OnlyOne::take().ok_or(CpuProfileError::InUse)?;
-    let guard = pprof::ProfilerGuardBuilder::default().frequency(FREQUENCY).blocklist(&BLOCKLIST).build()?;
+    // The crate makes its tables of tens of megabytes when sampling begins and anew when it ends: some 50 ms.
+    let begin = || pprof::ProfilerGuardBuilder::default().frequency(FREQUENCY).blocklist(&BLOCKLIST).build();
+    let guard = block_in_place(begin)?;
     let (started, start) = (SystemTime::now(), Instant::now());
     let cpu_before = metrics::cpu_time();
     tokio::time::sleep(length).await;
     let used = metrics::cpu_time().saturating_sub(cpu_before);
-    let report = guard.report().build_unresolved();
-    let took = start.elapsed();
-    // Ends sampling before names are looked up, which takes CPU time of its own.
-    drop(guard);
-    Ok(tokio::task::block_in_place(|| build(&report?, used, started, took))?)
+    Ok(block_in_place(|| {
+        let report = guard.report().build_unresolved()?;
+        let took = start.elapsed();
+        // Ends sampling before names are looked up, which takes CPU time of its own.
+        drop(guard);
+        build(&report, used, started, took)
+    })?)
 }
 
 fn build(
@@ -63,16 +69,23 @@ fn build(
     for (stack, count) in &report.data {
         let count = i64::try_from(*count).unwrap_or(0);
         let addresses: Vec<usize> = stack.frames.iter().map(|frame| frame.ip() as usize).collect();
-        builder.add(interrupted(symbols::stack(&addresses)), &[count, count * each]);
+        let mut frames = interrupted(symbols::stack(&addresses));
+        if frames.is_empty() {
+            frames.push(not_sampled());
+        }
+        builder.add(frames, &[count, count * each]);
     }
     let rest = used / PERIOD - sampled;
     if rest > 0 {
-        let frame = Frame { function: NOT_SAMPLED.into(), file: String::new(), line: 0 };
-        builder.add([frame], &[rest, rest * PERIOD]);
+        builder.add([not_sampled()], &[rest, rest * PERIOD]);
     }
     let nanos = |d: Duration| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX);
     let time = started.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(builder.finish(nanos(time), nanos(took)))
+}
+
+fn not_sampled() -> Frame {
+    Frame { function: NOT_SAMPLED.into(), file: String::new(), line: 0 }
 }
 
 /// Cuts off the leaf side that belongs to the signal handler and the trampoline that called it.
