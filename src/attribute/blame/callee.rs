@@ -11,6 +11,8 @@ use crate::attribute::side::ServiceSide;
 
 /// Part of a wait that the called service may have added for the rest to be the way between the two.
 const CALLEES_PART: f64 = 0.25;
+/// Part of a wait by which the waits for a CPU may have grown for it to be no matter of these.
+const STARVED: f64 = 0.5;
 const CALLED: &str = "snapshots of the called service";
 
 /// Adds what other services with evidence say of a wait for one of them.
@@ -61,6 +63,10 @@ fn between(case: &Case, candidate: &mut Candidate, changes: &[(&ServiceSide, Vec
     let looked = case.reference.is_some() && service.snapshots.len() > 0;
     let wait = candidate.explains.value;
     if !looked || added.value > CALLEES_PART * wait || added.high() > 2.0 * CALLEES_PART * wait {
+        return;
+    }
+    // Who reads the answers waits for the same cores as who reads the requests.
+    if case.waits_for_cpu().value >= STARVED * wait {
         return;
     }
     let proof = |says| evidence(CALLED, says, profiles(&service.name, "goroutine"));

@@ -6,6 +6,7 @@ use crate::analysis::quantity;
 use crate::analysis::{CauseKind, Evidence, State};
 use crate::attribute::books::Line;
 use crate::attribute::measure::Measured;
+use crate::attribute::names;
 
 const STATES: [State; 10] = [
     State::Dial,
@@ -45,7 +46,12 @@ fn counted(case: &Case, state: State) -> Option<Candidate> {
 
 fn candidate(case: &Case, line: &Line) -> Candidate {
     let (kind, waits_for, remedy) = words(line.state);
-    let change = line.change();
+    let replaced = replaced(case, line);
+    let change = replaced.iter().fold(line.change(), |sum, gone| sum.plus(gone.change()));
+    let instead: String = replaced
+        .iter()
+        .map(|gone| format!(", in place of {} in {}", quantity::duration(-gone.change().value), gone.at))
+        .collect();
     let place = if line.at.is_empty() { String::new() } else { format!(" in {}", line.at) };
     let mut proof = vec![evidence(
         if line.state == State::ClientConnect { "generator's clock" } else { SNAPSHOTS },
@@ -68,7 +74,10 @@ fn candidate(case: &Case, line: &Line) -> Candidate {
         doing: String::new(),
         service: case.service_name(),
         explains: change,
-        mechanism: format!("requests {waits_for} {} longer{place}", quantity::duration(change.value)),
+        mechanism: format!(
+            "requests {waits_for} {} longer{place}{instead}",
+            quantity::duration(line.change().value)
+        ),
         remedy: remedy.to_owned(),
         evidence: proof,
         owned: !matches!(line.state, State::Sync | State::OtherWait | State::Network),
@@ -93,6 +102,20 @@ fn candidate(case: &Case, line: &Line) -> Candidate {
         candidate.explains = by_server(candidate.explains, served);
     }
     candidate
+}
+
+/// Waits of the same kind, in functions of the same type (or package), that went away beyond doubt while this one grew most of
+/// them: it took their place, so that they come back with its end.
+fn replaced<'a>(case: &'a Case, line: &Line) -> Vec<&'a Line> {
+    let near = |l: &&Line| {
+        l.state == line.state && !l.at.is_empty() && names::receiver(&l.at) == names::receiver(&line.at)
+    };
+    let most = case.lines.iter().filter(near).map(|l| l.change().value).fold(0.0, f64::max);
+    if line.change().value < most {
+        return Vec::new();
+    }
+    let gone = |l: &&Line| l.change().high() < 0.0 && l.change().value < -case.floor;
+    case.lines.iter().filter(near).filter(gone).collect()
 }
 
 /// Part of an estimate that its error may be before a server's figure for the same time is better, and the error of that:

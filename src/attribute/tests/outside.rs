@@ -117,6 +117,23 @@ fn what_the_called_service_did_not_spend_is_lost_on_the_way() {
     let found = told(&pair(1.0, 0.5), &pair(21.0, 20.5), &[], None);
     assert_eq!(found[0].kind, CauseKind::Downstream);
     assert!(found[0].mechanism.contains("related/list.(*List).Find"), "{}", found[0].mechanism);
+
+    // Requests that would run are kept waiting as well.
+    let full = |wait: f64, ready: f64| {
+        let mut both = pair(wait, 0.5);
+        let requests = [(CALL, wait), (PAGE, ready)];
+        let busy = Evidence {
+            mean_ms: wait + ready,
+            requests: &requests,
+            cpu: &[(PAGE, 0.5)],
+            ..Evidence::default()
+        };
+        both.services[0] = side(&busy).services.remove(0);
+        both
+    };
+    let found = told(&full(1.0, 0.5), &full(21.0, 12.5), &[], None);
+    let call = found.iter().find(|c| c.at == "shop/recommend.(*Client).Ask").expect("the call");
+    assert_eq!(call.kind, CauseKind::Downstream, "answers wait for the same cores");
 }
 
 #[test]
