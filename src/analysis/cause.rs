@@ -157,8 +157,14 @@ pub struct CodeLine {
     pub file: String,
     /// Line that was being executed, or waited at.
     pub line: i64,
-    /// Its part of all that was seen of this in the function.
+    /// What is waited for there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+    /// Its part of all that was seen of this in the function: of what it has more of than in the reference, if that is known by
+    /// lines, else of all of it.
     pub part: f64,
+    /// Whether it is a part of what there is more of.
+    pub added: bool,
 }
 
 /// What a line of code is seen to do.
@@ -167,8 +173,12 @@ pub struct CodeLine {
 pub enum LineFinding {
     /// Burns CPU, or calls what does.
     Works,
-    /// Allocates memory, or calls what does.
+    /// Allocates memory, or calls a library that does.
     Allocates,
+    /// Allocates memory that stays in use.
+    Keeps,
+    /// Holds the lock, in what it is held for.
+    Holds,
     /// Gives back a lock that others waited for.
     Unlocks,
     /// Waits.

@@ -9,49 +9,62 @@ use crate::formats::pprof::{Profile, Symbol};
 /// A line of a file.
 pub(super) type Place = (Arc<str>, i64);
 
-/// Values by function and line. A value counts once for each function on its stack, at the innermost line: what is called from
-/// there is part of it. Closures belong to the function around them.
+/// Lines that are told apart; a profile that has more is not one of a program that people wrote.
+pub(super) const MOST: usize = 100_000;
+/// Longest name of a file that is kept, in bytes.
+pub(super) const LONGEST: usize = 4_096;
+
+/// Whose line a value counts at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Each function's on the stack, once, at the innermost line: what is called from there is part of it.
+    Each,
+    /// That of the innermost function of the application: who allocates or unlocks there.
+    Innermost,
+}
+
+/// Values by function and line. Closures belong to the function around them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lines {
     functions: HashMap<Arc<str>, BTreeMap<Place, i64>>,
     files: HashMap<Arc<str>, Arc<str>>,
+    known: usize,
 }
 
 impl Lines {
     /// Adds `factor` times the values of a profile's column `index`.
-    pub(super) fn add(&mut self, profile: &Profile, index: usize, factor: i64) {
-        let owners = owners(profile);
+    pub(super) fn add(&mut self, profile: &Profile, index: usize, factor: i64, whose: Whose) {
+        let (owners, number) = owners(profile);
         let mut values: HashMap<(u32, i64), i64> = HashMap::new();
-        let mut met: Vec<u32> = Vec::new();
-        for sample in profile.samples.iter().filter(|s| s.values[index] != 0) {
-            met.clear();
+        // The last sample that each function was met in.
+        let mut met: Vec<usize> = vec![0; number];
+        for (sample, at) in profile.samples.iter().zip(1..).filter(|(s, _)| s.values[index] != 0) {
             for line in sample.stack.iter().flat_map(|&i| &profile.locations[i as usize].lines) {
-                let Some(owner) = owners[line.symbol as usize].filter(|o| line.line > 0 && !met.contains(o))
-                else {
-                    continue;
-                };
-                met.push(owner);
-                let value = values.entry((line.symbol, line.line)).or_default();
-                *value = value.saturating_add(sample.values[index].saturating_mul(factor));
+                let Some(owner) = owners[line.symbol as usize] else { continue };
+                if std::mem::replace(&mut met[owner], at) != at {
+                    let value = values.entry((line.symbol, line.line)).or_default();
+                    *value = value.saturating_add(sample.values[index].saturating_mul(factor));
+                }
+                if whose == Whose::Innermost {
+                    break;
+                }
             }
         }
         for ((symbol, line), value) in values {
-            let symbol = &profile.symbols[symbol as usize];
-            self.note(names::enclosing(&symbol.name), &symbol.file, line, value);
+            let Symbol { name, file, .. } = &profile.symbols[symbol as usize];
+            if line > 0 && !file.is_empty() && file.len() <= LONGEST {
+                self.note(names::enclosing(name), file, line, value);
+            }
         }
     }
 
     fn note(&mut self, function: &str, file: &str, line: i64, value: i64) {
-        if !self.files.contains_key(file) {
-            self.files.insert(file.into(), file.into());
-        }
-        let place = (Arc::clone(&self.files[file]), line);
-        if !self.functions.contains_key(function) {
-            self.functions.insert(function.into(), BTreeMap::new());
-        }
-        if let Some(lines) = self.functions.get_mut(function) {
-            let sum = lines.entry(place).or_default();
+        let place = (shared(&mut self.files, file), line);
+        if let Some(sum) = self.functions.get_mut(function).and_then(|lines| lines.get_mut(&place)) {
             *sum = sum.saturating_add(value);
+        } else if self.known < MOST {
+            self.known += 1;
+            self.functions.entry(function.into()).or_default().insert(place, value);
         }
     }
 
@@ -61,16 +74,25 @@ impl Lines {
     }
 }
 
-/// For each symbol the number of the application's function that it is part of, if it is in a known file.
-fn owners(profile: &Profile) -> Vec<Option<u32>> {
-    let mut numbers: HashMap<&str, u32> = HashMap::new();
-    let mut owners = Vec::with_capacity(profile.symbols.len());
-    for Symbol { name, file, .. } in &profile.symbols {
-        let next = numbers.len() as u32;
-        let known = !file.is_empty() && names::is_application(name);
-        owners.push(known.then(|| *numbers.entry(names::enclosing(name)).or_insert(next)));
+fn shared(files: &mut HashMap<Arc<str>, Arc<str>>, file: &str) -> Arc<str> {
+    if let Some(known) = files.get(file) {
+        return Arc::clone(known);
     }
-    owners
+    let name: Arc<str> = file.into();
+    files.insert(Arc::clone(&name), Arc::clone(&name));
+    name
+}
+
+/// For each symbol the number of the application's function that it is part of; and how many of these there are.
+fn owners(profile: &Profile) -> (Vec<Option<usize>>, usize) {
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    let mut owners = Vec::with_capacity(profile.symbols.len());
+    for Symbol { name, .. } in &profile.symbols {
+        let next = numbers.len();
+        let mine = names::is_application(name);
+        owners.push(mine.then(|| *numbers.entry(names::enclosing(name)).or_insert(next)));
+    }
+    (owners, numbers.len())
 }
 
 #[cfg(test)]
@@ -93,12 +115,18 @@ mod tests {
         p.add([frame("shop.(*Store).Reload.func1", 60), frame("shop.(*Store).Reload", 57)], &[5]);
         p.add([frame("shop.walk", 8), frame("shop.walk", 9), frame("shop.(*Store).Reload", 58)], &[7]);
         p.add([frame("encoding/json.Unmarshal", 101), frame("shop.walk", 0)], &[11]);
+        let p = p.finish(0, 0);
         let mut lines = Lines::default();
-        lines.add(&p.finish(0, 0), 0, 2);
+        lines.add(&p, 0, 2, Whose::Each);
         let file = || "/src/store.go".to_owned();
         assert_eq!(of(&lines, "shop.(*Store).Reload"), [(file(), 58, 14), (file(), 60, 10)]);
         assert_eq!(of(&lines, "shop.walk"), [(file(), 8, 14)], "a line that is not known is none");
         assert!(of(&lines, "encoding/json.Unmarshal").is_empty(), "a library's lines are nobody's cause");
+
+        let mut lines = Lines::default();
+        lines.add(&p, 0, 1, Whose::Innermost);
+        assert_eq!(of(&lines, "shop.(*Store).Reload"), [(file(), 60, 5)], "not what it calls");
+        assert_eq!(of(&lines, "shop.walk"), [(file(), 8, 7)]);
     }
 
     #[test]
@@ -109,8 +137,17 @@ mod tests {
             p.finish(0, 0)
         };
         let mut lines = Lines::default();
-        lines.add(&profile(20), 0, -1);
-        lines.add(&profile(50), 0, 1);
+        lines.add(&profile(20), 0, -1, Whose::Innermost);
+        lines.add(&profile(50), 0, 1, Whose::Innermost);
         assert_eq!(of(&lines, "shop.walk"), [("/src/store.go".to_owned(), 8, 30)]);
+    }
+
+    #[test]
+    fn lines_without_end_are_not_kept() {
+        let mut lines = Lines::default();
+        (1..=MOST as i64 + 10).for_each(|line| lines.note("shop.walk", "/src/store.go", line, 1));
+        lines.note("shop.walk", "/src/store.go", 7, 1);
+        assert_eq!(lines.of("shop.walk").count(), MOST);
+        assert_eq!(lines.of("shop.walk").find(|((_, line), _)| *line == 7).map(|(_, v)| v), Some(2));
     }
 }

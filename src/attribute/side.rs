@@ -5,7 +5,7 @@ use std::panic::resume_unwind;
 use super::client::Client;
 use super::counters::{Busy, Counter, PoolUse, busy_workers, counters, pool_uses, processors};
 use super::cpu_time;
-use super::lines::Lines;
+use super::lines::{Lines, Whose};
 use super::served::{Served, outermost, served};
 use super::snapshots::Snapshots;
 use super::stack::{self, Role};
@@ -54,7 +54,7 @@ pub(super) struct ServiceSide {
 pub(super) struct Sampled {
     /// CPU and delay in nanoseconds, allocations in bytes.
     pub totals: StackTotals,
-    /// The same by lines of code.
+    /// The same by lines of code: of every function on a stack for CPU, of the innermost for delay and allocations.
     pub lines: Lines,
     /// Seconds covered.
     pub secs: f64,
@@ -225,7 +225,7 @@ fn merge(recording: &Recording, files: &[&ProfileFile]) -> Option<(Sampled, Vec<
         let Ok(profile) = recording.read_profile(file) else { continue };
         let index = profile.value_index("cpu").unwrap_or(profile.default_index());
         merged.totals.add(&profile, index, 1);
-        merged.lines.add(&profile, index, 1);
+        merged.lines.add(&profile, index, 1, Whose::Each);
         windows.push(file.window);
         merged.samples += samples(&profile, index);
         merged.secs += match profile.duration_nanos {
@@ -290,7 +290,7 @@ fn add_difference(
     if secs > 0.0 {
         for (profile, index, factor) in [(&a, ia, -1), (&b, ib, 1)] {
             all.totals.add(profile, index, factor);
-            all.lines.add(profile, index, factor);
+            all.lines.add(profile, index, factor, Whose::Innermost);
         }
         all.samples += u64::try_from(b.total(0).saturating_sub(a.total(0))).unwrap_or(0);
         all.secs += secs;

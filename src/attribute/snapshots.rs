@@ -2,11 +2,11 @@
 //! state, snapshot by snapshot.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::beside::Beside;
-use super::lines::Place;
+use super::lines::{self, Place};
 use super::measure::{Measured, batch_mean};
 use super::names;
 use super::stack::{self, Role};
@@ -46,8 +46,8 @@ pub(super) struct Snapshots {
     /// All stacks seen, each with its place in `seen`.
     stacks: BTreeMap<Stack, usize>,
     seen: Vec<Seen>,
-    /// How often the owner of a stack, by its place in `seen`, stood at a line.
-    lines: HashMap<(usize, i64), f64>,
+    /// How often a function of the application, by the places of its stack in `seen` and of its frame, stood at a line.
+    lines: HashMap<(usize, usize, i64), f64>,
     /// Numbers of function names, and what is known of a stack by these: the same few stacks are met again and again, and
     /// numbers are found sooner than names.
     names: HashMap<Arc<str>, u32>,
@@ -66,8 +66,14 @@ struct Seen {
     /// Place of its key's counts.
     counts: usize,
     times: f64,
-    /// Place on the stack of the key's owner, and the file it is in.
-    owner: usize,
+    frames: Vec<Own>,
+}
+
+/// A function of the application on a stack, at its innermost frame there.
+#[derive(Clone, Debug)]
+struct Own {
+    at: usize,
+    function: Arc<str>,
     file: Arc<str>,
 }
 
@@ -78,17 +84,23 @@ impl Snapshots {
         self.times.push(at);
         self.weights.take();
         self.stand_alone();
-        let mut ids = Vec::new();
+        let (mut ids, mut lines) = (Vec::new(), Vec::new());
         for sample in &profile.samples {
             ids.clear();
             ids.extend(profile.functions(sample).map(|f| number(&mut self.names, f)));
+            lines.clear();
+            lines.extend(profile.lines(sample).map(|(_, line)| line));
             let known = self.known.get(&ids).copied();
             let Some(place) = known.unwrap_or_else(|| self.learn(profile, sample, &ids)) else { continue };
             let count = sample.values.first().copied().unwrap_or(0) as f64;
             let seen = &mut self.seen[place];
             seen.times += count;
-            let line = profile.lines(sample).nth(seen.owner).map_or(0, |(_, line)| line);
-            *self.lines.entry((place, line)).or_default() += count;
+            for (i, own) in seen.frames.iter().enumerate() {
+                let key = (place, i, lines[own.at]);
+                if self.lines.len() < lines::MOST || self.lines.contains_key(&key) {
+                    *self.lines.entry(key).or_default() += count;
+                }
+            }
             let counts = &mut self.counts[seen.counts];
             counts.resize(index + 1, 0.0);
             counts[index] += count;
@@ -103,9 +115,7 @@ impl Snapshots {
             if counts == self.counts.len() {
                 self.counts.push(Vec::new());
             }
-            let owner = stack.iter().position(|f| names::enclosing(f) == &*key.owner).unwrap_or(0);
-            let file = profile.lines(sample).nth(owner).map_or("", |(file, _)| file).into();
-            self.seen.push(Seen { key, counts, times: 0.0, owner, file });
+            self.seen.push(Seen { key, counts, times: 0.0, frames: frames(profile, sample) });
             self.stacks.insert(stack, self.seen.len() - 1);
             self.seen.len() - 1
         });
@@ -179,13 +189,17 @@ impl Snapshots {
         self.keys.keys()
     }
 
-    /// Lines at which goroutines stood whose key is accepted, in the function that owns the wait; how often.
-    pub(super) fn lines(&self, keep: impl Fn(&Key) -> bool) -> BTreeMap<Place, f64> {
+    /// Lines at which a function of the application stood, on the stacks that are accepted; how often.
+    pub(super) fn lines(&self, function: &str, keep: impl Fn(&Stack, &Key) -> bool) -> BTreeMap<Place, f64> {
+        let stacks = self.stacks.iter().filter(|(stack, place)| keep(stack, &self.seen[**place].key));
+        let accepted: HashSet<usize> = stacks.map(|(_, place)| *place).collect();
         let mut all: BTreeMap<Place, f64> = BTreeMap::new();
-        for (&(place, line), times) in self.lines.iter().filter(|((_, line), _)| *line > 0) {
-            let seen = &self.seen[place];
-            if keep(&seen.key) && !seen.file.is_empty() {
-                *all.entry((Arc::clone(&seen.file), line)).or_default() += times;
+        for (&(place, frame, line), times) in
+            self.lines.iter().filter(|((place, ..), _)| accepted.contains(place))
+        {
+            let own = &self.seen[place].frames[frame];
+            if *own.function == *function && line > 0 {
+                *all.entry((Arc::clone(&own.file), line)).or_default() += times;
             }
         }
         all
@@ -238,6 +252,22 @@ fn number(names: &mut HashMap<Arc<str>, u32>, name: &str) -> u32 {
     next
 }
 
+/// Functions of the application on a stack, in files that are known.
+fn frames(profile: &Profile, sample: &Sample) -> Vec<Own> {
+    let mut all: Vec<Own> = Vec::new();
+    for (at, (name, (file, _))) in profile.functions(sample).zip(profile.lines(sample)).enumerate() {
+        let function = names::enclosing(name);
+        let known = (1..=lines::LONGEST).contains(&file.len()) && names::is_application(name);
+        if known && all.len() < MOST_FRAMES && all.iter().all(|own| *own.function != *function) {
+            all.push(Own { at, function: function.into(), file: file.into() });
+        }
+    }
+    all
+}
+
+/// Functions of one stack whose lines are kept.
+const MOST_FRAMES: usize = 32;
+
 /// Key of a goroutine; none for idle connections and our own observation.
 fn key_of(stack: &Stack) -> Option<Key> {
     let names = plain(stack);
@@ -266,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_has_the_lines_of_the_function_that_owns_it() {
+    fn a_wait_has_the_lines_of_the_functions_on_its_stack() {
         let frame =
             |function: &str, line| Frame { function: function.into(), file: "/src/shop.go".into(), line };
         let at = |line: i64, count: i64| {
@@ -286,13 +316,13 @@ mod tests {
             s.add(RunTime::from_nanos(i), &at(line, count));
         }
         let of = |owner: &str| -> Vec<_> {
-            let lines =
-                s.lines(|k| k.role == RoleKey::Request && k.state == State::Sleep && *k.owner == *owner);
+            let lines = s.lines(owner, |_, k| k.role == RoleKey::Request && k.state == State::Sleep);
             lines.into_iter().map(|((file, line), n)| (file.to_string(), line, n)).collect()
         };
         let file = || "/src/shop.go".to_owned();
         assert_eq!(of("shop.(*Pool).Submit"), [(file(), 41, 5.0), (file(), 44, 1.0)], "0 is no line");
-        assert!(of("shop.(*Shop).order").is_empty());
+        assert_eq!(of("shop.(*Shop).order"), [(file(), 9, 11.0)], "the one that calls it, too");
+        assert!(of("net/http.serverHandler.ServeHTTP").is_empty());
     }
 
     #[test]

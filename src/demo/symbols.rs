@@ -13,8 +13,8 @@ fn known() -> &'static Mutex<HashMap<usize, Names>> {
     KNOWN.get_or_init(Mutex::default)
 }
 
-/// Frames of return addresses, leaf first; unwinding that went astray ends at address zero. Bounded by the size of the
-/// program's own code.
+/// Frames of return addresses, leaf first; zero, where unwinding went astray, is none. Bounded by the size of the program's
+/// own code.
 pub(super) fn stack(addresses: &[usize]) -> Vec<Frame> {
     addresses.iter().filter(|&&address| address != 0).flat_map(|&address| names(address).to_vec()).collect()
 }

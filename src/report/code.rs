@@ -1,29 +1,45 @@
 //! Words for lines of source code.
 
-use crate::analysis::{Cause, CodeLine, LineFinding};
+use crate::analysis::{Cause, CauseKind, CodeLine, LineFinding, State};
 
-use super::{escape, names, quantity};
+use super::{escape, names, quantity, words};
 
 /// Longest file name shown.
 const LONGEST: usize = 160;
 
 /// Where in the code a cause is, in a few characters: ` at store.go:57`; empty if that is not known.
 pub(super) fn briefly(cause: &Cause) -> String {
-    let in_it = |l: &&CodeLine| l.function == cause.at && l.finding != LineFinding::Unlocks;
-    let Some(first) = cause.lines.iter().find(in_it) else { return String::new() };
+    let Some(first) = cause.lines.iter().find(|l| is_the_place(cause, l)) else { return String::new() };
     let file = first.file.rsplit(['/', '\\']).next().unwrap_or(&first.file);
     format!(" at {}", escape::code(&names::cut(&format!("{file}:{}", first.line), LONGEST)))
+}
+
+/// Whether a line is what the cause is about. What a lock is held for is no line that waits for it or gives it back; and of work
+/// that the function had before, it is not known which part of it is new.
+fn is_the_place(cause: &Cause, line: &CodeLine) -> bool {
+    let of_work = matches!(line.finding, LineFinding::Works | LineFinding::Allocates | LineFinding::Keeps);
+    let beside = line.finding == LineFinding::Unlocks
+        || (cause.kind == CauseKind::Lock && line.state == Some(State::Lock));
+    line.function == cause.at && !beside && (line.added || !of_work)
 }
 
 /// A line with what is seen there, as Markdown.
 pub(super) fn says(line: &CodeLine) -> String {
     let place = format!("{}:{}", names::cut(&line.file, LONGEST), line.line);
     let part = quantity::share(line.part);
-    let what = match line.finding {
-        LineFinding::Works => format!("on CPU, {part} of what it takes more"),
-        LineFinding::Allocates => format!("allocates, {part} of what it allocates more"),
-        LineFinding::Unlocks => format!("gives back the lock, {part} of what others wait for it"),
-        LineFinding::Waits => format!("waits, {part} of its waits of this kind"),
+    let added = if line.added { "added " } else { "" };
+    let what = match (line.finding, line.state) {
+        (LineFinding::Works, _) => format!("{part} of its {added}CPU time"),
+        (LineFinding::Allocates, _) => format!("{part} of the {added}bytes that it allocates"),
+        (LineFinding::Keeps, _) => {
+            format!("{part} of the {added}bytes that it allocates and that stay in use")
+        }
+        (LineFinding::Holds, _) => format!("holds the lock, {part} of what it is held for"),
+        (LineFinding::Unlocks, _) => {
+            format!("unlocks, {part} of the {added}time for which others waited for it")
+        }
+        (LineFinding::Waits, Some(state)) => format!("{}, {part} of these waits", words::state(state)),
+        (LineFinding::Waits, None) => format!("{part} of those that wait here"),
     };
     format!("{} in {}: {what}", escape::code(&place), escape::code(&names::short(&line.function)))
 }
@@ -39,7 +55,12 @@ mod tests {
         assert_eq!(briefly(&cause), " at `store.go:88`");
         cause.lines[0].file = "C:\\src\\a`b.go".into();
         assert_eq!(briefly(&cause), " at ``a`b.go:88``");
-        cause.lines[0].function = "main.other".into();
+        cause.lines[0].added = false;
+        assert_eq!(briefly(&cause), "", "which of its lines is new is not known; the others wait or unlock");
+        cause.lines[0] = CodeLine { function: "main.other".into(), added: true, ..cause.lines[0].clone() };
         assert_eq!(briefly(&cause), "", "of another function");
+        cause.lines[0] =
+            CodeLine { finding: LineFinding::Holds, function: cause.at.clone(), ..cause.lines[0].clone() };
+        assert_eq!(briefly(&cause), " at ``a`b.go:88``");
     }
 }

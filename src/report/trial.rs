@@ -1,6 +1,6 @@
 //! What would confirm a cause: the intervention to try, and what it should do.
 
-use crate::analysis::{Analysis, Cause, CauseKind, Verdict};
+use crate::analysis::{Analysis, Cause, CauseKind, Caveat, Verdict};
 
 use super::{confirmation, quantity};
 
@@ -17,28 +17,28 @@ pub(super) struct Trial {
 /// The trial of a cause; none where none decides anything, or one has decided.
 pub(super) fn of(a: &Analysis, number: usize, cause: &Cause) -> Option<Trial> {
     let open = matches!(a.verdict, Verdict::Strong | Verdict::Likely) && confirmation::of(a, cause).is_none();
-    // A leak is told by what grows: its share of the response time is in the rows of others.
-    if !open || cause.explains.value <= 0 {
-        return None;
-    }
+    // What a queue without a bound grows to is repeated by no window of a few seconds (docs/confirm.md, limits).
+    let bounded = !a.caveats.iter().any(|c| matches!(c, Caveat::Saturated { .. }));
+    let take = take(cause.kind).filter(|_| open && bounded && cause.explains.value > 0)?;
     let which = if number > 1 { format!(" --cause {number}") } else { String::new() };
+    let baseline = if a.baseline.is_some() { " --baseline BASELINE" } else { "" };
     Some(Trial {
-        take: take(cause.kind),
-        command: format!("loadprof confirm .{which} --apply COMMAND --revert COMMAND"),
+        take,
+        command: format!("loadprof confirm RUN{which}{baseline} --apply COMMAND --revert COMMAND"),
         predicts: quantity::estimate(cause.explains),
     })
 }
 
-const fn take(kind: CauseKind) -> &'static str {
-    match kind {
+/// None of leaks: what they left is gone with the restart, and comes back slowly.
+const fn take(kind: CauseKind) -> Option<&'static str> {
+    Some(match kind {
         CauseKind::Cpu => "switches that work off, or brings the version from before it",
         CauseKind::Lock => "takes that work out of the lock, or switches it off",
         CauseKind::Pool => "makes the pool larger",
         CauseKind::Downstream => "switches that call off, or answers it from a cache",
-        CauseKind::Database => "takes that cost away: an index, another plan, fewer executions",
-        CauseKind::Cache => "takes that cost away: a smaller value, another command, fewer calls",
+        CauseKind::Database | CauseKind::Cache => "follows the remedy above",
         CauseKind::Allocation => "uses the memory again, or switches that work off",
-        CauseKind::MemoryLeak | CauseKind::GoroutineLeak => "closes the leak and restarts the service",
+        CauseKind::MemoryLeak | CauseKind::GoroutineLeak => return None,
         CauseKind::Wait => "switches that wait off",
         CauseKind::CpuSaturation => "gives the service more cores",
         CauseKind::Connect => "keeps connections open",
@@ -49,7 +49,7 @@ const fn take(kind: CauseKind) -> &'static str {
         CauseKind::Retry => "makes the called service answer, or leaves out the further attempts",
         CauseKind::BlockedWorker => "moves the blocking call off the workers",
         CauseKind::Span => "switches off what that span does",
-    }
+    })
 }
 
 #[cfg(test)]
@@ -62,9 +62,14 @@ mod tests {
         let mut a = load("go-lock").0;
         let cause = a.causes[0].clone();
         let first = of(&a, 1, &cause).expect("a trial");
-        assert_eq!(first.command, "loadprof confirm . --apply COMMAND --revert COMMAND");
+        assert_eq!(
+            first.command, "loadprof confirm RUN --baseline BASELINE --apply COMMAND --revert COMMAND",
+            "of the run's folder, from anywhere"
+        );
         assert_eq!(first.predicts, "171 ms (163 to 179)");
         assert!(of(&a, 2, &cause).expect("a trial").command.contains(" --cause 2 "));
+        let leak = Cause { kind: CauseKind::MemoryLeak, ..cause.clone() };
+        assert!(of(&a, 1, &leak).is_none(), "no few seconds repeat it");
         a.verdict = Verdict::Mechanism;
         assert!(of(&a, 1, &cause).is_none(), "`confirm` takes STRONG and LIKELY only");
         let tried = load("confirmed").0;

@@ -33,6 +33,8 @@ pub struct Case {
     pub names: &'static [&'static str],
     /// What must be said besides, in any text of the cause.
     pub says: &'static [&'static str],
+    /// What stands on the line of source code that does it, or waits for it; empty where it is in no source of the services.
+    pub code: &'static str,
 }
 
 const SHOP: &[Part] = &[Part::Downstream];
@@ -66,6 +68,7 @@ const fn fault(number: u8, name: &'static str) -> Case {
         kinds: &[],
         names: &[],
         says: &[],
+        code: "",
     }
 }
 
@@ -78,6 +81,7 @@ pub const CASES: &[Case] = &[
         rate: Some(1_200.0),
         kinds: &["cpu"],
         names: &["search.(*Index)", "regexp."],
+        code: "regexp.MustCompile(",
         ..fault(1, "patterns compiled per request")
     },
     Case {
@@ -88,6 +92,7 @@ pub const CASES: &[Case] = &[
         rate: Some(1_200.0),
         kinds: &["lock", "cpu"],
         names: &["catalogue.(*Store).Reload"],
+        code: "json.Unmarshal(",
         ..fault(2, "a document parsed under a mutex")
     },
     Case {
@@ -96,6 +101,7 @@ pub const CASES: &[Case] = &[
         switch: Switch::Shop("workers=3"),
         kinds: &["pool"],
         names: &["orders.(*Pool)"],
+        code: "p.jobs <- j",
         ..fault(4, "a pool of three workers")
     },
     Case {
@@ -105,6 +111,7 @@ pub const CASES: &[Case] = &[
         most: 65_536.0,
         kinds: &["allocation"],
         names: &["images.(*Renderer)"],
+        code: "make([]byte",
         ..fault(5, "garbage of a megabyte per request")
     },
     Case {
@@ -126,6 +133,7 @@ pub const CASES: &[Case] = &[
         kinds: &["database"],
         names: &["accounts.(*Ledger)", "FROM purchase WHERE customer"],
         says: &["CREATE INDEX CONCURRENTLY ON purchase (customer)"],
+        code: "l.db.QueryContext(",
         ..fault(8, "an index is gone")
     },
     Case {
@@ -140,6 +148,7 @@ pub const CASES: &[Case] = &[
         kinds: &["database"],
         names: &["accounts.(*Ledger).Reserve", "SELECT remaining FROM stock WHERE item = ? FOR UPDATE"],
         says: &["waits for a lock", "idle in transaction"],
+        code: "l.db.QueryRowContext(",
         ..fault(9, "a row kept locked by an idle transaction")
     },
     Case {
@@ -152,6 +161,7 @@ pub const CASES: &[Case] = &[
         kinds: &["database"],
         names: &["accounts.(*Ledger)", "SELECT title FROM article WHERE item ="],
         says: &["times instead of"],
+        code: "l.db.QueryRowContext(",
         ..fault(10, "a statement for each row")
     },
     Case {
@@ -165,6 +175,7 @@ pub const CASES: &[Case] = &[
         kinds: &["database"],
         names: &["accounts.(*Ledger)", "FROM purchase WHERE customer"],
         says: &["its plan changed", "ANALYZE purchase"],
+        code: "l.db.QueryContext(",
         ..fault(11, "another plan after the statistics changed")
     },
     Case {
@@ -176,6 +187,7 @@ pub const CASES: &[Case] = &[
         rate: Some(300.0),
         kinds: &["disk"],
         names: &["accounts.(*Ledger).Reserve", "write-ahead log"],
+        code: "l.db.QueryRowContext(",
         ..fault(12, "a disk that is slow to flush")
     },
     Case {
@@ -185,6 +197,7 @@ pub const CASES: &[Case] = &[
         rate: Some(60.0),
         kinds: &["cache"],
         names: &["basket.(*Shelf).Visit", "keys"],
+        code: "client.Keys(",
         ..fault(13, "a command that looks at every key")
     },
     Case {
@@ -193,6 +206,7 @@ pub const CASES: &[Case] = &[
         switch: Switch::Shop("redial=always"),
         kinds: &["connect"],
         names: &["basket.(*Shelf).Visit"],
+        code: "client.Get(",
         ..fault(14, "a new connection for each command")
     },
     Case {
@@ -204,6 +218,7 @@ pub const CASES: &[Case] = &[
         kinds: &["downstream"],
         names: &["recommend.(*Client)"],
         says: &["Related"],
+        code: "client.Do(",
         ..fault(26, "the called service became slow")
     },
     Case {
@@ -220,6 +235,7 @@ pub const CASES: &[Case] = &[
         rate: Some(1_000.0),
         kinds: &["lock"],
         names: &["recommend.(*Client).renew", "recommend.(*Client).ask"],
+        code: "c.ask(ctx, rc, id)",
         ..fault(3, "a call while a mutex is held")
     },
     Case {
@@ -230,6 +246,7 @@ pub const CASES: &[Case] = &[
         most: 500_000.0,
         kinds: &["network"],
         names: &["suppliers"],
+        code: "c.conn.Invoke(",
         ..fault(15, "a longer way to the called service")
     },
     Case {
@@ -243,6 +260,7 @@ pub const CASES: &[Case] = &[
         kinds: &["pool"],
         names: &["supply.(*Client)"],
         says: &["open streams"],
+        code: "c.conn.Invoke(",
         ..fault(16, "few concurrent streams on a connection")
     },
     Case {
@@ -253,6 +271,7 @@ pub const CASES: &[Case] = &[
         most: 1_000.0,
         kinds: &["retry"],
         names: &["supply.(*Client)"],
+        code: "c.ask(ctx, rc, item)",
         ..fault(17, "errors that are asked again after a pause")
     },
     Case {
@@ -262,6 +281,7 @@ pub const CASES: &[Case] = &[
         switch: Switch::Shop("hang-up=always"),
         kinds: &["connect"],
         names: &["recommend.(*Client)"],
+        code: "client.Do(",
         ..fault(18, "a connection for each call")
     },
     Case {
@@ -272,6 +292,7 @@ pub const CASES: &[Case] = &[
         most: 100.0,
         kinds: &["disk", "lock"],
         names: &["journal.(*Journal)", "os.(*File)"],
+        code: "j.file.Sync()",
         ..fault(19, "a log that is flushed to its disk")
     },
     Case {

@@ -82,7 +82,7 @@ impl Score {
             wrong: causes.first().map_or(Some("no cause".into()), |c| wrong(case, c)),
             off: off(case, a, planned.healthy),
             open: open(a, |rest| rest["value"].as_f64()),
-            lines: causes.first().map(|c| Lines::of(c)).unwrap_or_default(),
+            lines: causes.first().map(|c| Lines::of(c, case.code)).unwrap_or_default(),
             doubt: open(a, |rest| Some((rest["high"].as_f64()? - rest["low"].as_f64()?) / 2.0)),
         }
     }

@@ -7,22 +7,26 @@ use serde_json::Value;
 
 /// What the lines of the first cause are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Lines {
-    /// Whether it is a function of a service.
-    pub function: bool,
+    /// Whether it is to be seen in a source of the services, and whether one of the lines is that one.
+    pub code: bool,
+    pub seen: bool,
     /// How many there are whose source is here, and those that are elsewhere than they are said to be.
     pub known: usize,
     pub wrong: Vec<String>,
 }
 
 impl Lines {
-    pub fn of(cause: &Value) -> Self {
-        let at = cause["at"].as_str().unwrap_or_default();
-        let mut found = Self { function: at.contains(".(") || at.contains("::"), ..Self::default() };
+    /// Of a cause, one of whose lines should have `code` in it.
+    pub fn of(cause: &Value, code: &str) -> Self {
+        let mut found = Self { code: !code.is_empty(), ..Self::default() };
         for line in cause["lines"].as_array().into_iter().flatten() {
-            let Some(inside) = is_inside(line) else { continue };
+            let Some((text, number)) = source(line) else { continue };
             found.known += 1;
-            if !inside {
+            found.seen |= found.code && text.lines().nth(number - 1).is_some_and(|l| l.contains(code));
+            let function = line["function"].as_str().unwrap_or("?");
+            if !begins(&text, number).is_some_and(|head| declares(head, function)) {
                 found.wrong.push(line.to_string());
             }
         }
@@ -30,11 +34,10 @@ impl Lines {
     }
 }
 
-/// None if the source is not here.
-fn is_inside(line: &Value) -> Option<bool> {
-    let number = usize::try_from(line["line"].as_u64()?).ok()?;
-    let text = std::fs::read_to_string(path(line["file"].as_str()?)).ok()?;
-    Some(begins(&text, number).is_some_and(|head| declares(head, line["function"].as_str().unwrap_or("?"))))
+/// The text of a line's file, and its number; none if the source is not here.
+fn source(line: &Value) -> Option<(String, usize)> {
+    let number = usize::try_from(line["line"].as_u64()?).ok().filter(|n| *n > 0)?;
+    Some((std::fs::read_to_string(path(line["file"].as_str()?)).ok()?, number))
 }
 
 /// Compilers name files by their whole path, or from where they were called.
@@ -45,8 +48,9 @@ fn path(file: &str) -> PathBuf {
 /// The head of the function that a line is in.
 fn begins(text: &str, number: usize) -> Option<&str> {
     let is_head = |line: &&str| {
-        let outermost = line.split('(').next().unwrap_or_default();
-        outermost.starts_with("func") || outermost.split(' ').any(|word| word == "fn")
+        let outermost = line.split('(').next().unwrap_or_default().trim_start();
+        let comment = outermost.starts_with("//");
+        !comment && (outermost.starts_with("func ") || outermost.split(' ').any(|word| word == "fn"))
     };
     let before: Vec<&str> = text.lines().take(number).collect();
     (before.len() == number).then(|| before.into_iter().rev().find(is_head))?
@@ -64,6 +68,6 @@ fn a_line_is_inside_the_function_whose_head_is_nearest_above() {
     let at = |number| begins(text, number).map_or("", |head| head);
     assert!(declares(at(5), "example.com/a.(*Store).Reload"), "a closure is part of it");
     assert!(!declares(at(5), "example.com/a.walk"));
-    assert!(declares(at(9), "example.com/a.walk"));
+    assert!(declares(at(10), "example.com/a.walk"));
     assert_eq!((at(1), at(99)), ("", ""), "before the first, and behind the end");
 }

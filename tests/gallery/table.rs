@@ -49,6 +49,7 @@ impl Results<'_> {
             && !wrong
             && agree
             && self.misplaced().next().is_none()
+            && part(self.seen(), self.in_code())
             && self.0.broken().count() == 0
     }
 
@@ -62,6 +63,15 @@ impl Results<'_> {
     /// Runs that were measurements and in which somebody was hurt.
     fn hurt(&self) -> impl Iterator<Item = &Tried> {
         self.0.faults().filter(|t| t.score.hurt && t.score.valid)
+    }
+
+    /// Those named first that are to be seen in a source, and those of them one of whose lines is that one.
+    fn in_code(&self) -> usize {
+        self.hurt().filter(|t| t.score.rank == Some(1) && t.score.lines.code).count()
+    }
+
+    fn seen(&self) -> usize {
+        self.hurt().filter(|t| t.score.rank == Some(1) && t.score.lines.seen).count()
     }
 
     /// Lines of code that are not where they are said to be.
@@ -110,9 +120,7 @@ impl Results<'_> {
         writeln!(f, "  books within 10 %     {}", share(count(&|s| s.open.abs() <= 0.1), n))?;
         let doubtful = count(&|s| s.open.abs() <= s.doubt.max(0.1));
         writeln!(f, "  ... or their doubt    {}", share(doubtful, n))?;
-        let functions = || hurt.iter().filter(|s| s.lines.function && s.rank == Some(1));
-        let told = functions().filter(|s| s.lines.known > 0).count();
-        writeln!(f, "  functions with a line {}", share(told, functions().count()))?;
+        writeln!(f, "  the very line of code {}", share(self.seen(), self.in_code()))?;
         let known: usize = hurt.iter().map(|s| s.lines.known).sum();
         writeln!(f, "  lines in their function {} of {known}", known - self.misplaced().count())?;
         self.misplaced().try_for_each(|line| writeln!(f, "    elsewhere: {line}"))?;

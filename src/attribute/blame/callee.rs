@@ -13,30 +13,33 @@ use crate::attribute::side::ServiceSide;
 const CALLEES_PART: f64 = 0.25;
 /// Part of a wait by which the waits for a CPU may have grown for it to be no matter of these.
 const STARVED: f64 = 0.5;
-const CALLED: &str = "snapshots of the called service";
+pub(super) const CALLED: &str = "snapshots of the called service";
 
 /// Adds what other services with evidence say of a wait for one of them.
 pub(super) fn open(case: &Case, candidate: &mut Candidate) {
-    let entry = case.service_name();
-    let others: Vec<&ServiceSide> =
-        case.judged.services.iter().filter(|s| s.name != entry && s.has_evidence()).collect();
-    let changes: Vec<(&ServiceSide, Vec<Line>)> =
-        others.iter().filter_map(|s| Some((*s, changes(case, s)?))).collect();
-    let most =
-        |lines: &[Line]| lines.iter().max_by(|a, b| a.change().value.total_cmp(&b.change().value)).cloned();
-    let grown = changes
-        .iter()
-        .filter_map(|(service, lines)| Some((*service, most(lines)?)))
-        .max_by(|a, b| a.1.change().value.total_cmp(&b.1.change().value))
-        .filter(|(_, top)| {
-            let change = top.change();
-            change.low() > case.floor && change.value >= CALLEES_PART * candidate.explains.value
-        });
-    match grown {
+    match grown_most(case, candidate.explains.value) {
         Some((service, top)) => inside(candidate, service, &top),
         None if traced(case, candidate) => {}
-        None => between(case, candidate, &changes),
+        None => between(case, candidate, &others(case)),
     }
+}
+
+/// The row of another service that grew most, if it is a good part of a wait.
+pub(super) fn grown_most<'a>(case: &'a Case, wait: f64) -> Option<(&'a ServiceSide, Line)> {
+    let most =
+        |lines: Vec<Line>| lines.into_iter().max_by(|a, b| a.change().value.total_cmp(&b.change().value));
+    others(case)
+        .into_iter()
+        .filter_map(|(service, lines)| Some((service, most(lines)?)))
+        .max_by(|a, b| a.1.change().value.total_cmp(&b.1.change().value))
+        .filter(|(_, top)| top.change().low() > case.floor && top.change().value >= CALLEES_PART * wait)
+}
+
+/// The other services with evidence on both sides, and their rows.
+fn others<'a>(case: &'a Case) -> Vec<(&'a ServiceSide, Vec<Line>)> {
+    let entry = case.service_name();
+    let others = case.judged.services.iter().filter(|s| s.name != entry && s.has_evidence());
+    others.filter_map(|s| Some((s, changes(case, s)?))).collect()
 }
 
 /// Rows of a service beside those of the reference; none if it was not seen there.
@@ -65,12 +68,18 @@ fn between(case: &Case, candidate: &mut Candidate, changes: &[(&ServiceSide, Vec
     if !looked || added.value > CALLEES_PART * wait || added.high() > 2.0 * CALLEES_PART * wait {
         return;
     }
-    // Who reads the answers waits for the same cores as who reads the requests.
-    if case.waits_for_cpu().value >= STARVED * wait {
+    if is_starved(case, wait) {
         return;
     }
     let proof = |says| evidence(CALLED, says, profiles(&service.name, "goroutine"));
     lost_on_the_way(candidate, &service.name, added.value, proof);
+}
+
+/// Whether the waits for a CPU grew so much that a wait may be of the same: who reads the answers waits for the same cores as
+/// who reads the requests.
+fn is_starved(case: &Case, wait: f64) -> bool {
+    let grown = case.waits_for_cpu();
+    grown.low() > 0.0 && grown.value >= STARVED * wait
 }
 
 /// What the spans of other services say of the wait; whether they explain it.
@@ -97,7 +106,7 @@ fn traced(case: &Case, candidate: &mut Candidate) -> bool {
     let Some([service]) = way else { return false };
     let there =
         spans.rows.iter().filter(|r| r.service == *service).map(|r| r.growth().max(0)).sum::<i64>() as f64;
-    let lost = there < CALLEES_PART * wait;
+    let lost = there < CALLEES_PART * wait && !is_starved(case, wait);
     if lost {
         lost_on_the_way(candidate, service, there, |says| evidence(SPANS, says, Some("otlp".into())));
     }

@@ -35,6 +35,11 @@ pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
     by_holder.into_values().map(|(holder, lines)| candidate(case, service, holder, &lines)).collect()
 }
 
+/// Rows of who waits for the lock that `at` holds.
+pub(super) fn waiters<'a>(case: &'a Case, service: &ServiceSide, at: &str) -> Vec<&'a Line> {
+    case.grown(&[State::Lock]).into_iter().filter(|line| holder(case, service, line).at == at).collect()
+}
+
 fn candidate(case: &Case, service: &ServiceSide, holder: Holder, waits: &[&Line]) -> Candidate {
     let waited = waits.iter().fold(Measured::default(), |sum, l| sum.plus(l.change()));
     let held = Held::by(service, &holder.at);

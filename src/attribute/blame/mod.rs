@@ -303,7 +303,9 @@ fn join(larger: &mut Candidate, mut smaller: Candidate) {
     larger.unsure |= smaller.unsure && 2.0 * smaller.explains.value > larger.explains.value;
     larger.explains = larger.explains.plus(smaller.explains);
     if larger.unsure || !smaller.unsure {
-        larger.evidence.extend(smaller.evidence);
+        let new = |e: &Evidence| !larger.evidence.contains(e);
+        let more: Vec<Evidence> = smaller.evidence.into_iter().filter(new).collect();
+        larger.evidence.extend(more);
     }
     if larger.doing.is_empty() {
         larger.doing = smaller.doing;

@@ -1,12 +1,16 @@
 //! Waits for something outside the process, or of a kind that names itself: another service, a database, a
 //! cache, the network, a sleep, a file.
 
+use std::collections::BTreeSet;
+
 use super::{Candidate, Case, SNAPSHOTS, callee, database, evidence, profiles, site};
 use crate::analysis::quantity;
 use crate::analysis::{CauseKind, Evidence, State};
 use crate::attribute::books::Line;
 use crate::attribute::measure::Measured;
 use crate::attribute::names;
+use crate::attribute::snapshots::RoleKey;
+use crate::attribute::stacks::Stack;
 
 const STATES: [State; 10] = [
     State::Dial,
@@ -104,18 +108,29 @@ fn candidate(case: &Case, line: &Line) -> Candidate {
     candidate
 }
 
-/// Waits of the same kind, in functions of the same type (or package), that went away beyond doubt while this one grew most of
+/// Waits of the same kind, in functions that the same function calls, that went away beyond doubt while this one grew most of
 /// them: it took their place, so that they come back with its end.
 fn replaced<'a>(case: &'a Case, line: &Line) -> Vec<&'a Line> {
-    let near = |l: &&Line| {
-        l.state == line.state && !l.at.is_empty() && names::receiver(&l.at) == names::receiver(&line.at)
-    };
-    let most = case.lines.iter().filter(near).map(|l| l.change().value).fold(0.0, f64::max);
-    if line.change().value < most {
+    let callers = callers(case, line);
+    let near = |l: &&Line| l.state == line.state && !callers.is_disjoint(&self::callers(case, l));
+    let all: Vec<&Line> = case.lines.iter().filter(near).collect();
+    if all.iter().any(|l| l.change().value > line.change().value) {
         return Vec::new();
     }
-    let gone = |l: &&Line| l.change().high() < 0.0 && l.change().value < -case.floor;
-    case.lines.iter().filter(near).filter(gone).collect()
+    all.into_iter().filter(|l| l.change().high() < 0.0 && l.change().value < -case.floor).collect()
+}
+
+/// Functions of the application that call the one that waits, on either side.
+fn callers<'a>(case: &'a Case, line: &Line) -> BTreeSet<&'a str> {
+    let sides = case.entry().into_iter().chain(case.entry_before());
+    let stacks = sides.flat_map(|s| s.snapshots.stacks());
+    let of_it = stacks
+        .filter(|(_, k, _)| k.role == RoleKey::Request && k.state == line.state && *k.owner == *line.at);
+    let caller = |stack: &'a Stack| {
+        let application = stack.iter().filter(|f| names::is_application(f)).map(|f| names::enclosing(f));
+        application.skip_while(|f| *f != line.at).find(|f| *f != line.at)
+    };
+    of_it.filter_map(|(stack, ..)| caller(stack)).collect()
 }
 
 /// Part of an estimate that its error may be before a server's figure for the same time is better, and the error of that:

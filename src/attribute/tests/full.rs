@@ -78,16 +78,15 @@ const QUERY: &str = "runtime.gopark internal/poll.runtime_pollWait github.com/ja
 
 #[test]
 fn a_wait_that_takes_the_place_of_another_explains_what_is_more_of_it() {
-    let at = |function: &str| QUERY.replace("Reserve", function);
-    let (all, each, other) = (at("titleAll"), at("titleEach"), at("latest").replace("Ledger", "Shelf"));
+    let at =
+        |function: &str| format!("{} shop/accounts.(*Ledger).Statement", QUERY.replace("Reserve", function));
+    let (all, each) = (at("titleAll"), at("titleEach"));
+    let other = at("latest").replace("Statement", "Orders");
     let before = Evidence { mean_ms: 4.0, requests: &[(&all, 1.0), (&other, 2.5)], ..Evidence::default() };
     let now = Evidence { mean_ms: 8.6, requests: &[(&each, 7.0), (&other, 1.3)], ..Evidence::default() };
     let found = blamed(&before, &now);
     assert_eq!(found[0].at, "shop/accounts.(*Ledger).titleEach");
-    assert!(
-        (found[0].explains.value / 1e6 - 6.0).abs() < 0.1,
-        "not what another type waits less: {found:#?}"
-    );
+    assert!((found[0].explains.value / 1e6 - 6.0).abs() < 0.1, "not what others wait less: {found:#?}");
     let says = "7.00 ms longer in shop/accounts.(*Ledger).titleEach, in place of 1.00 ms in shop/accounts.(*Ledger).titleAll";
     assert!(found[0].mechanism.contains(says), "{}", found[0].mechanism);
 }

@@ -1,5 +1,6 @@
 //! Known faults as made-up evidence: what each must be called, and what must not be blamed.
 
+mod code;
 mod full;
 mod outside;
 mod pages;
@@ -7,6 +8,7 @@ mod pages;
 use super::blame::{Candidate, Case, candidates};
 use super::books::{lines, unattributed, unexplained};
 use super::client::Client;
+use super::lines::Whose;
 use super::measure::Measured;
 use super::rows::{add_unmet, rows};
 use super::side::{Sampled, ServiceSide, Side};
@@ -20,7 +22,7 @@ const SERVER: &str = "net/http.serverHandler.ServeHTTP net/http.(*conn).serve";
 const RATE: f64 = 1_000.0;
 const SECS: f64 = 10.0;
 
-/// Evidence of one side: stacks (leaf first, names separated by blanks) with milliseconds per request.
+/// Evidence of one side: stacks (leaf first, names separated by blanks, `name@line` in a known file) with milliseconds per request.
 #[derive(Default)]
 struct Evidence<'a> {
     mean_ms: f64,
@@ -39,18 +41,26 @@ struct Evidence<'a> {
 fn profile(types: &[(&str, &str)], stacks: impl Iterator<Item = (String, Vec<i64>)>) -> Profile {
     let mut builder = ProfileBuilder::new(types, 1);
     for (stack, values) in stacks {
-        let frames = stack.split(' ').map(|f| Frame { function: f.into(), file: String::new(), line: 0 });
+        let frames = stack.split(' ').map(|f| match f.split_once('@') {
+            Some((name, line)) => Frame {
+                function: name.into(),
+                file: "/src/shop.go".into(),
+                line: line.parse().expect("a line"),
+            },
+            None => Frame { function: f.into(), file: String::new(), line: 0 },
+        });
         builder.add(frames.collect::<Vec<_>>(), &values);
     }
     builder.finish(0, 0)
 }
 
-fn sampled(stacks: &[(&str, f64)], unit: f64) -> Option<Sampled> {
+fn sampled(stacks: &[(&str, f64)], unit: f64, whose: Whose) -> Option<Sampled> {
     let total = |x: f64| (x * unit * RATE * SECS).round() as i64;
     let rows = stacks.iter().map(|(s, v)| ((*s).to_owned(), vec![total(*v)]));
     let profile = profile(&[("value", "unit")], rows);
     let mut sampled = Sampled { secs: SECS, samples: 2_000, ..Sampled::default() };
     sampled.totals.add(&profile, 0, 1);
+    sampled.lines.add(&profile, 0, 1, whose);
     (!stacks.is_empty()).then_some(sampled)
 }
 
@@ -80,11 +90,11 @@ fn side(e: &Evidence) -> Side {
     let service = ServiceSide {
         name: "shop".into(),
         snapshots: snapshots(e),
-        cpu: sampled(&cpu, 1e6),
+        cpu: sampled(&cpu, 1e6, Whose::Each),
         processors: None,
-        mutex: sampled(e.mutex, 1e6),
-        heap: sampled(e.heap, 1.0),
-        kept: sampled(e.kept, 1.0),
+        mutex: sampled(e.mutex, 1e6, Whose::Innermost),
+        heap: sampled(e.heap, 1.0, Whose::Innermost),
+        kept: sampled(e.kept, 1.0, Whose::Innermost),
         served: None,
         counted: Vec::new(),
     };

@@ -2,6 +2,7 @@
 
 use super::{RATE, SECS, sampled};
 use crate::attribute::client::Client;
+use crate::attribute::lines::Whose;
 use crate::attribute::measure::Measured;
 use crate::attribute::{counters, cpu_time, served};
 use crate::run::layout;
@@ -65,7 +66,7 @@ fn the_kernel_counts_the_cpu_time_of_one_process_and_the_service_its_own() {
 #[test]
 fn periods_get_lost_no_more_than_ticks_tell() {
     let least = |root: &str, samples: u64| {
-        let profile = sampled(&[(&format!("shop.price {root}"), 1.0)], 1e6).expect("a profile");
+        let profile = sampled(&[(&format!("shop.price {root}"), 1.0)], 1e6, Whose::Each).expect("a profile");
         let nanos = profile.totals.sum(|_| true);
         (1000.0 * cpu_time::least(&profile.totals, nanos, samples)).round() / 1000.0
     };
