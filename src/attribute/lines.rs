@@ -1,6 +1,6 @@
 //! Lines of source code of the application's functions, with what a profile counted there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::names;
@@ -9,7 +9,7 @@ use crate::formats::pprof::{Profile, Symbol};
 /// A line of a file.
 pub(super) type Place = (Arc<str>, i64);
 
-/// Lines that are told apart; a profile that has more is not one of a program that people wrote.
+/// Lines that are told apart (in snapshots: lines of functions on each stack); what comes beyond these is left out.
 pub(super) const MOST: usize = 100_000;
 /// Longest name of a file that is kept, in bytes.
 pub(super) const LONGEST: usize = 4_096;
@@ -27,7 +27,7 @@ pub(super) enum Whose {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lines {
     functions: HashMap<Arc<str>, BTreeMap<Place, i64>>,
-    files: HashMap<Arc<str>, Arc<str>>,
+    files: HashSet<Arc<str>>,
     known: usize,
 }
 
@@ -59,6 +59,9 @@ impl Lines {
     }
 
     fn note(&mut self, function: &str, file: &str, line: i64, value: i64) {
+        if self.known >= MOST && !self.files.contains(file) {
+            return;
+        }
         let place = (shared(&mut self.files, file), line);
         if let Some(sum) = self.functions.get_mut(function).and_then(|lines| lines.get_mut(&place)) {
             *sum = sum.saturating_add(value);
@@ -74,13 +77,14 @@ impl Lines {
     }
 }
 
-fn shared(files: &mut HashMap<Arc<str>, Arc<str>>, file: &str) -> Arc<str> {
-    if let Some(known) = files.get(file) {
+/// The one copy of a text.
+pub(super) fn shared(texts: &mut HashSet<Arc<str>>, text: &str) -> Arc<str> {
+    if let Some(known) = texts.get(text) {
         return Arc::clone(known);
     }
-    let name: Arc<str> = file.into();
-    files.insert(Arc::clone(&name), Arc::clone(&name));
-    name
+    let new: Arc<str> = text.into();
+    texts.insert(Arc::clone(&new));
+    new
 }
 
 /// For each symbol the number of the application's function that it is part of; and how many of these there are.

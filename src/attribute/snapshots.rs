@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::beside::Beside;
-use super::lines::{self, Place};
+use super::lines::{self, Place, shared};
 use super::measure::{Measured, batch_mean};
 use super::names;
 use super::stack::{self, Role};
@@ -48,6 +48,8 @@ pub(super) struct Snapshots {
     seen: Vec<Seen>,
     /// How often a function of the application, by the places of its stack in `seen` and of its frame, stood at a line.
     lines: HashMap<(usize, usize, i64), f64>,
+    /// Functions and files in it.
+    texts: HashSet<Arc<str>>,
     /// Numbers of function names, and what is known of a stack by these: the same few stacks are met again and again, and
     /// numbers are found sooner than names.
     names: HashMap<Arc<str>, u32>,
@@ -115,12 +117,28 @@ impl Snapshots {
             if counts == self.counts.len() {
                 self.counts.push(Vec::new());
             }
-            self.seen.push(Seen { key, counts, times: 0.0, frames: frames(profile, sample) });
+            let full = self.lines.len() >= lines::MOST;
+            let frames = if full { Vec::new() } else { self.frames(profile, sample) };
+            self.seen.push(Seen { key, counts, times: 0.0, frames });
             self.stacks.insert(stack, self.seen.len() - 1);
             self.seen.len() - 1
         });
         self.known.insert(ids.to_vec(), place);
         place
+    }
+
+    /// Functions of the application on a stack, in files that are known.
+    fn frames(&mut self, profile: &Profile, sample: &Sample) -> Vec<Own> {
+        let mut all: Vec<Own> = Vec::new();
+        for (at, (name, (file, _))) in profile.functions(sample).zip(profile.lines(sample)).enumerate() {
+            let function = names::enclosing(name);
+            let known = (1..=lines::LONGEST).contains(&file.len()) && names::is_application(name);
+            if known && all.len() < MOST_FRAMES && all.iter().all(|own| *own.function != *function) {
+                let (function, file) = (shared(&mut self.texts, function), shared(&mut self.texts, file));
+                all.push(Own { at, function, file });
+            }
+        }
+        all
     }
 
     fn interned(&self, name: &str) -> Arc<str> {
@@ -250,19 +268,6 @@ fn number(names: &mut HashMap<Arc<str>, u32>, name: &str) -> u32 {
     let next = names.len() as u32;
     names.insert(name.into(), next);
     next
-}
-
-/// Functions of the application on a stack, in files that are known.
-fn frames(profile: &Profile, sample: &Sample) -> Vec<Own> {
-    let mut all: Vec<Own> = Vec::new();
-    for (at, (name, (file, _))) in profile.functions(sample).zip(profile.lines(sample)).enumerate() {
-        let function = names::enclosing(name);
-        let known = (1..=lines::LONGEST).contains(&file.len()) && names::is_application(name);
-        if known && all.len() < MOST_FRAMES && all.iter().all(|own| *own.function != *function) {
-            all.push(Own { at, function: function.into(), file: file.into() });
-        }
-    }
-    all
 }
 
 /// Functions of one stack whose lines are kept.

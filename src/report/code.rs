@@ -14,13 +14,17 @@ pub(super) fn briefly(cause: &Cause) -> String {
     format!(" at {}", escape::code(&names::cut(&format!("{file}:{}", first.line), LONGEST)))
 }
 
-/// Whether a line is what the cause is about. What a lock is held for is no line that waits for it or gives it back; and of work
-/// that the function had before, it is not known which part of it is new.
+/// Whether a line is what the cause is about. What a lock is held for is no line that waits for it or gives it back, and work no
+/// line that waits; and where a function did or waited before, another run does not tell which part of it is new.
 fn is_the_place(cause: &Cause, line: &CodeLine) -> bool {
-    let of_work = matches!(line.finding, LineFinding::Works | LineFinding::Allocates | LineFinding::Keeps);
-    let beside = line.finding == LineFinding::Unlocks
-        || (cause.kind == CauseKind::Lock && line.state == Some(State::Lock));
-    line.function == cause.at && !beside && (line.added || !of_work)
+    use LineFinding::{Holds, Unlocks, Waits};
+    let compared = line.added || line.finding == Holds;
+    let beside = match cause.kind {
+        CauseKind::Lock => line.finding == Unlocks || line.state == Some(State::Lock),
+        CauseKind::Cpu | CauseKind::Allocation | CauseKind::MemoryLeak => line.finding == Waits,
+        _ => false,
+    };
+    line.function == cause.at && compared && !beside
 }
 
 /// A line with what is seen there, as Markdown.
@@ -38,7 +42,7 @@ pub(super) fn says(line: &CodeLine) -> String {
         (LineFinding::Unlocks, _) => {
             format!("unlocks, {part} of the {added}time for which others waited for it")
         }
-        (LineFinding::Waits, Some(state)) => format!("{}, {part} of these waits", words::state(state)),
+        (LineFinding::Waits, Some(state)) => format!("{}, {part} of these {added}waits", words::state(state)),
         (LineFinding::Waits, None) => format!("{part} of those that wait here"),
     };
     format!("{} in {}: {what}", escape::code(&place), escape::code(&names::short(&line.function)))
@@ -55,12 +59,11 @@ mod tests {
         assert_eq!(briefly(&cause), " at `store.go:88`");
         cause.lines[0].file = "C:\\src\\a`b.go".into();
         assert_eq!(briefly(&cause), " at ``a`b.go:88``");
-        cause.lines[0].added = false;
+        cause.lines[0].finding = LineFinding::Works;
         assert_eq!(briefly(&cause), "", "which of its lines is new is not known; the others wait or unlock");
-        cause.lines[0] = CodeLine { function: "main.other".into(), added: true, ..cause.lines[0].clone() };
-        assert_eq!(briefly(&cause), "", "of another function");
-        cause.lines[0] =
-            CodeLine { finding: LineFinding::Holds, function: cause.at.clone(), ..cause.lines[0].clone() };
+        cause.lines[0].added = true;
         assert_eq!(briefly(&cause), " at ``a`b.go:88``");
+        cause.lines[0].function = "main.other".into();
+        assert_eq!(briefly(&cause), "", "of another function");
     }
 }

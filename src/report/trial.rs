@@ -21,10 +21,9 @@ pub(super) fn of(a: &Analysis, number: usize, cause: &Cause) -> Option<Trial> {
     let bounded = !a.caveats.iter().any(|c| matches!(c, Caveat::Saturated { .. }));
     let take = take(cause.kind).filter(|_| open && bounded && cause.explains.value > 0)?;
     let which = if number > 1 { format!(" --cause {number}") } else { String::new() };
-    let baseline = if a.baseline.is_some() { " --baseline BASELINE" } else { "" };
     Some(Trial {
         take,
-        command: format!("loadprof confirm RUN{which}{baseline} --apply COMMAND --revert COMMAND"),
+        command: format!("loadprof confirm RUN{which} --apply COMMAND --revert COMMAND"),
         predicts: quantity::estimate(cause.explains),
     })
 }
@@ -36,7 +35,8 @@ const fn take(kind: CauseKind) -> Option<&'static str> {
         CauseKind::Lock => "takes that work out of the lock, or switches it off",
         CauseKind::Pool => "makes the pool larger",
         CauseKind::Downstream => "switches that call off, or answers it from a cache",
-        CauseKind::Database | CauseKind::Cache => "follows the remedy above",
+        CauseKind::Database => "takes that wait away, as the remedy above has it",
+        CauseKind::Cache => "takes that wait away: a smaller value, another command, fewer calls",
         CauseKind::Allocation => "uses the memory again, or switches that work off",
         CauseKind::MemoryLeak | CauseKind::GoroutineLeak => return None,
         CauseKind::Wait => "switches that wait off",
@@ -62,10 +62,7 @@ mod tests {
         let mut a = load("go-lock").0;
         let cause = a.causes[0].clone();
         let first = of(&a, 1, &cause).expect("a trial");
-        assert_eq!(
-            first.command, "loadprof confirm RUN --baseline BASELINE --apply COMMAND --revert COMMAND",
-            "of the run's folder, from anywhere"
-        );
+        assert_eq!(first.command, "loadprof confirm RUN --apply COMMAND --revert COMMAND");
         assert_eq!(first.predicts, "171 ms (163 to 179)");
         assert!(of(&a, 2, &cause).expect("a trial").command.contains(" --cause 2 "));
         let leak = Cause { kind: CauseKind::MemoryLeak, ..cause.clone() };

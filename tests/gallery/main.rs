@@ -59,6 +59,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    source::prove();
     let journal = Journal::open(options.json.clone());
     let mut gallery = Gallery { options, capacities: Capacities::default(), doses: BTreeMap::new(), journal };
     gallery.faults();

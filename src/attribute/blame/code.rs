@@ -30,7 +30,7 @@ pub(in crate::attribute) fn lines(case: &Case, c: &Candidate) -> Vec<CodeLine> {
         CauseKind::Allocation => [of(LineFinding::Allocates, |s| s.heap.as_ref()), waits].concat(),
         CauseKind::MemoryLeak => [of(LineFinding::Keeps, |s| s.kept.as_ref()), waits].concat(),
         CauseKind::Lock => {
-            let held = holds(service, c);
+            let held = if c.owned { holds(service, c) } else { Vec::new() };
             let unlocks = of(LineFinding::Unlocks, |s| s.mutex.as_ref());
             let unlocks = if has(MUTEX_PROFILE) { unlocks } else { Vec::new() };
             [if held.is_empty() { works } else { held }, unlocks, waits].concat()
@@ -47,13 +47,7 @@ type Of = fn(&ServiceSide) -> Option<&Sampled>;
 /// The lines of a function that have more than before.
 fn grown(case: &Case, service: &ServiceSide, (finding, at): (LineFinding, &str), of: Of) -> Vec<CodeLine> {
     let of_side = |s: &ServiceSide, throughput: f64| per_request(of(s)?, at, throughput);
-    let before = case.reference.filter(|_| case.one_run).and_then(|r| r.named(&service.name));
-    let before = before.and_then(|s| of_side(s, case.throughput_before()));
-    let Some(mut lines) = of_side(service, case.throughput()) else { return Vec::new() };
-    for (place, value) in before.iter().flatten() {
-        lines.entry(place.clone()).and_modify(|now| *now -= value);
-    }
-    top(&CodeLine { added: before.is_some(), ..line(finding, at) }, lines)
+    more(&line(finding, at), of_side(service, case.throughput()), before(case, service, of_side))
 }
 
 /// What each line of a function has for a request. What shrank, as counters do that began anew, is none.
@@ -77,28 +71,31 @@ fn top(first: &CodeLine, values: BTreeMap<Place, f64>) -> Vec<CodeLine> {
 
 /// Where goroutines stand that wait in the function to blame, or for it.
 fn waits(case: &Case, service: &ServiceSide, c: &Candidate) -> Vec<CodeLine> {
+    let all = Sides { case, service };
     if c.kind == CauseKind::GoroutineLeak {
-        let stuck = |k: &Key| k.role == RoleKey::Background && *k.owner == *c.at;
-        return stand(service, &line(LineFinding::Waits, &c.at), |_, k| stuck(k));
+        let stuck = |_: &Stack, k: &Key| k.role == RoleKey::Background && *k.owner == *c.at;
+        return all.stand(&line(LineFinding::Waits, &c.at), stuck);
     }
     // Rows are those of the service that requests are sent to.
     if service.name != case.service_name() {
         return Vec::new();
     }
+    let by_change = |rows: &mut Vec<&Line>| {
+        rows.sort_by(|a, b| b.change().value.total_cmp(&a.change().value));
+    };
     let mut rows = case.grown(&WAITS);
     rows.retain(|row| concerns(c, row));
+    by_change(&mut rows);
     if c.kind == CauseKind::Lock {
-        rows.extend(lock::waiters(case, service, &c.at));
+        let mut waiters = lock::waiters(case, service, &c.at);
+        by_change(&mut waiters);
+        rows.splice(0..0, waiters);
     }
-    let mut all: Vec<CodeLine> = rows.into_iter().flat_map(|row| of_row(service, row)).collect();
-    if c.kind == CauseKind::Retry {
-        // Where it is called again, whoever sleeps in between.
-        let again = |_: &Stack, k: &Key| k.role == RoleKey::Request && k.state == State::Downstream;
-        let calls = CodeLine { state: Some(State::Downstream), ..line(LineFinding::Waits, &c.at) };
-        all.splice(0..0, stand(service, &calls, again));
-    }
-    all.truncate(MOST_WAITS);
-    all
+    // Where it is called again, whoever waits for the answer.
+    let again = |_: &Stack, k: &Key| k.role == RoleKey::Request && k.state == State::Downstream;
+    let calls = CodeLine { state: Some(State::Downstream), ..line(LineFinding::Waits, &c.at) };
+    let calls = if c.kind == CauseKind::Retry { all.stand(&calls, again) } else { Vec::new() };
+    calls.into_iter().chain(rows.into_iter().flat_map(|row| all.of_row(row))).take(MOST_WAITS).collect()
 }
 
 /// States in which a request stands at a line, but for locks: who waits for which is asked of `lock`.
@@ -123,32 +120,66 @@ fn concerns(c: &Candidate, row: &Line) -> bool {
     let near = names::package(&row.at) == names::package(&c.at);
     let of_kind = match c.kind {
         CauseKind::Lock => row.state == State::Syscall && c.doing.starts_with("os.(*File)."),
+        // Its own calls are told already.
+        CauseKind::Retry if row.at == c.at => return row.state != State::Downstream,
         CauseKind::Retry => matches!(row.state, State::Sleep | State::Select | State::Downstream),
         _ => false,
     };
-    *row.at == c.at || (near && of_kind)
+    row.at == c.at || (near && of_kind)
 }
 
-/// Where the holder of a lock stands while it does what it is held for.
+/// Where the holder of a lock stands while it does what it is held for; nothing where more do than can hold one lock.
 fn holds(service: &ServiceSide, c: &Candidate) -> Vec<CodeLine> {
     let does = |stack: &Stack, key: &Key| {
-        key.state != State::Lock
-            && !c.doing.is_empty()
-            && stack.iter().any(|f| names::enclosing(f) == c.doing)
+        key.state != State::Lock && lock::called(stack, &c.at).is_some_and(|called| called == c.doing)
     };
-    stand(service, &line(LineFinding::Holds, &c.at), does)
+    let mean: f64 = service.snapshots.stacks().filter(|(s, k, _)| does(s, k)).map(|(.., mean)| mean).sum();
+    let lines = service.snapshots.lines(&c.at, does);
+    if mean <= lock::ONE { top(&line(LineFinding::Holds, &c.at), lines) } else { Vec::new() }
 }
 
-/// Where requests of a row stand.
-fn of_row(service: &ServiceSide, row: &Line) -> Vec<CodeLine> {
-    let of_it = |k: &Key| k.role == RoleKey::Request && k.state == row.state && *k.owner == *row.at;
-    let first = CodeLine { state: Some(row.state), ..line(LineFinding::Waits, &row.at) };
-    stand(service, &first, |_, k| of_it(k))
+/// Where goroutines of a service stand now, against the reference.
+struct Sides<'a> {
+    case: &'a Case<'a>,
+    service: &'a ServiceSide,
 }
 
-/// Lines at which the function of `first` stands, on the stacks that are accepted.
-fn stand(service: &ServiceSide, first: &CodeLine, keep: impl Fn(&Stack, &Key) -> bool) -> Vec<CodeLine> {
-    top(first, service.snapshots.lines(&first.function, keep))
+impl Sides<'_> {
+    /// Where requests of a row stand.
+    fn of_row(&self, row: &Line) -> Vec<CodeLine> {
+        let first = CodeLine { state: Some(row.state), ..line(LineFinding::Waits, &row.at) };
+        self.stand(&first, |_, k| k.role == RoleKey::Request && k.state == row.state && *k.owner == *row.at)
+    }
+
+    /// Lines at which the function of `first` stands more than before, on the stacks that are accepted.
+    fn stand(&self, first: &CodeLine, keep: impl Fn(&Stack, &Key) -> bool) -> Vec<CodeLine> {
+        let of = |s: &ServiceSide, throughput: f64| {
+            let requests = s.snapshots.len() as f64 * throughput;
+            let lines = s.snapshots.lines(&first.function, &keep).into_iter();
+            (requests > 0.0)
+                .then(|| lines.map(|(place, n)| (place, n / requests)).collect::<BTreeMap<_, _>>())
+        };
+        more(first, of(self.service, self.case.throughput()), before(self.case, self.service, of))
+    }
+}
+
+/// What the reference says of a service, if it is of the same run.
+fn before<T>(case: &Case, service: &ServiceSide, of: impl Fn(&ServiceSide, f64) -> Option<T>) -> Option<T> {
+    let before = case.reference.filter(|_| case.one_run).and_then(|r| r.named(&service.name));
+    before.and_then(|s| of(s, case.throughput_before()))
+}
+
+/// The lines that have more than before; all that they have if there is nothing to compare with.
+fn more(
+    first: &CodeLine,
+    now: Option<BTreeMap<Place, f64>>,
+    before: Option<BTreeMap<Place, f64>>,
+) -> Vec<CodeLine> {
+    let mut lines = now.unwrap_or_default();
+    for (place, value) in before.iter().flatten() {
+        lines.entry(place.clone()).and_modify(|now| *now -= value);
+    }
+    top(&CodeLine { added: before.is_some(), ..first.clone() }, lines)
 }
 
 fn line(finding: LineFinding, function: &str) -> CodeLine {
@@ -168,7 +199,7 @@ fn called(case: &Case, c: &Candidate) -> Vec<CodeLine> {
     let Some((service, row)) = callee::grown_most(case, c.explains.value) else { return Vec::new() };
     match row.state {
         State::Cpu => grown(case, service, (LineFinding::Works, &row.at), |s| s.cpu.as_ref()),
-        _ => of_row(service, &row),
+        _ => Sides { case, service }.of_row(&row),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::attribute::measure::Measured;
 use crate::attribute::names;
 use crate::attribute::side::ServiceSide;
 use crate::attribute::snapshots::{Key, RoleKey};
-use crate::attribute::stacks::plain;
+use crate::attribute::stacks::{Stack, plain};
 
 /// A holder and what speaks for it.
 struct Holder {
@@ -165,7 +165,19 @@ fn by_snapshots(service: &ServiceSide, waiter: &str) -> Option<Holder> {
 }
 
 /// The one that holds a lock, and some doubt of the count.
-const ONE: f64 = 1.2;
+pub(super) const ONE: f64 = 1.2;
+
+/// What a goroutine does below the holder that does not wait for the lock: the function called there, or the file behind it, of
+/// which a library between says less. None for who spins for a lock, or hands it over: it does not hold it.
+pub(super) fn called<'a>(stack: &'a Stack, holder: &str) -> Option<&'a str> {
+    let place = stack.iter().position(|f| names::enclosing(f) == holder).filter(|p| *p > 0)?;
+    let below = &stack[..place];
+    if below.iter().any(|f| f.contains("Mutex).")) {
+        return None;
+    }
+    let file = below.iter().rfind(|f| f.starts_with("os.(*File)."));
+    Some(names::enclosing(file.unwrap_or(&below[place - 1])))
+}
 
 /// What goroutines below the holder do while they hold the lock, with their mean number: work, and waits for a file,
 /// another service, a database.
@@ -178,17 +190,8 @@ impl Held {
     fn by(service: &ServiceSide, holder: &str) -> Self {
         let mut held = Self { working: BTreeMap::new(), waiting: BTreeMap::new() };
         for (stack, key, mean) in service.snapshots.stacks().filter(|(_, k, _)| k.state != State::Lock) {
-            let Some(place) = stack.iter().position(|f| names::enclosing(f) == holder).filter(|p| *p > 0)
-            else {
-                continue;
-            };
-            // Who spins for a lock, or hands it over, does not hold it.
-            if stack[..place].iter().any(|f| f.contains("Mutex).")) {
-                continue;
-            }
-            // A library between says less than the file behind it.
-            let file = stack[..place].iter().rfind(|f| f.starts_with("os.(*File)."));
-            let called = names::enclosing(file.unwrap_or(&stack[place - 1])).to_owned();
+            let Some(called) = called(stack, holder) else { continue };
+            let called = called.to_owned();
             let of = if key.state == State::Cpu { &mut held.working } else { &mut held.waiting };
             *of.entry(called).or_default() += mean;
         }

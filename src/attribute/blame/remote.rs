@@ -1,7 +1,7 @@
 //! Waits for something outside the process, or of a kind that names itself: another service, a database, a
 //! cache, the network, a sleep, a file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Candidate, Case, SNAPSHOTS, callee, database, evidence, profiles, site};
 use crate::analysis::quantity;
@@ -10,7 +10,6 @@ use crate::attribute::books::Line;
 use crate::attribute::measure::Measured;
 use crate::attribute::names;
 use crate::attribute::snapshots::RoleKey;
-use crate::attribute::stacks::Stack;
 
 const STATES: [State; 10] = [
     State::Dial,
@@ -108,29 +107,43 @@ fn candidate(case: &Case, line: &Line) -> Candidate {
     candidate
 }
 
-/// Waits of the same kind, in functions that the same function calls, that went away beyond doubt while this one grew most of
-/// them: it took their place, so that they come back with its end.
+/// Part of what a wait was that may be left of one that went away.
+const LEFT: f64 = 0.1;
+
+/// Waits of the same kind that are gone, in functions that the same function calls, among whose calls this one grew most: it took
+/// their place, so that they come back with its end. Not more than it grew by.
 fn replaced<'a>(case: &'a Case, line: &Line) -> Vec<&'a Line> {
-    let callers = callers(case, line);
-    let near = |l: &&Line| l.state == line.state && !callers.is_disjoint(&self::callers(case, l));
-    let all: Vec<&Line> = case.lines.iter().filter(near).collect();
-    if all.iter().any(|l| l.change().value > line.change().value) {
-        return Vec::new();
+    let is_gone = |l: &&Line| {
+        let was = l.reference.map_or(0.0, |r| r.value);
+        l.state == line.state && l.change().high() < 0.0 && was > case.floor && l.judged.value <= LEFT * was
+    };
+    let mut gone: Vec<&Line> = case.lines.iter().filter(is_gone).collect();
+    if gone.is_empty() {
+        return gone;
     }
-    all.into_iter().filter(|l| l.change().high() < 0.0 && l.change().value < -case.floor).collect()
+    let callers = callers(case, line.state);
+    let share = |a: &Line, b: &Line| match (callers.get(&*a.at), callers.get(&*b.at)) {
+        (Some(a), Some(b)) => !a.is_disjoint(b),
+        _ => false,
+    };
+    let grew_more = |l: &Line| l.state == line.state && l.change().value > line.change().value;
+    gone.retain(|g| share(g, line) && !case.lines.iter().any(|l| grew_more(l) && share(g, l)));
+    let saved: f64 = gone.iter().map(|g| -g.change().value).sum();
+    if saved < line.change().value { gone } else { Vec::new() }
 }
 
-/// Functions of the application that call the one that waits, on either side.
-fn callers<'a>(case: &'a Case, line: &Line) -> BTreeSet<&'a str> {
+/// Of each function in which requests wait so, the functions of the application that call it, on either side.
+fn callers<'a>(case: &'a Case, state: State) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
+    let mut all: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let sides = case.entry().into_iter().chain(case.entry_before());
-    let stacks = sides.flat_map(|s| s.snapshots.stacks());
-    let of_it = stacks
-        .filter(|(_, k, _)| k.role == RoleKey::Request && k.state == line.state && *k.owner == *line.at);
-    let caller = |stack: &'a Stack| {
-        let application = stack.iter().filter(|f| names::is_application(f)).map(|f| names::enclosing(f));
-        application.skip_while(|f| *f != line.at).find(|f| *f != line.at)
-    };
-    of_it.filter_map(|(stack, ..)| caller(stack)).collect()
+    for (stack, key, _) in sides.flat_map(|s| s.snapshots.stacks()) {
+        if key.role == RoleKey::Request && key.state == state {
+            let application = stack.iter().filter(|f| names::is_application(f)).map(|f| names::enclosing(f));
+            let mut outer = application.skip_while(|f| *f != &*key.owner).skip_while(|f| *f == &*key.owner);
+            all.entry(&*key.owner).or_default().extend(outer.next());
+        }
+    }
+    all
 }
 
 /// Part of an estimate that its error may be before a server's figure for the same time is better, and the error of that:

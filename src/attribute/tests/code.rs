@@ -47,12 +47,12 @@ fn the_line_that_grew_is_named_and_not_the_one_that_was_dear_before() {
 fn a_lock_has_the_lines_that_hold_it_give_it_back_and_wait_for_it() {
     let held = "runtime.gopark internal/poll.runtime_pollWait net/http.(*Client).do shop.(*Client).get@9 shop.(*Notes).renew@27";
     let waits = "runtime.gopark sync.runtime_SemacquireMutex sync.(*Mutex).Lock shop.(*Notes).renew@24";
-    // Another lock of the same package, for which requests waited as long before.
-    let other = "runtime.gopark sync.runtime_SemacquireMutex sync.(*Mutex).Lock shop.(*Basket).add@80";
+    // Another lock, of another package, for which requests wait longer as well.
+    let other = "runtime.gopark sync.runtime_SemacquireMutex sync.(*Mutex).Lock basket.(*Basket).add@80";
     let before = Evidence { mean_ms: 1.6, requests: &[(held, 0.5), (other, 1.0)], ..Evidence::default() };
     let now = Evidence {
-        mean_ms: 8.1,
-        requests: &[(held, 0.9), (waits, 6.0), (other, 1.0)],
+        mean_ms: 10.1,
+        requests: &[(held, 0.9), (waits, 6.0), (other, 3.0)],
         mutex: &[("sync.(*Mutex).Unlock shop.(*Notes).renew@35 shop.(*Shop).page@7", 6.0)],
         ..Evidence::default()
     };
@@ -63,7 +63,7 @@ fn a_lock_has_the_lines_that_hold_it_give_it_back_and_wait_for_it() {
         [
             renew(LineFinding::Holds, 27, false),
             renew(LineFinding::Unlocks, 35, false),
-            renew(LineFinding::Waits, 24, false),
+            renew(LineFinding::Waits, 24, true),
         ]
     );
 }
