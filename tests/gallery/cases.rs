@@ -115,11 +115,13 @@ pub const CASES: &[Case] = &[
         ..fault(5, "garbage of a megabyte per request")
     },
     Case {
-        parts: &[Part::FarDatabase, Part::Cache],
+        // So far that connections are counted in tens: one fewer is a small dose.
+        parts: &[Part::FarDatabase(4), Part::Cache],
         mix: STORED,
+        prepare: &[Switch::Shop("connections=60")],
         switch: Switch::Shop("connections={}"),
-        dose: Some(5.0),
-        most: 40.0,
+        dose: Some(20.0),
+        most: 60.0,
         rate: Some(1_500.0),
         kinds: &["pool"],
         names: &["accounts.(*Ledger)"],
@@ -152,7 +154,7 @@ pub const CASES: &[Case] = &[
         ..fault(9, "a row kept locked by an idle transaction")
     },
     Case {
-        parts: &[Part::FarDatabase, Part::Cache],
+        parts: &[Part::FarDatabase(1), Part::Cache],
         mix: STORED,
         switch: Switch::Shop("row-titles=always&lines={}"),
         dose: Some(12.0),

@@ -23,8 +23,8 @@ pub enum Part {
     /// A log that requests write to.
     Log,
     Database,
-    /// The same, a millisecond away.
-    FarDatabase,
+    /// The same, so many milliseconds away.
+    FarDatabase(u64),
     /// The same, on a disk of its own.
     DatabaseOnDisk,
     Cache,
@@ -126,18 +126,22 @@ impl Stage {
         if has(Part::Log) {
             flag("-log", file("shop.log"));
         }
+        let way = parts.iter().find_map(|part| match part {
+            Part::FarDatabase(millis) => Some(Duration::from_millis(*millis)),
+            _ => None,
+        });
         let disk = has(Part::DatabaseOnDisk).then(Disk::new);
         let database = match &disk {
             Some(disk) => Some(servers::postgres_on(disk)),
-            None => (has(Part::Database) || has(Part::FarDatabase)).then(|| servers::postgres(false)),
+            None => (has(Part::Database) || way.is_some()).then(|| servers::postgres(false)),
         };
         let cache = has(Part::Cache).then(servers::redis);
         if let Some(server) = &database {
             servers::execute(server.port, "setup", "CREATE EXTENSION pg_stat_statements");
         }
-        let far = has(Part::FarDatabase).then(|| {
+        let far = way.map(|way| {
             let wire = Wire::to(&format!("127.0.0.1:{}", database.as_ref().expect("a database").port));
-            wire.set_delay(Duration::from_millis(1));
+            wire.set_delay(way);
             wire
         });
         if let Some(server) = &database {
