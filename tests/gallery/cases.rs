@@ -37,6 +37,15 @@ pub struct Case {
     pub code: &'static str,
 }
 
+impl Case {
+    /// The same for the scenario: the usual kind, and where, if the place is not what is waited for.
+    pub fn expect(&self) -> String {
+        let at = self.names.first().filter(|_| self.kinds[0] != "network");
+        let at = at.map_or_else(String::new, |at| format!("at = \"{at}\"\n"));
+        format!("[expect]\ncause = \"{}\"\n{at}", self.kinds[0])
+    }
+}
+
 const SHOP: &[Part] = &[Part::Downstream];
 const STORES: &[Part] = &[Part::Database, Part::Cache];
 

@@ -232,6 +232,7 @@ fn setup(case: &Case, load: f64, seed: u64, options: &Options, capacities: &mut 
         prepare: case.prepare,
         memory: case.memory,
         apart: case.apart,
+        expect: case.expect(),
         ..Setup::of(case.name, case.parts, case.mix, seed)
     };
     setup.rate = match case.rate {

@@ -63,6 +63,8 @@ pub struct Setup {
     pub change: Option<String>,
     /// Run to compare with.
     pub baseline: Option<PathBuf>,
+    /// What the scenario says must be found.
+    pub expect: String,
 }
 
 /// What came out.
@@ -141,6 +143,7 @@ impl Setup {
             apart: false,
             change: None,
             baseline: None,
+            expect: String::new(),
         }
     }
 
@@ -216,7 +219,7 @@ fn run(setup: &Setup, keep: Option<&Path>, fault: &impl Fn(&mut Stage)) -> Outco
     let mut stage = setup.stage();
     let times = Times::of(setup.rate);
     let dir = tempfile::tempdir().expect("a folder");
-    let text = setup.load(&stage.shop.url, times.end) + &stage.evidence();
+    let text = setup.load(&stage.shop.url, times.end) + &stage.evidence() + &setup.expect;
     let folder = keep.map_or_else(|| dir.path().join("run"), Path::to_owned);
     let _ = std::fs::remove_dir_all(&folder);
     let _ = std::fs::remove_file(aside(&folder));

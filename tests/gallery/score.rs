@@ -38,6 +38,9 @@ pub struct Score {
     pub open: f64,
     #[serde(default)]
     pub doubt: f64,
+    /// Whether what the scenario expects was found, by the report itself; recordings of before expect nothing.
+    #[serde(default)]
+    pub met: Option<bool>,
     /// The lines of code of the first cause.
     #[serde(default)]
     pub lines: Lines,
@@ -82,6 +85,7 @@ impl Score {
             wrong: causes.first().map_or(Some("no cause".into()), |c| wrong(case, c)),
             off: off(case, a, planned.healthy),
             open: open(a, |rest| rest["value"].as_f64()),
+            met: a["expectation"]["met"].as_bool(),
             lines: causes.first().map(|c| Lines::of(c, case.code)).unwrap_or_default(),
             doubt: open(a, |rest| Some((rest["high"].as_f64()? - rest["low"].as_f64()?) / 2.0)),
         }

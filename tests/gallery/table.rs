@@ -113,6 +113,13 @@ impl Results<'_> {
         }
         writeln!(f, "  right first           {}", share(count(&|s| s.rank == Some(1)), n))?;
         writeln!(f, "  right kind first      {}", share(count(&|s| s.kind), n))?;
+        let expected = count(&|s| s.met.is_some());
+        let met = count(&|s| s.met == Some(true));
+        writeln!(
+            f,
+            "  as [expect] has it    {} (the usual one of several right kinds)",
+            share(met, expected)
+        )?;
         writeln!(f, "  right among first 3   {}", share(count(&|s| s.rank.is_some_and(|r| r <= 3)), n))?;
         let strong = count(&|s| s.verdict == "strong");
         let right = count(&|s| s.verdict == "strong" && s.rank == Some(1));
