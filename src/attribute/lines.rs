@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::names;
+use super::stacks::shared;
 use crate::formats::pprof::{Profile, Symbol};
 
 /// A line of a file.
@@ -75,16 +76,6 @@ impl Lines {
     pub(super) fn of(&self, function: &str) -> impl Iterator<Item = (&Place, i64)> {
         self.functions.get(function).into_iter().flatten().map(|(place, value)| (place, *value))
     }
-}
-
-/// The one copy of a text.
-pub(super) fn shared(texts: &mut HashSet<Arc<str>>, text: &str) -> Arc<str> {
-    if let Some(known) = texts.get(text) {
-        return Arc::clone(known);
-    }
-    let new: Arc<str> = text.into();
-    texts.insert(Arc::clone(&new));
-    new
 }
 
 /// For each symbol the number of the application's function that it is part of; and how many of these there are.

@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::beside::Beside;
-use super::lines::{self, Place, shared};
+use super::lines::{self, Place};
 use super::measure::{Measured, batch_mean};
 use super::names;
 use super::stack::{self, Role};
-use super::stacks::{Stack, plain};
+use super::stacks::{Stack, plain, shared};
 use crate::analysis::{InFlight, State};
 use crate::formats::pprof::{Profile, Sample};
 use crate::run::in_flight::Look;

@@ -22,20 +22,11 @@ impl StackTotals {
         for sample in &profile.samples {
             let value = sample.values[index].saturating_mul(factor);
             if value != 0 {
-                let stack = profile.functions(sample).map(|f| self.intern(f)).collect();
+                let stack = profile.functions(sample).map(|f| shared(&mut self.names, f)).collect();
                 let total = self.totals.entry(stack).or_default();
                 *total = total.saturating_add(value);
             }
         }
-    }
-
-    fn intern(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.names.get(name) {
-            return Arc::clone(known);
-        }
-        let name: Arc<str> = name.into();
-        self.names.insert(Arc::clone(&name));
-        name
     }
 
     /// Stacks and their values, without those that cancelled out.
@@ -47,6 +38,16 @@ impl StackTotals {
     pub(super) fn sum(&self, keep: impl Fn(&Stack) -> bool) -> i64 {
         self.iter().filter(|(s, _)| keep(s)).fold(0, |sum: i64, (_, v)| sum.saturating_add(v))
     }
+}
+
+/// The one copy of a text.
+pub(super) fn shared(texts: &mut HashSet<Arc<str>>, text: &str) -> Arc<str> {
+    if let Some(known) = texts.get(text) {
+        return Arc::clone(known);
+    }
+    let new: Arc<str> = text.into();
+    texts.insert(Arc::clone(&new));
+    new
 }
 
 /// The stack as plain names, for [`super::stack::read`].

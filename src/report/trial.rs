@@ -1,17 +1,20 @@
 //! What would confirm a cause: the intervention to try, and what it should do.
 
+use serde::Serialize;
+
 use crate::analysis::{Analysis, Cause, CauseKind, Caveat, Verdict};
 
 use super::{confirmation, quantity};
 
 /// An intervention that a user can make, for `loadprof confirm`.
+#[derive(Serialize)]
 pub(super) struct Trial {
     /// What the command takes away.
-    pub(super) take: &'static str,
+    take: &'static str,
     /// The command.
-    pub(super) command: String,
+    command: String,
     /// What should happen.
-    pub(super) predicts: String,
+    predicts: String,
 }
 
 /// The trial of a cause; none where none decides anything, or one has decided.

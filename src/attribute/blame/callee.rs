@@ -17,26 +17,30 @@ pub(super) const CALLED: &str = "snapshots of the called service";
 
 /// Adds what other services with evidence say of a wait for one of them.
 pub(super) fn open(case: &Case, candidate: &mut Candidate) {
-    match grown_most(case, candidate.explains.value) {
-        Some((service, top)) => inside(candidate, service, &top),
+    let others = others(case);
+    match grown_most(case, &others, candidate.explains.value) {
+        Some((service, top)) => inside(candidate, service, top),
         None if traced(case, candidate) => {}
-        None => between(case, candidate, &others(case)),
+        None => between(case, candidate, &others),
     }
 }
 
+/// Another service with evidence on both sides, and its rows.
+pub(super) type Other<'a> = (&'a ServiceSide, Vec<Line>);
+
 /// The row of another service that grew most, if it is a good part of a wait.
-pub(super) fn grown_most<'a>(case: &'a Case, wait: f64) -> Option<(&'a ServiceSide, Line)> {
-    let most =
-        |lines: Vec<Line>| lines.into_iter().max_by(|a, b| a.change().value.total_cmp(&b.change().value));
-    others(case)
-        .into_iter()
-        .filter_map(|(service, lines)| Some((service, most(lines)?)))
-        .max_by(|a, b| a.1.change().value.total_cmp(&b.1.change().value))
+pub(super) fn grown_most<'a>(
+    case: &Case,
+    others: &'a [Other<'a>],
+    wait: f64,
+) -> Option<(&'a ServiceSide, &'a Line)> {
+    let rows = others.iter().flat_map(|(service, lines)| lines.iter().map(|line| (*service, line)));
+    rows.max_by(|a, b| a.1.change().value.total_cmp(&b.1.change().value))
         .filter(|(_, top)| top.change().low() > case.floor && top.change().value >= CALLEES_PART * wait)
 }
 
-/// The other services with evidence on both sides, and their rows.
-fn others<'a>(case: &'a Case) -> Vec<(&'a ServiceSide, Vec<Line>)> {
+/// All of them.
+pub(super) fn others<'a>(case: &'a Case) -> Vec<Other<'a>> {
     let entry = case.service_name();
     let others = case.judged.services.iter().filter(|s| s.name != entry && s.has_evidence());
     others.filter_map(|s| Some((s, changes(case, s)?))).collect()
@@ -60,7 +64,7 @@ fn inside(candidate: &mut Candidate, service: &ServiceSide, top: &Line) {
 
 /// The only other service that is observed added little to a wait that grew. That it is the one that is called cannot be
 /// seen in snapshots.
-fn between(case: &Case, candidate: &mut Candidate, changes: &[(&ServiceSide, Vec<Line>)]) {
+fn between(case: &Case, candidate: &mut Candidate, changes: &[Other]) {
     let [(service, lines)] = changes else { return };
     let added = lines.iter().fold(Measured::default(), |sum, l| sum.plus(l.change()));
     let looked = case.reference.is_some() && service.snapshots.len() > 0;

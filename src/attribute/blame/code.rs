@@ -31,8 +31,8 @@ pub(in crate::attribute) fn lines(case: &Case, c: &Candidate) -> Vec<CodeLine> {
         CauseKind::MemoryLeak => [of(LineFinding::Keeps, |s| s.kept.as_ref()), waits].concat(),
         CauseKind::Lock => {
             let held = if c.owned { holds(service, c) } else { Vec::new() };
-            let unlocks = of(LineFinding::Unlocks, |s| s.mutex.as_ref());
-            let unlocks = if has(MUTEX_PROFILE) { unlocks } else { Vec::new() };
+            let unlocks = || of(LineFinding::Unlocks, |s| s.mutex.as_ref());
+            let unlocks = if has(MUTEX_PROFILE) { unlocks() } else { Vec::new() };
             [if held.is_empty() { works } else { held }, unlocks, waits].concat()
         }
         CauseKind::Cpu => [works, waits].concat(),
@@ -196,10 +196,11 @@ fn line(finding: LineFinding, function: &str) -> CodeLine {
 
 /// Where the called service spends what it takes longer.
 fn called(case: &Case, c: &Candidate) -> Vec<CodeLine> {
-    let Some((service, row)) = callee::grown_most(case, c.explains.value) else { return Vec::new() };
+    let others = callee::others(case);
+    let Some((service, row)) = callee::grown_most(case, &others, c.explains.value) else { return Vec::new() };
     match row.state {
         State::Cpu => grown(case, service, (LineFinding::Works, &row.at), |s| s.cpu.as_ref()),
-        _ => Sides { case, service }.of_row(&row),
+        _ => Sides { case, service }.of_row(row),
     }
 }
 

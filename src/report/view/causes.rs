@@ -30,15 +30,8 @@ pub(super) struct CauseView {
     remedy: String,
     /// Markdown.
     lines: Vec<String>,
-    trial: Option<TrialView>,
+    trial: Option<trial::Trial>,
     evidence: Vec<EvidenceView>,
-}
-
-#[derive(Serialize)]
-struct TrialView {
-    take: &'static str,
-    command: String,
-    predicts: String,
 }
 
 #[derive(Serialize)]
@@ -93,11 +86,7 @@ fn cause(a: &Analysis, number: usize, c: &Cause, reference: bool) -> CauseView {
         mechanism: c.mechanism.clone(),
         remedy: c.remedy.clone(),
         lines: c.lines.iter().take(MOST_LINES).map(code::says).collect(),
-        trial: trial::of(a, number, c).map(|t| TrialView {
-            take: t.take,
-            command: t.command,
-            predicts: t.predicts,
-        }),
+        trial: trial::of(a, number, c),
         evidence: evidence
             .map(|e| EvidenceView { tier: e.tier.clone(), says: e.says.clone(), path: e.path.clone() })
             .collect(),
