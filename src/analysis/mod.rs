@@ -147,6 +147,14 @@ pub enum Verdict {
     NotFound,
 }
 
+impl Verdict {
+    /// Whether it names causes by evidence alone: those that an intervention can be tried on.
+    #[must_use]
+    pub const fn names_by_evidence(self) -> bool {
+        matches!(self, Self::Strong | Self::Likely)
+    }
+}
+
 /// A moment that went wrong.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Anomaly {

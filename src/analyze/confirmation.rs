@@ -24,7 +24,7 @@ pub(super) fn confirmations(
 /// Puts a confirmed cause first and refuted ones last, and gives the verdict that is left: one that names causes
 /// is raised to CONFIRMED by one of them, and falls to REFUTED with the last of them.
 pub(super) fn weigh(verdict: Verdict, causes: &mut [Cause], confirmations: &[Confirmation]) -> Verdict {
-    if !matches!(verdict, Verdict::Strong | Verdict::Likely) || causes.is_empty() {
+    if !verdict.names_by_evidence() || causes.is_empty() {
         return verdict;
     }
     let told = |cause: &Cause| decided(cause, confirmations);

@@ -13,6 +13,7 @@ mod cpu_time;
 mod databases;
 mod flames;
 mod functions;
+mod inlined;
 mod lines;
 mod measure;
 mod names;

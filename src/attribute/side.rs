@@ -5,6 +5,7 @@ use std::panic::resume_unwind;
 use super::client::Client;
 use super::counters::{Busy, Counter, PoolUse, busy_workers, counters, pool_uses, processors};
 use super::cpu_time;
+use super::inlined;
 use super::lines::{Lines, Whose};
 use super::served::{Served, outermost, served};
 use super::snapshots::Snapshots;
@@ -171,12 +172,19 @@ fn snapshots(recording: &Recording, service: &str, windows: &[Window]) -> Snapsh
         recording.profiles(service, "goroutine").into_iter().filter(inside).collect();
     let mut all = Snapshots::default();
     for some in files.chunks(AT_ONCE) {
-        let decoded = in_parallel(some, |file| recording.read_profile(file).ok());
+        let decoded = in_parallel(some, |file| read(recording, file));
         for (file, profile) in some.iter().zip(decoded) {
             profile.iter().for_each(|profile| all.add(file.window.from, profile));
         }
     }
     all
+}
+
+/// None if it is damaged.
+fn read(recording: &Recording, file: &ProfileFile) -> Option<Profile> {
+    let mut profile = recording.read_profile(file).ok()?;
+    inlined::qualify(&mut profile);
+    Some(profile)
 }
 
 /// Snapshots that are held in memory at once.
@@ -222,7 +230,7 @@ fn cpu(recording: &Recording, service: &str, windows: &[Window]) -> Option<Sampl
 fn merge(recording: &Recording, files: &[&ProfileFile]) -> Option<(Sampled, Vec<Window>)> {
     let (mut merged, mut windows) = (Sampled::default(), Vec::new());
     for file in files {
-        let Ok(profile) = recording.read_profile(file) else { continue };
+        let Some(profile) = read(recording, file) else { continue };
         let index = profile.value_index("cpu").unwrap_or(profile.default_index());
         merged.totals.add(&profile, index, 1);
         merged.lines.add(&profile, index, 1, Whose::Each);
@@ -285,7 +293,7 @@ fn add_difference(
     value: &str,
 ) {
     let secs = last.window.from.since(first.window.from) as f64 / SECOND as f64;
-    let (Ok(a), Ok(b)) = (recording.read_profile(first), recording.read_profile(last)) else { return };
+    let (Some(a), Some(b)) = (read(recording, first), read(recording, last)) else { return };
     let (Some(ia), Some(ib)) = (a.value_index(value), b.value_index(value)) else { return };
     if secs > 0.0 {
         for (profile, index, factor) in [(&a, ia, -1), (&b, ib, 1)] {

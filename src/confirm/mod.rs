@@ -208,10 +208,9 @@ fn in_range(wish: &Intervention) -> Result<(), ConfirmError> {
 
 /// The cause that is to be tried.
 fn named(analysis: &Analysis, number: usize) -> Result<&Cause, ConfirmError> {
-    let causes = match analysis.verdict {
-        Verdict::Strong | Verdict::Likely | Verdict::Confirmed | Verdict::Refuted => &analysis.causes[..],
-        _ => &[],
-    };
+    let tried = matches!(analysis.verdict, Verdict::Confirmed | Verdict::Refuted);
+    let can_be_tried = tried || analysis.verdict.names_by_evidence();
+    let causes = if can_be_tried { &analysis.causes[..] } else { &[] };
     let problem = match causes.get(number.wrapping_sub(1)) {
         Some(cause) if cause.explains.value > 0 => return Ok(cause),
         Some(_) => {

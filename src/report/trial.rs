@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::analysis::{Analysis, Cause, CauseKind, Caveat, Verdict};
+use crate::analysis::{Analysis, Cause, CauseKind, Caveat};
 
 use super::{confirmation, quantity};
 
@@ -19,7 +19,7 @@ pub(super) struct Trial {
 
 /// The trial of a cause; none where none decides anything, or one has decided.
 pub(super) fn of(a: &Analysis, number: usize, cause: &Cause) -> Option<Trial> {
-    let open = matches!(a.verdict, Verdict::Strong | Verdict::Likely) && confirmation::of(a, cause).is_none();
+    let open = a.verdict.names_by_evidence() && confirmation::of(a, cause).is_none();
     // What a queue without a bound grows to is repeated by no window of a few seconds (docs/confirm.md, limits).
     let bounded = !a.caveats.iter().any(|c| matches!(c, Caveat::Saturated { .. }));
     let take = take(cause.kind).filter(|_| open && bounded && cause.explains.value > 0)?;
@@ -58,6 +58,7 @@ const fn take(kind: CauseKind) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::Verdict;
     use crate::report::golden::load;
 
     #[test]

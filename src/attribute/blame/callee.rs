@@ -81,7 +81,7 @@ fn between(case: &Case, candidate: &mut Candidate, changes: &[Other]) {
 
 /// Whether the waits for a CPU grew so much that a wait may be of the same: who reads the answers waits for the same cores as
 /// who reads the requests.
-fn is_starved(case: &Case, wait: f64) -> bool {
+pub(super) fn is_starved(case: &Case, wait: f64) -> bool {
     let grown = case.waits_for_cpu();
     grown.low() > 0.0 && grown.value >= STARVED * wait
 }

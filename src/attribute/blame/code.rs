@@ -85,6 +85,11 @@ fn waits(case: &Case, service: &ServiceSide, c: &Candidate) -> Vec<CodeLine> {
     };
     let mut rows = case.grown(&WAITS);
     rows.retain(|row| concerns(c, row));
+    if rows.is_empty() {
+        // A wait that the server counted is named, though too few snapshots met it to tell it from none.
+        let counted = |row: &&Line| row.at == c.at && WAITS.contains(&row.state) && row.change().value > 0.0;
+        rows = case.lines.iter().filter(counted).collect();
+    }
     by_change(&mut rows);
     if c.kind == CauseKind::Lock {
         let mut waiters = lock::waiters(case, service, &c.at);

@@ -23,6 +23,7 @@ use std::collections::BTreeSet;
 
 use super::books::Line;
 use super::measure::Measured;
+use super::names;
 use super::side::{ServiceSide, Side};
 use crate::analysis::quantity;
 use crate::analysis::{
@@ -296,7 +297,12 @@ fn join(larger: &mut Candidate, mut smaller: Candidate) {
     if names(&smaller, CauseKind::Lock) {
         std::mem::swap(larger, &mut smaller);
     }
-    if names(&smaller, CauseKind::Retry) || (smaller.more_calls && larger.kind == CauseKind::Cpu) {
+    let calls_cost = match larger.kind {
+        CauseKind::Cpu => smaller.more_calls,
+        CauseKind::Downstream => smaller.more_calls && smaller.kind == CauseKind::Retry,
+        _ => false,
+    };
+    if names(&smaller, CauseKind::Retry) || calls_cost {
         std::mem::swap(larger, &mut smaller);
     }
     // A good part that is not sure makes the whole unsure; a small one only lends no witness.
@@ -314,13 +320,21 @@ fn join(larger: &mut Candidate, mut smaller: Candidate) {
 
 fn same_owner(a: &Candidate, b: &Candidate) -> bool {
     let leak = [a, b].iter().any(|c| c.kind == CauseKind::GoroutineLeak);
-    a.service == b.service && !leak && (a.at == b.at || held_for(a, b) || held_for(b, a))
+    a.service == b.service
+        && !leak
+        && (a.at == b.at || held_for(a, b) || held_for(b, a) || calls_of(a, b) || calls_of(b, a))
 }
 
 /// Whether a lock is held while a file is written that is a cause by itself.
 fn held_for(lock: &Candidate, file: &Candidate) -> bool {
     let kinds = (lock.kind, file.kind) == (CauseKind::Lock, CauseKind::Disk);
     kinds && !lock.doing.is_empty() && lock.doing == file.doing
+}
+
+/// Whether calls are those that are made again, and longer by that alone.
+fn calls_of(retried: &Candidate, calls: &Candidate) -> bool {
+    let kinds = (retried.kind, calls.kind) == (CauseKind::Retry, CauseKind::Downstream);
+    kinds && retried.more_calls && names::package(&retried.at) == names::package(&calls.at)
 }
 
 /// Growth of what a span has of the critical path for itself. Times of requests spread about as much as they last.
@@ -379,6 +393,16 @@ mod tests {
         assert_eq!((both.kind, both.explains.value), (CauseKind::Database, 4e6));
         let slow = merged(vec![candidate(CauseKind::Cpu, 3.0), candidate(CauseKind::Database, 1.0)]);
         assert_eq!(slow.kind, CauseKind::Cpu);
+        // On full cores, where the calls wait as all else does.
+        let again = |more_calls| Candidate { more_calls, ..candidate(CauseKind::Retry, 1.0) };
+        let of = |more| merged(vec![candidate(CauseKind::Downstream, 5.0), again(more)]).kind;
+        assert_eq!((of(true), of(false)), (CauseKind::Retry, CauseKind::Downstream));
+        let inner = Candidate { at: "shop.ask".into(), ..candidate(CauseKind::Downstream, 5.0) };
+        let one = merged(vec![inner.clone(), again(true)]);
+        assert_eq!((one.kind, one.at.as_str(), one.explains.value), (CauseKind::Retry, "shop.titles", 6e6));
+        let mut two = vec![inner, again(false)];
+        merge_same_owner(&mut two);
+        assert_eq!(two.len(), 2);
     }
 
     #[test]

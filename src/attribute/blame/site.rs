@@ -1,9 +1,10 @@
 //! What the stacks around a wait say of it beyond its state: a sleep between two attempts of a call, a write to a file, a
 //! connection that a pool does not give.
 
-use super::{Candidate, Case, SNAPSHOTS, evidence, profiles};
+use super::{Candidate, Case, SNAPSHOTS, callee, evidence, profiles};
 use crate::analysis::quantity::duration;
 use crate::analysis::{CauseKind, State};
+use crate::attribute::books::Line;
 use crate::attribute::names;
 use crate::attribute::side::ServiceSide;
 use crate::attribute::snapshots::{Key, RoleKey};
@@ -14,6 +15,8 @@ use crate::attribute::stacks::Stack;
 const MOST: f64 = 0.5;
 /// Goroutines that open connections, for each one that waits for one, below which nobody opens any.
 const DIALLING: f64 = 0.1;
+/// Part of the growth of calls that the pauses between them must be.
+const PAUSES: f64 = 0.1;
 
 /// Tells a candidate by the stacks at its place.
 pub(super) fn refine(case: &Case, state: State, candidate: &mut Candidate) {
@@ -21,7 +24,9 @@ pub(super) fn refine(case: &Case, state: State, candidate: &mut Candidate) {
     let at = candidate.at.clone();
     let place = Place { service, state, at: &at };
     match state {
-        State::Sleep | State::Select => retried(&place, candidate),
+        State::Sleep | State::Select if retried(&place, candidate) => {
+            candidate.more_calls = calls_wait_for_cores(case, candidate);
+        }
         State::Syscall if place.share(is_file) >= MOST => file(&place, candidate),
         State::Dial if place.share(waits_for_transport) >= MOST && !place.somebody_dials() => {
             candidate.kind = CauseKind::Pool;
@@ -132,9 +137,9 @@ fn waits_for_transport(frame: &str) -> bool {
     frame.starts_with("net/http.(*Transport).getConn")
 }
 
-/// A function that calls another service and sleeps in between tries again what failed.
-fn retried(place: &Place<'_>, candidate: &mut Candidate) {
-    let Some((at, calls)) = place.caller() else { return };
+/// A function that calls another service and sleeps in between tries again what failed. Whether this is one.
+fn retried(place: &Place<'_>, candidate: &mut Candidate) -> bool {
+    let Some((at, calls)) = place.caller() else { return false };
     let says = format!("{at} also waits for another service: {calls:.2} requests at a time");
     candidate.kind = CauseKind::Retry;
     candidate.mechanism = format!(
@@ -147,6 +152,16 @@ fn retried(place: &Place<'_>, candidate: &mut Candidate) {
     candidate.evidence.push(evidence(SNAPSHOTS, says, path));
     // That a call failed is inferred: no snapshot shows an answer.
     (candidate.at, candidate.owned, candidate.unsure) = (at, true, true);
+    true
+}
+
+/// Whether the calls that are made again take longer for want of a core, so that their growth says nothing of who is called; what is
+/// new is that they are made again.
+fn calls_wait_for_cores(case: &Case, retried: &Candidate) -> bool {
+    let near = |l: &&Line| names::package(&l.at) == names::package(&retried.at);
+    let calls = case.lines.iter().filter(|l| l.state == State::Downstream).filter(near);
+    let grown = calls.map(|l| l.change().value).sum::<f64>();
+    retried.explains.value >= PAUSES * grown && callee::is_starved(case, grown)
 }
 
 fn file(place: &Place<'_>, candidate: &mut Candidate) {

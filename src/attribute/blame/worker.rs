@@ -59,7 +59,7 @@ pub(super) fn candidate(case: &Case) -> Option<Candidate> {
     proof.extend(slowed.iter().map(|(_, evidence)| evidence.clone()));
     Some(Candidate {
         kind: CauseKind::BlockedWorker,
-        at: format!("{} workers of the asynchronous runtime", quantity::number(most.busy.workers)),
+        at: format!("{} workers of the asynchronous runtime", quantity::count(most.busy.workers.round() as u64)),
         doing: slowed.map(|(request, _)| request).unwrap_or_default(),
         explains: Measured::new(with_waits(case, change.value, added), change.error),
         mechanism: format!("{says}, and all other tasks wait"),
