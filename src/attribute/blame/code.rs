@@ -87,7 +87,13 @@ fn waits(case: &Case, service: &ServiceSide, c: &Candidate) -> Vec<CodeLine> {
     rows.retain(|row| concerns(c, row));
     if rows.is_empty() {
         // A wait that the server counted is named, though too few snapshots met it to tell it from none.
-        let counted = |row: &&Line| row.at == c.at && WAITS.contains(&row.state) && row.change().value > 0.0;
+        let counted = |row: &&Line| {
+            let kinds = matches!(
+                (c.kind, row.state),
+                (CauseKind::Database, State::Database) | (CauseKind::Cache, State::Cache)
+            );
+            kinds && row.at == c.at && row.change().value > 0.0
+        };
         rows = case.lines.iter().filter(counted).collect();
     }
     by_change(&mut rows);
@@ -96,10 +102,7 @@ fn waits(case: &Case, service: &ServiceSide, c: &Candidate) -> Vec<CodeLine> {
         by_change(&mut waiters);
         rows.splice(0..0, waiters);
     }
-    // Where it is called again, whoever waits for the answer.
-    let again = |_: &Stack, k: &Key| k.role == RoleKey::Request && k.state == State::Downstream;
-    let calls = CodeLine { state: Some(State::Downstream), ..line(LineFinding::Waits, &c.at) };
-    let calls = if c.kind == CauseKind::Retry { all.stand(&calls, again) } else { Vec::new() };
+    let calls = if c.kind == CauseKind::Retry { all.calls(&c.at) } else { Vec::new() };
     calls.into_iter().chain(rows.into_iter().flat_map(|row| all.of_row(row))).take(MOST_WAITS).collect()
 }
 
@@ -154,6 +157,14 @@ impl Sides<'_> {
     fn of_row(&self, row: &Line) -> Vec<CodeLine> {
         let first = CodeLine { state: Some(row.state), ..line(LineFinding::Waits, &row.at) };
         self.stand(&first, |_, k| k.role == RoleKey::Request && k.state == row.state && *k.owner == *row.at)
+    }
+
+    /// Where a function makes its calls again, whoever waits for the answers: calls that fail at once may take no longer than before.
+    fn calls(&self, at: &str) -> Vec<CodeLine> {
+        let again = |_: &Stack, k: &Key| k.role == RoleKey::Request && k.state == State::Downstream;
+        let first = CodeLine { state: Some(State::Downstream), ..line(LineFinding::Waits, at) };
+        let longer = self.stand(&first, again);
+        if longer.is_empty() { top(&first, self.service.snapshots.lines(at, again)) } else { longer }
     }
 
     /// Lines at which the function of `first` stands more than before, on the stacks that are accepted.

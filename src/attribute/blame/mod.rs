@@ -23,7 +23,6 @@ use std::collections::BTreeSet;
 
 use super::books::Line;
 use super::measure::Measured;
-use super::names;
 use super::side::{ServiceSide, Side};
 use crate::analysis::quantity;
 use crate::analysis::{
@@ -298,7 +297,7 @@ fn join(larger: &mut Candidate, mut smaller: Candidate) {
         std::mem::swap(larger, &mut smaller);
     }
     let calls_cost = match larger.kind {
-        CauseKind::Cpu => smaller.more_calls,
+        CauseKind::Cpu => smaller.more_calls && smaller.kind != CauseKind::Retry,
         CauseKind::Downstream => smaller.more_calls && smaller.kind == CauseKind::Retry,
         _ => false,
     };
@@ -331,10 +330,11 @@ fn held_for(lock: &Candidate, file: &Candidate) -> bool {
     kinds && !lock.doing.is_empty() && lock.doing == file.doing
 }
 
-/// Whether calls are those that are made again, and longer by that alone.
+/// Whether calls are those that are made again, and nothing was seen where they go.
 fn calls_of(retried: &Candidate, calls: &Candidate) -> bool {
     let kinds = (retried.kind, calls.kind) == (CauseKind::Retry, CauseKind::Downstream);
-    kinds && retried.more_calls && names::package(&retried.at) == names::package(&calls.at)
+    let seen = calls.evidence.iter().any(|e| [callee::CALLED, SPANS].contains(&e.tier.as_str()));
+    kinds && retried.more_calls && retried.doing == calls.at && !seen
 }
 
 /// Growth of what a span has of the critical path for itself. Times of requests spread about as much as they last.
@@ -398,11 +398,18 @@ mod tests {
         let of = |more| merged(vec![candidate(CauseKind::Downstream, 5.0), again(more)]).kind;
         assert_eq!((of(true), of(false)), (CauseKind::Retry, CauseKind::Downstream));
         let inner = Candidate { at: "shop.ask".into(), ..candidate(CauseKind::Downstream, 5.0) };
+        let again = |more| Candidate { doing: "shop.ask".into(), ..again(more) };
         let one = merged(vec![inner.clone(), again(true)]);
         assert_eq!((one.kind, one.at.as_str(), one.explains.value), (CauseKind::Retry, "shop.titles", 6e6));
-        let mut two = vec![inner, again(false)];
-        merge_same_owner(&mut two);
-        assert_eq!(two.len(), 2);
+        let seen = evidence(callee::CALLED, String::new(), None);
+        let other = Candidate { at: "shop.other".into(), ..inner.clone() };
+        let opened = Candidate { evidence: vec![seen], ..inner.clone() };
+        for mut two in [vec![inner, again(false)], vec![other, again(true)], vec![opened, again(true)]] {
+            merge_same_owner(&mut two);
+            assert_eq!(two.len(), 2);
+        }
+        let both = merged(vec![candidate(CauseKind::Cpu, 3.0), again(true)]);
+        assert_eq!(both.kind, CauseKind::Cpu, "a sleep that a full core makes longer");
     }
 
     #[test]

@@ -17,6 +17,8 @@ const MOST: f64 = 0.5;
 const DIALLING: f64 = 0.1;
 /// Part of the growth of calls that the pauses between them must be.
 const PAUSES: f64 = 0.1;
+/// Part of a pause that may have been there before for it to be new.
+const NEW: f64 = 0.1;
 
 /// Tells a candidate by the stacks at its place.
 pub(super) fn refine(case: &Case, state: State, candidate: &mut Candidate) {
@@ -25,7 +27,9 @@ pub(super) fn refine(case: &Case, state: State, candidate: &mut Candidate) {
     let place = Place { service, state, at: &at };
     match state {
         State::Sleep | State::Select if retried(&place, candidate) => {
-            candidate.more_calls = calls_wait_for_cores(case, candidate);
+            if let Some(calls) = calls_wait_for_cores(case, &place, candidate) {
+                (candidate.more_calls, candidate.doing) = (true, calls);
+            }
         }
         State::Syscall if place.share(is_file) >= MOST => file(&place, candidate),
         State::Dial if place.share(waits_for_transport) >= MOST && !place.somebody_dials() => {
@@ -104,6 +108,14 @@ impl Place<'_> {
         dialling >= DIALLING * sum(RoleKey::Request, &|_, k| k.state == State::Dial)
     }
 
+    /// Whether requests wait in `callee` for another service below `caller`.
+    fn calls(&self, caller: &str, callee: &str) -> bool {
+        let waits =
+            |k: &Key| k.role == RoleKey::Request && k.state == State::Downstream && *k.owner == *callee;
+        let below = |s: &Stack| s.iter().any(|f| names::enclosing(f) == caller);
+        self.service.snapshots.stacks().any(|(s, k, _)| waits(k) && below(s))
+    }
+
     /// The function that makes requests sleep here and call another service there, both in one package; with the mean
     /// number of requests that call.
     fn caller(&self) -> Option<(String, f64)> {
@@ -155,13 +167,18 @@ fn retried(place: &Place<'_>, candidate: &mut Candidate) -> bool {
     true
 }
 
-/// Whether the calls that are made again take longer for want of a core, so that their growth says nothing of who is called; what is
-/// new is that they are made again.
-fn calls_wait_for_cores(case: &Case, retried: &Candidate) -> bool {
-    let near = |l: &&Line| names::package(&l.at) == names::package(&retried.at);
-    let calls = case.lines.iter().filter(|l| l.state == State::Downstream).filter(near);
-    let grown = calls.map(|l| l.change().value).sum::<f64>();
-    retried.explains.value >= PAUSES * grown && callee::is_starved(case, grown)
+/// The calls that are made again, if they take longer for want of a core, so that their growth says nothing of who is called; what is
+/// new is that they are made again. A full core makes a pause longer that was there before, too.
+fn calls_wait_for_cores(case: &Case, place: &Place<'_>, retried: &Candidate) -> Option<String> {
+    let is_pause = |l: &&Line| l.state == place.state && l.at == place.at;
+    let pause = case.lines.iter().find(is_pause)?;
+    let new = pause.reference.is_none_or(|r| r.value <= NEW * pause.judged.value);
+    let waiting =
+        case.lines.iter().filter(|l| l.state == State::Downstream && place.calls(&retried.at, &l.at));
+    let calls = waiting.max_by(|a, b| a.change().value.total_cmp(&b.change().value))?;
+    let grown = calls.change().value;
+    let enough = new && grown > 0.0 && retried.explains.value >= PAUSES * grown;
+    (enough && callee::is_starved(case, grown)).then(|| calls.at.clone())
 }
 
 fn file(place: &Place<'_>, candidate: &mut Candidate) {
