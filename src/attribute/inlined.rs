@@ -60,7 +60,8 @@ fn full(name: &str, file: &str) -> Option<String> {
         return Some(if names::is_application(&plain) { path(&(package + LIBRARY)) } else { plain });
     }
     let last = stem.rsplit('/').next().unwrap_or(stem);
-    let inside = stem.rfind("/src/").map_or(stem.strip_prefix("src/").unwrap_or(last), |at| &stem[at + 5..]);
+    let inside =
+        stem.rsplit_once("/src/").map(|(_, inside)| inside).or(stem.strip_prefix("src/")).unwrap_or(last);
     Some(joined("crate", inside) + "::" + name)
 }
 
@@ -71,15 +72,9 @@ fn joined(krate: &str, inside: &str) -> String {
 
 /// Crate and the path inside of it, if a file is a library's.
 fn library(stem: &str) -> Option<(String, &str)> {
-    let after = |marker: &&str| {
-        let start = stem.strip_prefix(&marker[1..]);
-        start.or_else(|| stem.find(*marker).map(|at| &stem[at + marker.len()..]))
-    };
+    let after = |marker: &str| stem.strip_prefix(&marker[1..]).or_else(|| Some(stem.split_once(marker)?.1));
     let (marker, rest) = LIBRARIES.iter().find_map(|marker| Some((*marker, after(marker)?)))?;
-    let (outside, inside) = match rest.find("/src/") {
-        Some(at) => (&rest[..at], &rest[at + 5..]),
-        None => rest.rsplit_once('/')?,
-    };
+    let (outside, inside) = rest.split_once("/src/").or_else(|| rest.rsplit_once('/'))?;
     let mut parts = outside.split('/').rev();
     let last = parts.next().filter(|part| !part.is_empty())?;
     // A checkout of one package alone: its directory is called by the revision.
@@ -94,10 +89,8 @@ fn library(stem: &str) -> Option<(String, &str)> {
 
 /// Where `-1.2` begins in the name of a directory.
 fn version(name: &str) -> Option<usize> {
-    let begins = |at: &usize| {
-        let number = name[at + 1..].trim_start_matches(|c: char| c.is_ascii_digit());
-        number.len() < name.len() - at - 1 && number.starts_with('.')
-    };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let begins = |at: &usize| name[at + 1..].split_once('.').is_some_and(|(major, _)| is_number(major));
     name.match_indices('-').map(|(at, _)| at).find(begins)
 }
 

@@ -172,7 +172,7 @@ fn snapshots(recording: &Recording, service: &str, windows: &[Window]) -> Snapsh
         recording.profiles(service, "goroutine").into_iter().filter(inside).collect();
     let mut all = Snapshots::default();
     for some in files.chunks(AT_ONCE) {
-        let decoded = in_parallel(some, |file| read(recording, file));
+        let decoded = in_parallel(some, |file| recording.read_profile(file).ok());
         for (file, profile) in some.iter().zip(decoded) {
             profile.iter().for_each(|profile| all.add(file.window.from, profile));
         }
@@ -180,7 +180,7 @@ fn snapshots(recording: &Recording, service: &str, windows: &[Window]) -> Snapsh
     all
 }
 
-/// None if it is damaged.
+/// A profile that may be of a service in Rust (goroutine snapshots are Go's, and many); none if it is damaged.
 fn read(recording: &Recording, file: &ProfileFile) -> Option<Profile> {
     let mut profile = recording.read_profile(file).ok()?;
     inlined::qualify(&mut profile);

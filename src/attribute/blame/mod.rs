@@ -296,12 +296,8 @@ fn join(larger: &mut Candidate, mut smaller: Candidate) {
     if names(&smaller, CauseKind::Lock) {
         std::mem::swap(larger, &mut smaller);
     }
-    let calls_cost = match larger.kind {
-        CauseKind::Cpu => smaller.more_calls && smaller.kind != CauseKind::Retry,
-        CauseKind::Downstream => smaller.more_calls && smaller.kind == CauseKind::Retry,
-        _ => false,
-    };
-    if names(&smaller, CauseKind::Retry) || calls_cost {
+    let calls_cost = smaller.more_calls && larger.kind == CauseKind::Cpu;
+    if names(&smaller, CauseKind::Retry) || calls_cost || calls_of(&smaller, larger) {
         std::mem::swap(larger, &mut smaller);
     }
     // A good part that is not sure makes the whole unsure; a small one only lends no witness.
@@ -334,7 +330,7 @@ fn held_for(lock: &Candidate, file: &Candidate) -> bool {
 fn calls_of(retried: &Candidate, calls: &Candidate) -> bool {
     let kinds = (retried.kind, calls.kind) == (CauseKind::Retry, CauseKind::Downstream);
     let seen = calls.evidence.iter().any(|e| [callee::CALLED, SPANS].contains(&e.tier.as_str()));
-    kinds && retried.more_calls && retried.doing == calls.at && !seen
+    kinds && retried.doing == calls.at && !seen
 }
 
 /// Growth of what a span has of the critical path for itself. Times of requests spread about as much as they last.
@@ -394,21 +390,22 @@ mod tests {
         let slow = merged(vec![candidate(CauseKind::Cpu, 3.0), candidate(CauseKind::Database, 1.0)]);
         assert_eq!(slow.kind, CauseKind::Cpu);
         // On full cores, where the calls wait as all else does.
-        let again = |more_calls| Candidate { more_calls, ..candidate(CauseKind::Retry, 1.0) };
-        let of = |more| merged(vec![candidate(CauseKind::Downstream, 5.0), again(more)]).kind;
-        assert_eq!((of(true), of(false)), (CauseKind::Retry, CauseKind::Downstream));
+        let again = |doing: &str| Candidate { doing: doing.into(), ..candidate(CauseKind::Retry, 1.0) };
+        let of = |doing| merged(vec![candidate(CauseKind::Downstream, 5.0), again(doing)]).kind;
+        assert_eq!((of("shop.titles"), of("")), (CauseKind::Retry, CauseKind::Downstream));
         let inner = Candidate { at: "shop.ask".into(), ..candidate(CauseKind::Downstream, 5.0) };
-        let again = |more| Candidate { doing: "shop.ask".into(), ..again(more) };
-        let one = merged(vec![inner.clone(), again(true)]);
+        let one = merged(vec![inner.clone(), again("shop.ask")]);
         assert_eq!((one.kind, one.at.as_str(), one.explains.value), (CauseKind::Retry, "shop.titles", 6e6));
         let seen = evidence(callee::CALLED, String::new(), None);
         let other = Candidate { at: "shop.other".into(), ..inner.clone() };
         let opened = Candidate { evidence: vec![seen], ..inner.clone() };
-        for mut two in [vec![inner, again(false)], vec![other, again(true)], vec![opened, again(true)]] {
+        for mut two in
+            [vec![inner, again("")], vec![other, again("shop.ask")], vec![opened, again("shop.ask")]]
+        {
             merge_same_owner(&mut two);
             assert_eq!(two.len(), 2);
         }
-        let both = merged(vec![candidate(CauseKind::Cpu, 3.0), again(true)]);
+        let both = merged(vec![candidate(CauseKind::Cpu, 3.0), again("shop.ask")]);
         assert_eq!(both.kind, CauseKind::Cpu, "a sleep that a full core makes longer");
     }
 

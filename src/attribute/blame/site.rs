@@ -27,9 +27,7 @@ pub(super) fn refine(case: &Case, state: State, candidate: &mut Candidate) {
     let place = Place { service, state, at: &at };
     match state {
         State::Sleep | State::Select if retried(&place, candidate) => {
-            if let Some(calls) = calls_wait_for_cores(case, &place, candidate) {
-                (candidate.more_calls, candidate.doing) = (true, calls);
-            }
+            candidate.doing = calls_wait_for_cores(case, &place, candidate).unwrap_or_default();
         }
         State::Syscall if place.share(is_file) >= MOST => file(&place, candidate),
         State::Dial if place.share(waits_for_transport) >= MOST && !place.somebody_dials() => {
@@ -108,29 +106,24 @@ impl Place<'_> {
         dialling >= DIALLING * sum(RoleKey::Request, &|_, k| k.state == State::Dial)
     }
 
+    /// Where requests wait for another service, from wherever they call it.
+    fn calling(&self) -> impl Iterator<Item = (&Stack, &Key, f64)> {
+        let calls = |k: &Key| k.role == RoleKey::Request && k.state == State::Downstream;
+        self.service.snapshots.stacks().filter(move |(_, k, _)| calls(k))
+    }
+
     /// Whether requests wait in `callee` for another service below `caller`.
     fn calls(&self, caller: &str, callee: &str) -> bool {
-        let waits =
-            |k: &Key| k.role == RoleKey::Request && k.state == State::Downstream && *k.owner == *callee;
         let below = |s: &Stack| s.iter().any(|f| names::enclosing(f) == caller);
-        self.service.snapshots.stacks().any(|(s, k, _)| waits(k) && below(s))
+        self.calling().any(|(s, k, _)| *k.owner == *callee && below(s))
     }
 
     /// The function that makes requests sleep here and call another service there, both in one package; with the mean
     /// number of requests that call.
     fn caller(&self) -> Option<(String, f64)> {
-        let calls = |k: &Key| {
-            k.role == RoleKey::Request
-                && k.state == State::Downstream
-                && names::package(&k.owner) == names::package(self.at)
-        };
-        let calling: Vec<(&Stack, f64)> = self
-            .service
-            .snapshots
-            .stacks()
-            .filter(|(_, k, _)| calls(k))
-            .map(|(s, _, mean)| (s, mean))
-            .collect();
+        let near = |k: &Key| names::package(&k.owner) == names::package(self.at);
+        let calling: Vec<(&Stack, f64)> =
+            self.calling().filter(|(_, k, _)| near(k)).map(|(s, _, mean)| (s, mean)).collect();
         let (sleeping, _) = self.stacks().max_by(|a, b| a.1.total_cmp(&b.1))?;
         let mine = sleeping.iter().map(|f| names::enclosing(f)).filter(|f| names::is_application(f));
         let both = |f: &str| calling.iter().any(|(s, _)| s.iter().any(|c| names::enclosing(c) == f));
